@@ -1,1 +1,21 @@
-//! x
+//! Anteroom, an authenticating reverse proxy: SAML sign-on in front, a signed identity behind.
+//!
+//! This file is the map. Modules stand bottom to top; a module imports only from rows below its own
+//! (`tests/architecture.rs` enforces it), and nothing is re-exported here: `saml::Response` has one name.
+
+// Leaf values.
+pub mod clock;
+pub mod email;
+pub mod id;
+pub mod secret;
+pub mod target;
+
+// Pure protocol.
+pub mod directory;
+pub mod session;
+
+// State.
+pub mod store;
+
+// Use cases.
+pub mod sign_on;

@@ -1,0 +1,60 @@
+//! The proofs that a request may be forwarded.
+//!
+//! Separate so that an auditor can grep for their constructors: [`Authenticated`] and [`Public`] are the only
+//! things that `proxy` forwards, and only this module's parent can make them.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use tokio_util::sync::CancellationToken;
+
+use crate::target::RequestTarget;
+
+/// A request of a live session of an admitted user, with the one form of its target that was decided on.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    pub(super) target: RequestTarget,
+    pub(super) identity: Arc<IdentityHeaders>,
+    pub(super) ended: CancellationToken,
+}
+
+/// The headers that tell the application who is asking; all of them sensitive, all made by us.
+#[derive(Debug)]
+pub struct IdentityHeaders {
+    /// The signed assertion first, then those of the configured presets.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Authenticated {
+    /// What to ask the application for.
+    #[must_use]
+    pub const fn target(&self) -> &RequestTarget {
+        &self.target
+    }
+
+    /// The identity headers to set, after every look-alike has been removed.
+    #[must_use]
+    pub fn identity_headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.identity.headers
+    }
+
+    /// Is cancelled when the session ends or the user loses access: whatever is still streaming must stop.
+    #[must_use]
+    pub const fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+}
+
+/// A request for one of `app.public_paths`: forwarded without any identity.
+#[derive(Debug, Clone)]
+pub struct Public {
+    pub(super) target: RequestTarget,
+}
+
+impl Public {
+    /// What to ask the application for.
+    #[must_use]
+    pub const fn target(&self) -> &RequestTarget {
+        &self.target
+    }
+}

@@ -1,0 +1,434 @@
+//! The one seam between Anteroom and its database: what is kept, in operations that are whole.
+//!
+//! Separate so that SQLite and PostgreSQL can stand behind it with the same conformance tests.
+//!
+//! Rules:
+//! - Every operation is one transaction: it happened and is on disk when it returns `Ok`, or nothing changed.
+//! - Every operation that changes what a user may do, or ends sessions, adds one line per user to the change
+//!   feed in the same transaction, and raises that user's `access_version`.
+//! - Every change takes the audit events that tell of it and writes them in the same transaction.
+//! - Not found is `Ok(None)`; a refusal is an enum; `Err` means that the store did not do its work.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::directory::{
+    Account, DisplayName, Grant, Membership, Organization, Property, Role, Scope, Subject,
+};
+use crate::email::EmailAddress;
+use crate::id::{ConnectionId, OrganizationId, PropertyId, SessionName, UserId};
+use crate::session::{Session, SessionHash};
+use crate::target::ReturnPath;
+
+/// Why the store did not do its work. What it says is for the log, never for a visitor.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database cannot be reached, is locked for too long, or its disk is full.
+    #[error("the database is unavailable")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A row that Anteroom cannot have written.
+    #[error("the database has an invalid {column} in {table}")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// The schema was made by a newer Anteroom.
+    #[error("the database has schema version {found}, newer than {known}: run the newer Anteroom")]
+    NewerSchema {
+        /// The version found.
+        found: i64,
+        /// The newest that this program knows.
+        known: i64,
+    },
+    /// The URL names no store that we have.
+    #[error("the store URL is not supported")]
+    UnsupportedUrl,
+}
+
+/// What every operation returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A position in the change feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChangeSeq(pub i64);
+
+/// What has changed. Caches drop what it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A user's access, state or profile, or one of the user's sessions ended.
+    User(UserId),
+    /// Organizations, domains or properties.
+    Directory,
+    /// The keys of the identity header.
+    Keys,
+}
+
+/// One line of the audit log. Never holds a secret or an assertion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEvent {
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened: a stable dotted code, e.g. `sign_on.refused`.
+    pub action: &'static str,
+    /// Who did it: an e-mail address, `command` or `anteroom`.
+    pub actor: String,
+    /// Whom or what it concerns: an e-mail address, an id, or nothing.
+    pub subject: Option<String>,
+    /// The machine-readable reason, for refusals: e.g. `wrong_audience`.
+    pub reason: Option<String>,
+    /// The short reference that the visitor was shown.
+    pub reference: Option<String>,
+    /// The rest, as a JSON object; bounded to 4 kB.
+    pub details: serde_json::Value,
+}
+
+/// An [`AuditEvent`] as it stands in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its place in the log, from 1.
+    pub seq: i64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub action: String,
+    /// Who did it.
+    pub actor: String,
+    /// Whom or what it concerns.
+    pub subject: Option<String>,
+    /// The machine-readable reason.
+    pub reason: Option<String>,
+    /// The short reference.
+    pub reference: Option<String>,
+    /// The rest.
+    pub details: serde_json::Value,
+}
+
+/// Which users a list shall have; all conditions together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserFilter {
+    /// Only of this organization.
+    pub organization: Option<OrganizationId>,
+    /// Only in this state.
+    pub state: Option<Membership>,
+    /// Only after this address (for paging), in order of the address.
+    pub after: Option<EmailAddress>,
+    /// At most this many; 0 means all.
+    pub limit: u32,
+}
+
+/// A user to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUser {
+    /// The id, made by the caller.
+    pub id: UserId,
+    /// The address.
+    pub email: EmailAddress,
+    /// The name, if known.
+    pub name: Option<DisplayName>,
+    /// Whose staff.
+    pub organization: OrganizationId,
+    /// The role.
+    pub role: Role,
+    /// First grants. With any, the user is `active`, otherwise `waiting`.
+    pub grants: Vec<Grant>,
+}
+
+/// Whether a user could be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserAdded {
+    /// It was.
+    Added,
+    /// The address is taken; nothing changed.
+    EmailTaken,
+    /// A grant names a property that does not exist or is another organization's; nothing changed.
+    NoSuchProperty(PropertyId),
+    /// There is no such organization; nothing changed.
+    NoSuchOrganization,
+}
+
+/// Whether a change of a user could be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserChanged {
+    /// It was made, and is in the change feed.
+    Changed,
+    /// Everything was so already; nothing changed and nothing is in the feed.
+    Unchanged,
+    /// There is no such user.
+    NoSuchUser,
+    /// The grant names a property that does not exist or is another organization's.
+    NoSuchProperty(PropertyId),
+}
+
+/// A change of one user's access.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserChange {
+    /// Adds the grant, or replaces the one of the same scope. A waiting user becomes active.
+    Grant(Grant),
+    /// Takes one grant away, or all. An active user left without any becomes waiting.
+    Revoke(Option<Scope>),
+    /// Disables the user and ends all sessions.
+    Disable,
+    /// Undoes `Disable`: active with grants, otherwise waiting.
+    Enable,
+    /// Gives a role.
+    Role(Role),
+}
+
+/// One line of an import: makes the user where missing and adds the grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedGrant {
+    /// The user, made with this id if the address is new.
+    pub user: NewUser,
+    /// The line in the file, from 1, for messages.
+    pub line: u64,
+}
+
+/// Why a line of an import could not be done; any such line undoes the whole import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportProblem {
+    /// The line in the file.
+    pub line: u64,
+    /// What is wrong with it.
+    pub kind: ImportProblemKind,
+}
+
+/// What is wrong with a line of an import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImportProblemKind {
+    /// The address belongs to a user of another organization.
+    OtherOrganization(OrganizationId),
+    /// There is no such property in the user's organization.
+    NoSuchProperty(PropertyId),
+    /// There is no such organization.
+    NoSuchOrganization,
+}
+
+/// How an import went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Imported {
+    /// All lines are in.
+    Done {
+        /// Users that were new.
+        users_added: u64,
+        /// Grants that were added or changed.
+        grants_changed: u64,
+    },
+    /// Nothing changed; these lines are why.
+    Refused(Vec<ImportProblem>),
+}
+
+/// A person whom an identity provider has vouched for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// Who it is to the provider.
+    pub subject: Subject,
+    /// The asserted address.
+    pub email: EmailAddress,
+    /// The asserted name.
+    pub name: Option<DisplayName>,
+    /// The organization of the connection.
+    pub organization: OrganizationId,
+    /// The id for a user who has to be made.
+    pub new_user: UserId,
+    /// The time of the sign-on.
+    pub at: Timestamp,
+}
+
+/// What became of an arrival.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// The user whom the subject is bound to; address and name brought up to date.
+    Known(Account),
+    /// The user of that address, of the same organization, who had no subject yet: now bound.
+    Bound(Account),
+    /// A user made just in time, waiting.
+    Created(Account),
+    /// The address belongs to a user with another subject or of another organization. Nothing changed.
+    Conflict {
+        /// The user who has the address.
+        user: UserId,
+    },
+}
+
+/// Whether a response may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consumed {
+    /// It was not used before, and now it is.
+    First,
+    /// The request has been answered before.
+    RequestReplayed,
+    /// The assertion has been used before.
+    AssertionReplayed,
+}
+
+/// What is used up by one sign-on, once and for all nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumption {
+    /// The connection whose provider made the assertion.
+    pub connection: ConnectionId,
+    /// Our request's ID.
+    pub request_id: String,
+    /// The assertion's ID.
+    pub assertion_id: String,
+    /// When neither could be accepted any more, so that the record may go.
+    pub expires_at: Timestamp,
+}
+
+/// A sign-on on its way from the login host to the application's host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handoff {
+    /// SHA-256 of the one-time code.
+    pub code_hash: [u8; 32],
+    /// The request that was answered; only the browser that made it may redeem the code.
+    pub request_id: String,
+    /// What the session will be made from, sealed by the caller.
+    pub payload: Vec<u8>,
+    /// 60 seconds after it was made.
+    pub expires_at: Timestamp,
+}
+
+/// A private key of the identity header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredKey {
+    /// The `kid`.
+    pub kid: String,
+    /// `ES256`, `RS256` or `EdDSA`.
+    pub algorithm: String,
+    /// PKCS#8, sealed with the cluster secret.
+    pub sealed: Vec<u8>,
+    /// When it was made and published.
+    pub created_at: Timestamp,
+    /// From when on it signs.
+    pub signs_from: Timestamp,
+    /// When it leaves the published set; `None` while it signs or will sign.
+    pub retires_at: Option<Timestamp>,
+}
+
+/// A session that is alive, with its user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionView {
+    /// The session.
+    pub session: Session,
+    /// Its user.
+    pub account: Account,
+}
+
+/// A session's last use and the path to open from the Waiting Room, to be written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touch {
+    /// Which session.
+    pub hash: SessionHash,
+    /// The last request seen.
+    pub last_seen_at: Timestamp,
+    /// The path last asked for while waiting.
+    pub return_path: Option<ReturnPath>,
+}
+
+/// Which sessions to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionSelector {
+    /// One, by its secret id.
+    Hash(SessionHash),
+    /// One, by its public name.
+    Name(SessionName),
+    /// All of a user.
+    User(UserId),
+}
+
+/// Sessions that one user may have at the same time; the oldest gives way.
+pub const SESSIONS_PER_USER_MAX: u32 = 50;
+
+/// Everything that is kept.
+#[async_trait]
+pub trait Store: Send + Sync + std::fmt::Debug {
+    // Organizations and properties
+
+    /// Makes the declared organizations known (added or renamed), for users and properties to refer to.
+    /// Those no longer declared stay, with their users.
+    async fn declare_organizations(&self, organizations: &[Organization]) -> Result<()>;
+    /// All organizations, by id.
+    async fn organizations(&self) -> Result<Vec<Organization>>;
+    /// Adds a property; `false` if the id is taken or there is no such organization.
+    async fn add_property(&self, property: &Property, audit: AuditEvent) -> Result<bool>;
+    /// Properties, of one organization or all, by id.
+    async fn properties(&self, organization: Option<&OrganizationId>) -> Result<Vec<Property>>;
+
+    // Users
+
+    /// The user with that id.
+    async fn account(&self, user: &UserId) -> Result<Option<Account>>;
+    /// The user with that address.
+    async fn account_by_email(&self, email: &EmailAddress) -> Result<Option<Account>>;
+    /// Users by address.
+    async fn accounts(&self, filter: &UserFilter) -> Result<Vec<Account>>;
+    /// Makes a user.
+    async fn add_user(&self, user: &NewUser, audit: AuditEvent) -> Result<UserAdded>;
+    /// Changes a user's access.
+    async fn change_user(&self, user: &UserId, change: &UserChange, audit: AuditEvent)
+    -> Result<UserChanged>;
+    /// Makes users and grants, all or none.
+    async fn import(&self, lines: &[ImportedGrant], audit: AuditEvent) -> Result<Imported>;
+
+    // Sign-on
+
+    /// Uses up the request and the assertion: a single atomic step, durable before it returns.
+    async fn consume(&self, consumption: &Consumption) -> Result<Consumed>;
+    /// Finds, binds or makes the user, or finds a conflict. Writes the event that tells of the outcome:
+    /// `audit` is called with it inside the transaction.
+    async fn admit(
+        &self,
+        arrival: &Arrival,
+        audit: Arc<dyn Fn(&Admission) -> AuditEvent + Send + Sync>,
+    ) -> Result<Admission>;
+    /// Keeps a hand-off until its code is shown.
+    async fn put_handoff(&self, handoff: &Handoff) -> Result<()>;
+    /// Takes a hand-off out, once: a second call with the same code finds nothing, and neither does one after
+    /// it expired.
+    async fn take_handoff(&self, code_hash: &[u8; 32], now: Timestamp) -> Result<Option<Handoff>>;
+
+    // Sessions
+
+    /// Begins a session; of more than [`SESSIONS_PER_USER_MAX`] the oldest end.
+    async fn begin_session(&self, session: &Session, audit: AuditEvent) -> Result<()>;
+    /// The session and its user, whatever their state; `None` once it has been ended.
+    async fn session(&self, hash: &SessionHash) -> Result<Option<SessionView>>;
+    /// Sessions with their users, newest first; of one user or all.
+    async fn sessions(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<SessionView>>;
+    /// Writes down when sessions were last used; ended ones are passed over. No change feed.
+    async fn touch(&self, touches: &[Touch]) -> Result<()>;
+    /// Ends sessions and returns how many.
+    async fn end_sessions(&self, selector: &SessionSelector, audit: AuditEvent) -> Result<u64>;
+
+    // Keys
+
+    /// All keys that are not forgotten yet.
+    async fn keys(&self) -> Result<Vec<StoredKey>>;
+    /// Puts a new set of keys in the place of the one that `expected` names (all its `kid`s): `false`, and
+    /// nothing changed, if another node was first.
+    async fn replace_keys(&self, expected: &[String], keys: &[StoredKey], audit: AuditEvent) -> Result<bool>;
+
+    // Changes and audit
+
+    /// The newest position in the change feed.
+    async fn change_head(&self) -> Result<ChangeSeq>;
+    /// Changes after a position, oldest first, at most 1,000; with the position of the last one.
+    async fn changes_after(&self, seq: ChangeSeq) -> Result<(ChangeSeq, Vec<Change>)>;
+    /// Adds an event to the audit log.
+    async fn audit(&self, event: AuditEvent) -> Result<()>;
+    /// The newest events, newest first.
+    async fn audit_entries(&self, limit: u32) -> Result<Vec<AuditEntry>>;
+    /// The event under a reference that a visitor was shown.
+    async fn audit_by_reference(&self, reference: &str) -> Result<Option<AuditEntry>>;
+
+    // Housekeeping
+
+    /// Removes what has expired: consumptions, hand-offs, sessions past their end or idle since before
+    /// `idle_since`, changes older than a day. Bounded work per call.
+    async fn purge(&self, now: Timestamp, idle_since: Timestamp) -> Result<()>;
+    /// Finishes open work and closes the store.
+    async fn close(&self);
+}

@@ -1,0 +1,35 @@
+//! SAML 2.0 for a service provider: octets + trust + now -> [`VerifiedAssertion`].
+//!
+//! Separate because it is the part an attacker talks to first: pure, without I/O, clock or
+//! randomness, and auditable by itself.
+//!
+//! Rules: the strictest profile that real Entra messages pass; only octets that were digested are
+//! ever read; keys only from the connection's metadata; no panic on any input. The public story is
+//! [`metadata::parse`], [`AuthnRequest`], [`Response::parse`] and [`Response::verify`].
+
+pub mod metadata;
+
+mod assertion;
+mod authn_request;
+mod conditions;
+mod engine;
+mod instant;
+mod key;
+mod message;
+mod names;
+mod refusal;
+mod response;
+#[cfg(feature = "second-opinion")]
+mod second_opinion;
+mod signature;
+mod sp_metadata;
+mod statement;
+mod xml;
+
+pub use assertion::{Attribute, NameId, VerifiedAssertion};
+pub use authn_request::AuthnRequest;
+pub use key::{Certificate, CertificateError};
+pub use metadata::IdentityProvider;
+pub use refusal::{Reason, Refusal, Status};
+pub use response::{Expected, Response};
+pub use sp_metadata::sp_metadata;

@@ -1,0 +1,182 @@
+//! The proof that an assertion was verified, and the values that may be believed because of it.
+//!
+//! Separate because it is the type the rest of Anteroom takes on trust: it has no public
+//! constructor, and only `response` calls the private one.
+
+use jiff::Timestamp;
+
+use super::conditions::Validity;
+use super::message::Assertion;
+
+/// An assertion that passed every check.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VerifiedAssertion {
+    id: String,
+    issuer: String,
+    in_response_to: String,
+    name_id: Option<NameId>,
+    attributes: Vec<Attribute>,
+    authn_instant: Timestamp,
+    authn_context_class: Option<String>,
+    session_index: Option<String>,
+    session_not_on_or_after: Option<Timestamp>,
+    expires_at: Timestamp,
+    signed_octets: Vec<u8>,
+}
+
+/// The subject's name identifier (SAML Core 2.2.3).
+#[derive(Clone, PartialEq, Eq)]
+pub struct NameId {
+    /// The value, without white space around it.
+    pub value: String,
+    /// The format URI, if one was given.
+    pub format: Option<String>,
+    /// The qualifier of the identity provider; if given it equals the issuer.
+    pub name_qualifier: Option<String>,
+    /// The qualifier of the service provider; if given it equals our entity ID.
+    pub sp_name_qualifier: Option<String>,
+}
+
+/// An attribute by its full name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// `Attribute/@Name`; never the friendly name.
+    pub name: String,
+    /// The values in their order, as they came.
+    pub values: Vec<String>,
+}
+
+impl VerifiedAssertion {
+    pub(super) fn new(
+        assertion: &Assertion<'_>,
+        validity: &Validity,
+        in_response_to: &str,
+        signed_octets: &[u8],
+    ) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let statements = &assertion.authn_statements;
+        Self {
+            id: assertion.id.to_owned(),
+            issuer: assertion.issuer.to_owned(),
+            in_response_to: in_response_to.to_owned(),
+            name_id: assertion.subject.name_id.as_ref().map(|name_id| NameId {
+                value: name_id.value.to_owned(),
+                format: owned(name_id.format),
+                name_qualifier: owned(name_id.name_qualifier),
+                sp_name_qualifier: owned(name_id.sp_name_qualifier),
+            }),
+            attributes: assertion
+                .attributes
+                .attributes
+                .iter()
+                .map(|(name, values)| Attribute {
+                    name: (*name).to_owned(),
+                    values: values.iter().map(|value| (*value).to_owned()).collect(),
+                })
+                .collect(),
+            authn_instant: validity.authn_instant,
+            authn_context_class: owned(statements.iter().find_map(|s| s.context_class)),
+            session_index: owned(statements.iter().find_map(|s| s.session_index)),
+            session_not_on_or_after: validity.session_not_on_or_after,
+            expires_at: validity.expires_at,
+            signed_octets: signed_octets.to_vec(),
+        }
+    }
+
+    /// The assertion's ID, to be consumed once (unique per issuer).
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The entity ID of the identity provider.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The request that is answered.
+    #[must_use]
+    pub fn in_response_to(&self) -> &str {
+        &self.in_response_to
+    }
+
+    /// The subject's name identifier, if there is one.
+    #[must_use]
+    pub const fn name_id(&self) -> Option<&NameId> {
+        self.name_id.as_ref()
+    }
+
+    /// All attributes; no name occurs twice.
+    #[must_use]
+    pub fn attributes(&self) -> &[Attribute] {
+        &self.attributes
+    }
+
+    /// The values of the attribute of that exact name; empty if it is absent.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> &[String] {
+        self.attributes
+            .iter()
+            .find(|attribute| attribute.name == name)
+            .map_or(&[], |attribute| &attribute.values)
+    }
+
+    /// The one value of an attribute; `None` if it is absent or has several, since choosing among
+    /// them would be guessing.
+    #[must_use]
+    pub fn single(&self, name: &str) -> Option<&str> {
+        match self.attribute(name) {
+            [value] => Some(value),
+            _ => None,
+        }
+    }
+
+    /// When the subject signed on at the identity provider; may be long ago.
+    #[must_use]
+    pub const fn authn_instant(&self) -> Timestamp {
+        self.authn_instant
+    }
+
+    /// How the subject signed on there.
+    #[must_use]
+    pub fn authn_context_class(&self) -> Option<&str> {
+        self.authn_context_class.as_deref()
+    }
+
+    /// The identity provider's name for its session, for single logout.
+    #[must_use]
+    pub fn session_index(&self) -> Option<&str> {
+        self.session_index.as_deref()
+    }
+
+    /// When our session must end at the latest; the earliest if several were given.
+    #[must_use]
+    pub const fn session_not_on_or_after(&self) -> Option<Timestamp> {
+        self.session_not_on_or_after
+    }
+
+    /// Until when the ID must be remembered: from then on the assertion is refused as expired.
+    #[must_use]
+    pub const fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// The octets that were digested and from which everything above was read.
+    #[must_use]
+    pub fn signed_octets(&self) -> &[u8] {
+        &self.signed_octets
+    }
+}
+
+/// Shows the technical part only: names and attributes are personal data.
+impl std::fmt::Debug for VerifiedAssertion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VerifiedAssertion")
+            .field("id", &self.id)
+            .field("issuer", &self.issuer)
+            .field("in_response_to", &self.in_response_to)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}

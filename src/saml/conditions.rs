@@ -1,0 +1,276 @@
+//! The protocol checks: whether a verified assertion was meant for us, now, as this answer.
+//!
+//! Separate because these are the rules of SAML itself and hold whatever made the octets trusted.
+//!
+//! Rules: every comparison is exact by code point; a value that is missing never passes where the
+//! Web Browser SSO profile demands it (SAML Profiles 4.1.4.3; SAML-ATTACKS D1–D15, E5); times get
+//! at most three minutes of tolerance.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::instant;
+use super::message::{Assertion, Response};
+use super::names::METHOD_BEARER;
+use super::refusal::{Reason, Refusal};
+use super::response::Expected;
+use super::statement::{AuthnStatement, Conditions, Confirmation, NameId};
+
+/// What the checks found out on their way.
+pub(super) struct Validity {
+    /// When the assertion stops being acceptable, tolerance included.
+    pub(super) expires_at: Timestamp,
+    pub(super) authn_instant: Timestamp,
+    pub(super) session_not_on_or_after: Option<Timestamp>,
+}
+
+/// The clock of one check.
+#[derive(Clone, Copy)]
+struct Now {
+    now: Timestamp,
+    skew: Duration,
+}
+
+impl Now {
+    fn has_passed(self, end: Timestamp) -> bool {
+        self.now >= instant::later(end, self.skew)
+    }
+
+    fn is_before(self, start: Timestamp) -> bool {
+        instant::later(self.now, self.skew) < start
+    }
+}
+
+/// Checks the fields of the Response. Where only the assertion is signed they prove nothing, yet a
+/// response that contradicts its assertion or our request is refused all the same.
+pub(super) fn check_response(
+    response: &Response<'_>,
+    is_signed: bool,
+    expected: &Expected<'_>,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    if let Some(issuer) = response.issuer {
+        check_issuer(issuer, expected)?;
+    }
+    match response.destination {
+        Some(destination) if destination == expected.acs_url => {}
+        Some(destination) => {
+            return Err(Refusal::new(Reason::WrongDestination).expected(expected.acs_url).got(destination));
+        }
+        // SAML Bindings 3.5.5.2.
+        None if is_signed => {
+            return Err(Refusal::new(Reason::DestinationMissing).expected(expected.acs_url));
+        }
+        None => {}
+    }
+    match response.in_response_to {
+        Some(id) => check_in_response_to(id, expected)?,
+        None => return Err(Refusal::new(Reason::Unsolicited)),
+    }
+    let now = clock(expected, now);
+    check_issued(response.issue_instant, now)?;
+    Ok(())
+}
+
+/// Checks the assertion against what is expected.
+pub(super) fn check_assertion(
+    assertion: &Assertion<'_>,
+    expected: &Expected<'_>,
+    now: Timestamp,
+) -> Result<Validity, Refusal> {
+    let now = clock(expected, now);
+    check_issuer(assertion.issuer, expected)?;
+    let issued = check_issued(assertion.issue_instant, now)?;
+    check_audience(&assertion.conditions, expected)?;
+    let conditions_end = check_conditions_window(&assertion.conditions, issued, now)?;
+    let confirmation_end = check_confirmations(&assertion.subject.confirmations, expected, issued, now)?;
+    if let Some(name_id) = &assertion.subject.name_id {
+        check_qualifiers(name_id, expected)?;
+    }
+    let (authn_instant, session_not_on_or_after) = check_authn_statements(&assertion.authn_statements, now)?;
+    Ok(Validity {
+        expires_at: instant::later(conditions_end.min(confirmation_end), now.skew),
+        authn_instant,
+        session_not_on_or_after,
+    })
+}
+
+fn clock(expected: &Expected<'_>, now: Timestamp) -> Now {
+    Now { now, skew: expected.skew.min(instant::SKEW_MAX) }
+}
+
+fn check_issuer(issuer: &str, expected: &Expected<'_>) -> Result<(), Refusal> {
+    if issuer == expected.idp.entity_id() {
+        Ok(())
+    } else {
+        Err(Refusal::new(Reason::WrongIssuer).expected(expected.idp.entity_id()).got(issuer))
+    }
+}
+
+fn check_in_response_to(id: &str, expected: &Expected<'_>) -> Result<(), Refusal> {
+    if id == expected.in_response_to {
+        Ok(())
+    } else {
+        Err(Refusal::new(Reason::WrongInResponseTo).expected(expected.in_response_to).got(id))
+    }
+}
+
+fn check_issued(text: &str, now: Now) -> Result<Timestamp, Refusal> {
+    let issued = instant::parse(text)?;
+    if now.is_before(issued) {
+        return Err(Refusal::new(Reason::IssuedInFuture).expected(format!("at most {}", now.now)).got(text));
+    }
+    Ok(issued)
+}
+
+/// Every restriction must name us (SAML Core 2.5.1.4).
+fn check_audience(conditions: &Conditions<'_>, expected: &Expected<'_>) -> Result<(), Refusal> {
+    if conditions.audiences.is_empty() {
+        return Err(Refusal::new(Reason::AudienceMissing).expected(expected.sp_entity_id));
+    }
+    match conditions.audiences.iter().find(|audiences| !audiences.contains(&expected.sp_entity_id)) {
+        None => Ok(()),
+        Some(audiences) => {
+            Err(Refusal::new(Reason::WrongAudience).expected(expected.sp_entity_id).got(audiences.join(", ")))
+        }
+    }
+}
+
+fn check_conditions_window(
+    conditions: &Conditions<'_>,
+    issued: Timestamp,
+    now: Now,
+) -> Result<Timestamp, Refusal> {
+    let end = conditions
+        .not_on_or_after
+        .ok_or_else(|| Refusal::new(Reason::MissingAttribute).expected("Conditions/@NotOnOrAfter"))
+        .and_then(instant::parse)?;
+    if let Some(text) = conditions.not_before {
+        let start = instant::parse(text)?;
+        if start >= end {
+            return Err(Refusal::new(Reason::ValidityInverted)
+                .expected(format!("NotBefore before {end}"))
+                .got(text));
+        }
+        if now.is_before(start) {
+            return Err(Refusal::new(Reason::NotYetValid).expected(format!("at most {}", now.now)).got(text));
+        }
+    }
+    check_end(end, issued, now)?;
+    Ok(end)
+}
+
+/// Not over yet, and not valid for longer than anybody needs: the ID must be remembered until then.
+fn check_end(end: Timestamp, issued: Timestamp, now: Now) -> Result<(), Refusal> {
+    if now.has_passed(end) {
+        return Err(Refusal::new(Reason::Expired)
+            .expected(format!("after {}", now.now))
+            .got(end.to_string()));
+    }
+    if end > instant::later(issued, LIFETIME_MAX) {
+        return Err(Refusal::new(Reason::LifetimeTooLong)
+            .expected(format!("at most {} hours", LIFETIME_MAX.as_secs() / 3600))
+            .got(end.to_string()));
+    }
+    Ok(())
+}
+
+/// Entra's token lifetime policy ends at one day, plus its five minutes of tolerance.
+const LIFETIME_MAX: Duration = Duration::from_hours(25);
+
+/// At least one bearer confirmation must pass wholly (SAML Profiles 4.1.4.3). Gives the latest end
+/// among those that do; the fault reported otherwise is that of the first bearer.
+fn check_confirmations(
+    confirmations: &[Confirmation<'_>],
+    expected: &Expected<'_>,
+    issued: Timestamp,
+    now: Now,
+) -> Result<Timestamp, Refusal> {
+    let mut latest: Option<Timestamp> = None;
+    let mut first_fault = None;
+    for confirmation in confirmations.iter().filter(|c| c.method == METHOD_BEARER) {
+        match check_bearer(confirmation, expected, issued, now) {
+            Ok(end) => latest = latest.max(Some(end)),
+            Err(fault) => {
+                first_fault.get_or_insert(fault);
+            }
+        }
+    }
+    match (latest, first_fault) {
+        (Some(end), _) => Ok(end),
+        (None, Some(fault)) => Err(fault),
+        (None, None) => Err(Refusal::new(Reason::ConfirmationMissing).expected(METHOD_BEARER)),
+    }
+}
+
+fn check_bearer(
+    confirmation: &Confirmation<'_>,
+    expected: &Expected<'_>,
+    issued: Timestamp,
+    now: Now,
+) -> Result<Timestamp, Refusal> {
+    let malformed = |what: &str| Refusal::new(Reason::ConfirmationMalformed).expected(what);
+    if !confirmation.has_data {
+        return Err(malformed("SubjectConfirmationData"));
+    }
+    if confirmation.not_before.is_some() {
+        return Err(malformed("no NotBefore"));
+    }
+    let recipient = confirmation.recipient.ok_or_else(|| malformed("Recipient"))?;
+    if recipient != expected.acs_url {
+        return Err(Refusal::new(Reason::WrongRecipient).expected(expected.acs_url).got(recipient));
+    }
+    match confirmation.in_response_to {
+        Some(id) => check_in_response_to(id, expected)?,
+        // The response carries one, or it would have been unsolicited (CVE-2026-49284).
+        None => {
+            return Err(Refusal::new(Reason::InResponseToMismatch)
+                .expected(expected.in_response_to)
+                .got("none in SubjectConfirmationData"));
+        }
+    }
+    let end =
+        confirmation.not_on_or_after.ok_or_else(|| malformed("NotOnOrAfter")).and_then(instant::parse)?;
+    check_end(end, issued, now)?;
+    Ok(end)
+}
+
+/// An identifier that is qualified for somebody else is none of ours (SAML Core 2.2.2).
+fn check_qualifiers(name_id: &NameId<'_>, expected: &Expected<'_>) -> Result<(), Refusal> {
+    for (qualifier, own) in [
+        (name_id.sp_name_qualifier, expected.sp_entity_id),
+        (name_id.name_qualifier, expected.idp.entity_id()),
+    ] {
+        if let Some(qualifier) = qualifier
+            && qualifier != own
+        {
+            return Err(Refusal::new(Reason::NameIdQualifierForeign).expected(own).got(qualifier));
+        }
+    }
+    Ok(())
+}
+
+/// The first statement says when; the earliest end of all bounds the session (SAML Core 2.7.2).
+fn check_authn_statements(
+    statements: &[AuthnStatement<'_>],
+    now: Now,
+) -> Result<(Timestamp, Option<Timestamp>), Refusal> {
+    let mut earliest = None;
+    let mut authn_instant = None;
+    for statement in statements {
+        let instant = check_issued(statement.authn_instant, now)?;
+        authn_instant.get_or_insert(instant);
+        if let Some(text) = statement.session_not_on_or_after {
+            let end = instant::parse(text)?;
+            if now.has_passed(end) {
+                return Err(Refusal::new(Reason::SessionExpired)
+                    .expected(format!("after {}", now.now))
+                    .got(text));
+            }
+            earliest = Some(earliest.map_or(end, |other: Timestamp| other.min(end)));
+        }
+    }
+    let authn_instant = authn_instant.ok_or_else(|| Refusal::new(Reason::AuthnStatementMissing))?;
+    Ok((authn_instant, earliest))
+}

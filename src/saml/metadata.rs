@@ -1,0 +1,360 @@
+//! Federation Metadata of an identity provider: whom to trust, with which keys, and where to send.
+//!
+//! Separate because it comes from administrators, not from browsers, and its faults are shown to
+//! them with a remedy.
+//!
+//! Rules: the same strict front as messages; the metadata's own signature is not verified (it is
+//! made with a key from the same document, so trust comes from how the file was obtained); nothing
+//! is guessed: no key, no redirect endpoint or several candidates are errors.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use url::Url;
+
+use super::instant;
+use super::key::{Certificate, CertificateError};
+use super::names::{BINDING_POST, BINDING_REDIRECT, PROTOCOL, ds, md};
+use super::refusal::{Reason, Refusal, bounded};
+use super::xml::{Element, Profile, Tree, is_space};
+
+/// An identity provider as its metadata describes it.
+#[derive(Debug)]
+pub struct IdentityProvider {
+    entity_id: String,
+    sso_url: Url,
+    slo_redirect_url: Option<Url>,
+    slo_post_url: Option<Url>,
+    certificates: Vec<Certificate>,
+    valid_until: Option<Timestamp>,
+    accepts_expired_certificates: bool,
+}
+
+/// Why metadata cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A document type declaration, which metadata never needs.
+    #[error("the metadata has a DOCTYPE; download the file again from the identity provider")]
+    Doctype,
+    /// Too many octets.
+    #[error(
+        "the metadata is larger than 2 MiB; export the one identity provider instead of the whole federation"
+    )]
+    TooLarge,
+    /// Not XML, or XML of a shape that metadata does not have.
+    #[error("the metadata cannot be read ({0}); download the file again from the identity provider")]
+    Malformed(#[source] Refusal),
+    /// The root is something else.
+    #[error(
+        "the file is no SAML metadata (its root element is {root}); use the Federation Metadata XML of the identity provider"
+    )]
+    NotMetadata {
+        /// The root element's local name.
+        root: String,
+    },
+    /// Nobody in the document is a SAML 2.0 identity provider.
+    #[error("the metadata describes no SAML 2.0 identity provider; it may be that of a service provider")]
+    NoIdentityProvider,
+    /// It cannot be said which one is meant.
+    #[error("the metadata describes {count} identity providers; use a file with exactly one")]
+    SeveralIdentityProviders {
+        /// How many there are.
+        count: usize,
+    },
+    /// The entity ID is absent or too long.
+    #[error("the metadata names no usable entity ID ({found:?})")]
+    EntityId {
+        /// What stands there.
+        found: String,
+    },
+    /// Entra's multi-tenant metadata, whose keys sign for every tenant there is.
+    #[error(
+        "the metadata is Entra's multi-tenant one (entity ID {found}); use the address with the customer's own tenant ID, or the App Federation Metadata URL"
+    )]
+    TenantTemplate {
+        /// The entity ID.
+        found: String,
+    },
+    /// The metadata has expired.
+    #[error("the metadata was valid until {until} only; fetch a fresh copy from the identity provider")]
+    Expired {
+        /// The end of its validity.
+        until: Timestamp,
+    },
+    /// No key could ever verify a signature.
+    #[error(
+        "the metadata of {entity_id} has no signing certificate; a connection without one is never accepted"
+    )]
+    NoSigningCertificate {
+        /// The entity ID.
+        entity_id: String,
+    },
+    /// A signing certificate violates the key policy.
+    #[error("signing certificate {number} of {entity_id} cannot be used: {source}")]
+    Certificate {
+        /// The entity ID.
+        entity_id: String,
+        /// Which one, counted from 1 in document order.
+        number: usize,
+        /// What is wrong with it.
+        #[source]
+        source: CertificateError,
+    },
+    /// There is nowhere to send a request.
+    #[error(
+        "the metadata of {entity_id} has no SingleSignOnService with the HTTP-Redirect binding, which is the one Anteroom uses"
+    )]
+    NoRedirectEndpoint {
+        /// The entity ID.
+        entity_id: String,
+    },
+    /// An endpoint must be https (http only on loopback).
+    #[error(
+        "the {service} address {url:?} is not an https URL without fragment and user name; correct it at the identity provider"
+    )]
+    InsecureUrl {
+        /// Which endpoint.
+        service: &'static str,
+        /// What stands there.
+        url: String,
+    },
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal.reason() {
+            Reason::DoctypeForbidden => Self::Doctype,
+            Reason::TooLarge => Self::TooLarge,
+            _ => Self::Malformed(refusal),
+        }
+    }
+}
+
+/// Reads the metadata of exactly one identity provider.
+pub fn parse(octets: &[u8], now: Timestamp) -> Result<IdentityProvider, Error> {
+    let tree = Tree::parse(octets, Profile::Metadata)?;
+    let mut found = Vec::new();
+    find_providers(tree.root(), None, &mut found)?;
+    let count = found.len();
+    let mut found = found.into_iter();
+    match (found.next(), count) {
+        (None, _) => Err(Error::NoIdentityProvider),
+        (Some(candidate), 1) => candidate.read(now),
+        _ => Err(Error::SeveralIdentityProviders { count }),
+    }
+}
+
+impl IdentityProvider {
+    /// The entity ID, which is the issuer of its messages.
+    #[must_use]
+    pub fn entity_id(&self) -> &str {
+        &self.entity_id
+    }
+
+    /// Where to send an `AuthnRequest` by HTTP-Redirect.
+    #[must_use]
+    pub const fn sso_url(&self) -> &Url {
+        &self.sso_url
+    }
+
+    /// Where to send a `LogoutRequest` by HTTP-Redirect.
+    #[must_use]
+    pub const fn slo_redirect_url(&self) -> Option<&Url> {
+        self.slo_redirect_url.as_ref()
+    }
+
+    /// Where to send a `LogoutRequest` by HTTP-POST.
+    #[must_use]
+    pub const fn slo_post_url(&self) -> Option<&Url> {
+        self.slo_post_url.as_ref()
+    }
+
+    /// The signing certificates, at least one.
+    #[must_use]
+    pub fn certificates(&self) -> &[Certificate] {
+        &self.certificates
+    }
+
+    /// When the metadata itself expires, if it says so.
+    #[must_use]
+    pub const fn valid_until(&self) -> Option<Timestamp> {
+        self.valid_until
+    }
+
+    /// Accepts signatures by certificates outside their validity: the key is pinned, the dates are
+    /// ignored. Off by default.
+    #[must_use]
+    pub const fn accepting_expired_certificates(mut self) -> Self {
+        self.accepts_expired_certificates = true;
+        self
+    }
+
+    pub(super) const fn accepts_expired_certificates(&self) -> bool {
+        self.accepts_expired_certificates
+    }
+
+    /// Whether this is Microsoft Entra ID: then a login hint is sent, and the button says so.
+    #[must_use]
+    pub fn is_entra(&self) -> bool {
+        let host = self.sso_url.host_str().unwrap_or("");
+        matches!(
+            host,
+            "login.microsoftonline.com" | "login.microsoftonline.us" | "login.partner.microsoftonline.cn"
+        ) || self.entity_id.starts_with("https://sts.windows.net/")
+    }
+}
+
+/// An `IDPSSODescriptor` with what its ancestors say about it.
+struct Candidate<'t> {
+    entity_id: &'t str,
+    role: Element<'t>,
+    valid_until: Option<Timestamp>,
+}
+
+fn find_providers<'t>(
+    element: Element<'t>,
+    valid_until: Option<Timestamp>,
+    found: &mut Vec<Candidate<'t>>,
+) -> Result<(), Error> {
+    let valid_until = earliest(valid_until, element)?;
+    let mut children = element.children()?;
+    if element.is(md("EntitiesDescriptor")) {
+        while let Some(child) = children.next() {
+            if child.is(md("EntityDescriptor")) || child.is(md("EntitiesDescriptor")) {
+                find_providers(child, valid_until, found)?;
+            }
+        }
+    } else if element.is(md("EntityDescriptor")) {
+        while let Some(child) = children.next() {
+            let speaks_saml = child
+                .attribute("protocolSupportEnumeration")
+                .is_some_and(|list| list.split_ascii_whitespace().any(|p| p == PROTOCOL));
+            if child.is(md("IDPSSODescriptor")) && speaks_saml {
+                found.push(Candidate {
+                    entity_id: element.attribute("entityID").unwrap_or(""),
+                    valid_until: earliest(valid_until, child)?,
+                    role: child,
+                });
+            }
+        }
+    } else {
+        return Err(Error::NotMetadata { root: bounded(element.local()) });
+    }
+    Ok(())
+}
+
+fn earliest(outer: Option<Timestamp>, element: Element<'_>) -> Result<Option<Timestamp>, Refusal> {
+    let own = element.attribute("validUntil").map(instant::parse).transpose()?;
+    Ok(match (outer, own) {
+        (Some(outer), Some(own)) => Some(outer.min(own)),
+        (outer, own) => outer.or(own),
+    })
+}
+
+impl Candidate<'_> {
+    fn read(&self, now: Timestamp) -> Result<IdentityProvider, Error> {
+        let entity_id = self.entity_id;
+        if entity_id.is_empty() || entity_id.len() > ENTITY_ID_OCTETS_MAX {
+            return Err(Error::EntityId { found: bounded(entity_id) });
+        }
+        if entity_id.to_ascii_lowercase().contains("{tenantid}") {
+            return Err(Error::TenantTemplate { found: bounded(entity_id) });
+        }
+        if let Some(until) = self.valid_until
+            && now >= until
+        {
+            return Err(Error::Expired { until });
+        }
+        let entity_id = entity_id.to_owned();
+        Ok(IdentityProvider {
+            sso_url: self
+                .endpoint("SingleSignOnService", BINDING_REDIRECT)?
+                .ok_or_else(|| Error::NoRedirectEndpoint { entity_id: entity_id.clone() })?,
+            slo_redirect_url: self.endpoint("SingleLogoutService", BINDING_REDIRECT)?,
+            slo_post_url: self.endpoint("SingleLogoutService", BINDING_POST)?,
+            certificates: self.certificates()?,
+            valid_until: self.valid_until,
+            accepts_expired_certificates: false,
+            entity_id,
+        })
+    }
+
+    /// The first endpoint of that service and binding.
+    fn endpoint(&self, service: &'static str, binding: &str) -> Result<Option<Url>, Error> {
+        let mut children = self.role.children()?;
+        while let Some(child) = children.next() {
+            if child.is(md(service)) && child.attribute("Binding") == Some(binding) {
+                return parse_endpoint(service, child.attribute("Location").unwrap_or("")).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn certificates(&self) -> Result<Vec<Certificate>, Error> {
+        let mut certificates: Vec<Certificate> = Vec::new();
+        let mut number = 0_usize;
+        let mut children = self.role.children()?;
+        while let Some(descriptor) = children.next() {
+            if !descriptor.is(md("KeyDescriptor"))
+                || !matches!(descriptor.attribute("use"), None | Some("signing"))
+            {
+                continue;
+            }
+            for element in descriptor.subtree().filter(|element| element.is(ds("X509Certificate"))) {
+                number += 1;
+                let certificate = read_certificate(element).map_err(|source| Error::Certificate {
+                    entity_id: self.entity_id.to_owned(),
+                    number,
+                    source,
+                })?;
+                if certificates.iter().all(|c| c.der() != certificate.der()) {
+                    certificates.push(certificate);
+                }
+                if certificates.len() > CERTIFICATES_MAX {
+                    return Err(Refusal::new(Reason::TooComplex)
+                        .expected(format!("at most {CERTIFICATES_MAX} signing certificates"))
+                        .into());
+                }
+            }
+        }
+        if certificates.is_empty() {
+            return Err(Error::NoSigningCertificate { entity_id: self.entity_id.to_owned() });
+        }
+        Ok(certificates)
+    }
+}
+
+/// SAML Core 1.3.2 advises at most 1024 characters for identifiers of systems.
+const ENTITY_ID_OCTETS_MAX: usize = 1024;
+/// A message with a foreign signature costs one verification per key.
+const CERTIFICATES_MAX: usize = 16;
+
+fn read_certificate(element: Element<'_>) -> Result<Certificate, CertificateError> {
+    let text = element.text().map_err(|_| CertificateError::Malformed)?;
+    let digits: Vec<u8> = text.bytes().filter(|byte| !is_space(*byte)).collect();
+    let der = STANDARD.decode(digits).map_err(|_| CertificateError::Malformed)?;
+    Certificate::parse(&der)
+}
+
+/// The browser is sent there, so it must be https; never `javascript:` or another scheme
+/// (SAML-ATTACKS D20). Plain http only where the traffic stays on this machine.
+fn parse_endpoint(service: &'static str, location: &str) -> Result<Url, Error> {
+    let refused = || Error::InsecureUrl { service, url: bounded(location) };
+    let url = Url::parse(location).map_err(|_| refused())?;
+    let scheme_fits = match url.scheme() {
+        "https" => true,
+        "http" => is_loopback(&url),
+        _ => false,
+    };
+    let plain = url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    if scheme_fits && plain && location.trim() == location { Ok(url) } else { Err(refused()) }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

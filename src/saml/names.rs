@@ -1,0 +1,35 @@
+//! The namespace-exact names and identifiers of SAML 2.0, XML Signature and their algorithms.
+//!
+//! Separate so that no other file spells a URI.
+
+use super::xml::Name;
+
+pub(super) const PROTOCOL: &str = "urn:oasis:names:tc:SAML:2.0:protocol";
+pub(super) const ASSERTION: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
+pub(super) const METADATA: &str = "urn:oasis:names:tc:SAML:2.0:metadata";
+pub(super) const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
+pub(super) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
+pub(super) const EXC_C14N: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
+pub(super) const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
+
+pub(super) const STATUS_SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
+pub(super) const METHOD_BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
+pub(super) const FORMAT_ENTITY: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
+pub(super) const BINDING_REDIRECT: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect";
+pub(super) const BINDING_POST: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST";
+
+pub(super) const fn samlp(local: &'static str) -> Name {
+    Name { namespace: PROTOCOL, local }
+}
+
+pub(super) const fn saml(local: &'static str) -> Name {
+    Name { namespace: ASSERTION, local }
+}
+
+pub(super) const fn md(local: &'static str) -> Name {
+    Name { namespace: METADATA, local }
+}
+
+pub(super) const fn ds(local: &'static str) -> Name {
+    Name { namespace: DSIG, local }
+}

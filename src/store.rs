@@ -232,8 +232,8 @@ pub struct Arrival {
     pub name: Option<DisplayName>,
     /// The organization of the connection.
     pub organization: OrganizationId,
-    /// The id for a user who has to be made.
-    pub new_user: UserId,
+    /// The id for a user who has to be made; `None` if none may be made from this arrival.
+    pub new_user: Option<UserId>,
     /// The time of the sign-on.
     pub at: Timestamp,
 }
@@ -247,6 +247,8 @@ pub enum Admission {
     Bound(Account),
     /// A user made just in time, waiting.
     Created(Account),
+    /// Nobody is known by that subject or address, and `new_user` was `None`. Nothing changed.
+    Unknown,
     /// The address belongs to a user with another subject or of another organization. Nothing changed.
     Conflict {
         /// The user who has the address.

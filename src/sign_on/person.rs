@@ -1,0 +1,191 @@
+//! From a verified assertion to the person it speaks of.
+//!
+//! Separate because what an identity provider may say about whom is a rule of ours, not of SAML: one address,
+//! within the domains of that connection, and a key of the person that never changes.
+//!
+//! Rules: attributes are found by their full `Name` only; one that is mapped must have exactly one value; the
+//! first name of each list that is present counts, and a bad value in it is not made good by another.
+
+use jiff::Timestamp;
+
+use crate::directory::{DisplayName, Subject};
+use crate::email::EmailAddress;
+use crate::saml::VerifiedAssertion;
+use crate::sign_on::connections::Connection;
+
+/// A person as one identity provider knows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Who it is, for good.
+    pub subject: Subject,
+    /// Whether the key outlives the provider's session, so that a user may be made from it.
+    pub stable: bool,
+    /// The one address, of one of the connection's domains.
+    pub email: EmailAddress,
+    /// The name, if a usable one was sent.
+    pub name: Option<DisplayName>,
+    /// When the person authenticated there.
+    pub authenticated_at: Timestamp,
+    /// How: values of the `amr` claim.
+    pub methods: Vec<String>,
+}
+
+/// Why an assertion that is genuine still lets nobody in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// A mapped attribute with no value or several.
+    #[error("the attribute {name} must have exactly one value, got {count}")]
+    ValueCount {
+        /// The attribute's name.
+        name: String,
+        /// How many values came.
+        count: usize,
+    },
+    /// No attribute that could be the address.
+    #[error("no e-mail address was sent: add the claim {EMAIL_CLAIM}")]
+    EmailMissing,
+    /// Not an address that we accept.
+    #[error("the e-mail address {0}")]
+    EmailInvalid(#[source] crate::email::Error),
+    /// An address of somebody else's domain.
+    #[error("addresses of {domain} may not come from this identity provider")]
+    ForeignDomain {
+        /// The domain.
+        domain: String,
+    },
+}
+
+impl Refused {
+    /// The stable machine code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::ValueCount { .. } => "attribute_value_count",
+            Self::EmailMissing => "email_missing",
+            Self::EmailInvalid(_) => "email_invalid",
+            Self::ForeignDomain { .. } => "email_domain_not_allowed",
+        }
+    }
+}
+
+impl Person {
+    /// Reads the person out of an assertion of that connection's provider.
+    pub fn of(assertion: &VerifiedAssertion, connection: &Connection) -> Result<Self, Refused> {
+        let email = email_of(assertion)?;
+        if !connection.organization.domains.contains(email.domain()) {
+            return Err(Refused::ForeignDomain { domain: email.domain().to_string() });
+        }
+        let (key, stable) = key_of(assertion, &email)?;
+        Ok(Self {
+            subject: Subject { connection: connection.id.clone(), key },
+            stable,
+            name: name_of(assertion)?,
+            email,
+            authenticated_at: assertion.authn_instant(),
+            methods: methods_of(assertion),
+        })
+    }
+}
+
+/// The provider's key of the person and whether it stays: Entra's tenant and object, else the NameID
+/// (SAML Core 8.3); a transient one is no key, and then the address has to do.
+fn key_of(assertion: &VerifiedAssertion, email: &EmailAddress) -> Result<(String, bool), Refused> {
+    let tenant = one(assertion, TENANT_CLAIM)?;
+    let object = one(assertion, OBJECT_CLAIM)?;
+    if let (Some(tenant), Some(object)) = (tenant, object) {
+        return Ok((format!("entra:{}:{}", tenant.to_ascii_lowercase(), object.to_ascii_lowercase()), true));
+    }
+    let Some(name_id) = assertion.name_id().filter(|id| !id.value.is_empty()) else {
+        return Ok((format!("email:{email}"), false));
+    };
+    Ok(match name_id.format.as_deref() {
+        Some(NAMEID_TRANSIENT) => (format!("email:{email}"), false),
+        Some(NAMEID_PERSISTENT) => (format!("persistent:{}", name_id.value), true),
+        _ => (format!("name:{}", name_id.value), true),
+    })
+}
+
+fn email_of(assertion: &VerifiedAssertion) -> Result<EmailAddress, Refused> {
+    let mut found = None;
+    for name in EMAIL_CLAIMS {
+        found = one(assertion, name)?;
+        if found.is_some() {
+            break;
+        }
+    }
+    let name_id = assertion.name_id().filter(|id| id.format.as_deref() == Some(NAMEID_EMAIL));
+    let text = match (found, name_id) {
+        (Some(text), _) => text,
+        (None, Some(name_id)) => &name_id.value,
+        (None, None) => one(assertion, UPN_CLAIM)?.ok_or(Refused::EmailMissing)?,
+    };
+    EmailAddress::parse(text).map_err(Refused::EmailInvalid)
+}
+
+/// A name that cannot be shown is no reason to keep somebody out.
+fn name_of(assertion: &VerifiedAssertion) -> Result<Option<DisplayName>, Refused> {
+    for name in NAME_CLAIMS {
+        if let Some(text) = one(assertion, name)? {
+            return Ok(DisplayName::parse(text).ok());
+        }
+    }
+    let given = one(assertion, GIVEN_NAME_CLAIM)?.unwrap_or_default();
+    let surname = one(assertion, SURNAME_CLAIM)?.unwrap_or_default();
+    Ok(DisplayName::parse(&format!("{given} {surname}")).ok())
+}
+
+/// `amr` values (RFC 8176) from Entra's method references, else from the authentication context.
+fn methods_of(assertion: &VerifiedAssertion) -> Vec<String> {
+    let references = assertion.attribute(METHODS_CLAIM);
+    let context = assertion.authn_context_class();
+    let mut methods: Vec<String> = Vec::new();
+    for reference in references.iter().map(String::as_str).chain(context.filter(|_| references.is_empty())) {
+        let name = reference.rsplit(['/', ':']).next().unwrap_or_default();
+        let method = match name.to_ascii_lowercase().as_str() {
+            "password" | "passwordprotectedtransport" => "pwd",
+            "multipleauthn" | "multifactor" => "mfa",
+            "windows" | "kerberos" => "wia",
+            "x509" | "x509certificate" | "tlsclient" => "swk",
+            _ => continue,
+        };
+        if !methods.iter().any(|known| known == method) {
+            methods.push(method.to_owned());
+        }
+    }
+    methods
+}
+
+/// The value of a mapped attribute; absent is fine, several or none inside are not.
+fn one<'a>(assertion: &'a VerifiedAssertion, name: &str) -> Result<Option<&'a str>, Refused> {
+    let Some(attribute) = assertion.attributes().iter().find(|attribute| attribute.name == name) else {
+        return Ok(None);
+    };
+    match attribute.values.as_slice() {
+        [value] if !value.is_empty() => Ok(Some(value)),
+        [_] => Err(Refused::ValueCount { name: name.to_owned(), count: 0 }),
+        values => Err(Refused::ValueCount { name: name.to_owned(), count: values.len() }),
+    }
+}
+
+const TENANT_CLAIM: &str = "http://schemas.microsoft.com/identity/claims/tenantid";
+const OBJECT_CLAIM: &str = "http://schemas.microsoft.com/identity/claims/objectidentifier";
+const METHODS_CLAIM: &str = "http://schemas.microsoft.com/claims/authnmethodsreferences";
+const EMAIL_CLAIM: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress";
+const GIVEN_NAME_CLAIM: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/givenname";
+const SURNAME_CLAIM: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/surname";
+
+/// Where Entra sends the user principal name, the address of last resort.
+const UPN_CLAIM: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name";
+
+const EMAIL_CLAIMS: &[&str] = &[EMAIL_CLAIM, "emailaddress", "email", "mail", "urn:oid:0.9.2342.19200300.100.1.3"];
+
+const NAME_CLAIMS: &[&str] = &[
+    "http://schemas.microsoft.com/identity/claims/displayname",
+    "displayName",
+    "displayname",
+    "urn:oid:2.16.840.1.113730.3.1.241",
+];
+
+const NAMEID_PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
+const NAMEID_TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";
+const NAMEID_EMAIL: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress";

@@ -12,6 +12,7 @@ pub mod target;
 
 // Pure protocol.
 pub mod directory;
+pub mod identity;
 pub mod saml;
 pub mod session;
 

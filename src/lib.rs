@@ -20,4 +20,5 @@ pub mod session;
 pub mod store;
 
 // Use cases.
+pub mod keys;
 pub mod sign_on;

@@ -306,7 +306,7 @@ pub struct StoredKey {
     pub created_at: Timestamp,
     /// From when on it signs.
     pub signs_from: Timestamp,
-    /// When it leaves the published set; `None` while it signs or will sign.
+    /// When it leaves the published set; `None` as long as it has no successor.
     pub retires_at: Option<Timestamp>,
 }
 

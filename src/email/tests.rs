@@ -1,3 +1,5 @@
+//! What is an e-mail address here, and what is not.
+
 use super::*;
 
 #[test]

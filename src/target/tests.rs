@@ -1,3 +1,5 @@
+//! Which targets are read, and which return paths survive.
+
 use super::*;
 
 #[test]

@@ -1,2 +1,3 @@
-#[test]
-fn t() {}
+//! The tests that drive Anteroom from outside: one binary, a module for each concern.
+//!
+//! Separate from the unit tests in `src` because they know the surface alone, so that the inside can change.

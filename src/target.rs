@@ -112,6 +112,41 @@ impl ReturnPath {
     }
 }
 
+/// One entry of `app.public_paths`: matches whole segments of the path, never the query (T-C1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathRule {
+    /// Exactly this path.
+    Exact(String),
+    /// This path, which ends in a slash, and everything below it.
+    Below(String),
+}
+
+impl PathRule {
+    /// Reads `/exact/path` or `/prefix/`. The root alone would make everything public and is refused, and so
+    /// are our own pages.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let uri: Uri = text.parse().map_err(|_| Error::NotAPath)?;
+        let target = RequestTarget::parse(&uri)?;
+        if target.path() != text || uri.authority().is_some() {
+            return Err(Error::NotAPath);
+        }
+        if text == "/" || text.starts_with("/.anteroom/") || text.starts_with("/.well-known/anteroom") {
+            return Err(Error::NotAPath);
+        }
+        let text = text.to_owned();
+        Ok(if text.ends_with('/') { Self::Below(text) } else { Self::Exact(text) })
+    }
+
+    /// Whether the rule covers a target.
+    #[must_use]
+    pub fn covers(&self, target: &RequestTarget) -> bool {
+        match self {
+            Self::Exact(path) => target.path() == path,
+            Self::Below(prefix) => target.path().starts_with(prefix.as_str()),
+        }
+    }
+}
+
 /// Whether every parser splits the path into the same segments.
 fn is_unambiguous(path: &str) -> bool {
     if path.starts_with("//") || !path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {

@@ -177,7 +177,8 @@ const SURNAME_CLAIM: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity/clai
 /// Where Entra sends the user principal name, the address of last resort.
 const UPN_CLAIM: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name";
 
-const EMAIL_CLAIMS: &[&str] = &[EMAIL_CLAIM, "emailaddress", "email", "mail", "urn:oid:0.9.2342.19200300.100.1.3"];
+const EMAIL_CLAIMS: &[&str] =
+    &[EMAIL_CLAIM, "emailaddress", "email", "mail", "urn:oid:0.9.2342.19200300.100.1.3"];
 
 const NAME_CLAIMS: &[&str] = &[
     "http://schemas.microsoft.com/identity/claims/displayname",

@@ -16,7 +16,7 @@ use crate::id::{ConnectionId, Randomness};
 use crate::secret::{MacKey, sha256};
 
 /// How long a pending login can be answered.
-pub const PENDING_LOGIN_LIFETIME: Duration = Duration::from_secs(60 * 60);
+pub const PENDING_LOGIN_LIFETIME: Duration = Duration::from_hours(1);
 
 const RANDOM: usize = 12;
 const BODY: usize = RANDOM + 8 + 8;
@@ -51,8 +51,7 @@ impl RequestId {
         let mut random = [0_u8; RANDOM];
         randomness.fill(&mut random);
         let connection = Fingerprint::of(connection);
-        let body =
-            [random.as_slice(), &now.as_millisecond().to_be_bytes(), connection.0.as_slice()].concat();
+        let body = [random.as_slice(), &now.as_millisecond().to_be_bytes(), connection.0.as_slice()].concat();
         let text = format!("a{}", URL_SAFE_NO_PAD.encode([body.as_slice(), &key.tag(&body)].concat()));
         Self { text, issued_at: now, connection }
     }

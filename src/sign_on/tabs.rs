@@ -106,7 +106,8 @@ mod tests {
         assert_eq!(read.return_path("id0"), None);
         assert_eq!(read.without("id11").return_path("id11"), None);
 
-        let longest = ReturnPath::parse(&format!("/{}", "x".repeat(crate::target::RETURN_PATH_BYTES_MAX - 1))).unwrap();
+        let longest =
+            ReturnPath::parse(&format!("/{}", "x".repeat(crate::target::RETURN_PATH_BYTES_MAX - 1))).unwrap();
         let cookie = Tabs::default().with(&"i".repeat(60), &longest).seal(&key).unwrap();
         assert!(cookie.len() < 4_000, "{}", cookie.len());
         assert_eq!(Tabs::open(Some(&cookie), &key).return_path(&"i".repeat(60)), Some(longest));
@@ -115,8 +116,11 @@ mod tests {
     #[test]
     fn a_cookie_that_is_not_ours_is_an_empty_list() {
         let key = ClusterSecret::new([1; 32]).seal_key("tabs");
-        let foreign = Tabs::default().with("id", &ReturnPath::root()).seal(&ClusterSecret::new([2; 32]).seal_key("tabs"));
-        for cookie in [None, Some(""), Some("x"), Some("[]"), foreign.as_deref(), Some(&"A".repeat(100_000))] {
+        let foreign = Tabs::default()
+            .with("id", &ReturnPath::root())
+            .seal(&ClusterSecret::new([2; 32]).seal_key("tabs"));
+        for cookie in [None, Some(""), Some("x"), Some("[]"), foreign.as_deref(), Some(&"A".repeat(100_000))]
+        {
             assert_eq!(Tabs::open(cookie, &key), Tabs::default());
         }
         assert_eq!(Tabs::default().seal(&key), None);

@@ -141,3 +141,32 @@ fn our_own_pages_are_no_place_to_return_to() {
     assert!(ReturnPath::parse("/.anteroom/manage?property=p1").is_ok());
     assert!(ReturnPath::parse(&format!("/{}", "a".repeat(RETURN_PATH_BYTES_MAX))).is_err());
 }
+
+#[test]
+fn path_rules_match_whole_segments_of_the_path_only() {
+    let covers = |rule: &str, target: &str| {
+        let uri: Uri = target.parse().unwrap();
+        PathRule::parse(rule).unwrap().covers(&RequestTarget::parse(&uri).unwrap())
+    };
+    assert!(covers("/favicon.ico", "/favicon.ico?v=2"));
+    assert!(covers("/assets/", "/assets/a/b.css"));
+    assert!(!covers("/favicon.ico", "/favicon.icon"));
+    assert!(!covers("/favicon.ico", "/favicon.ico/x"));
+    assert!(!covers("/assets/", "/assets"));
+    assert!(!covers("/assets/", "/assets2/x"));
+    assert!(!covers("/assets/", "/private?x=/assets/"));
+    assert!(!covers("/assets/", "/%61ssets/x"));
+    for rule in [
+        "",
+        "/",
+        "assets/",
+        "//assets/",
+        "/a/../b/",
+        "/a?b",
+        "/.anteroom/",
+        "https://evil.example/x",
+        "/a%2fb",
+    ] {
+        assert!(PathRule::parse(rule).is_err(), "{rule:?}");
+    }
+}

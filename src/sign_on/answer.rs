@@ -1,0 +1,227 @@
+//! An identity provider's answer at the assertion consumer service.
+//!
+//! Separate because every line of it stands between a forged message and a session. The order matters: shape,
+//! our own request ID, signature and protocol, the person, and only then is anything used up or written.
+//!
+//! Rules: a refusal writes one audit event and nothing else; the browser learns a reference, not the reason.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::id;
+use crate::saml;
+use crate::secret::sha256;
+use crate::sign_on::SignOn;
+use crate::sign_on::connections::Connection;
+use crate::sign_on::person::Person;
+use crate::sign_on::request_id::RequestId;
+use crate::store::{self, Consumed, Consumption, Handoff};
+
+/// What became of an answer.
+#[derive(Debug)]
+pub enum Answer {
+    /// Genuine: the browser takes this one-time code to the application's host.
+    Accepted {
+        /// The code, good for [`HANDOFF_LIFETIME`] in the browser that began the login.
+        code: String,
+    },
+    /// An answer to a login that began too long ago: it starts over, with its deep link.
+    Late {
+        /// The request that was answered.
+        request_id: String,
+    },
+    /// An answer that nobody asked for: a normal login begins instead.
+    Unsolicited,
+    /// Not accepted.
+    Refused {
+        /// What the visitor can tell support.
+        reference: String,
+        /// The machine-readable reason, for metrics.
+        reason: &'static str,
+    },
+    /// Genuine, but it has been used before.
+    Replayed {
+        /// What the visitor can tell support.
+        reference: String,
+    },
+}
+
+/// What a session will be made from, on its way through the browser's hands as a code.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Passage {
+    pub(super) connection: String,
+    pub(super) subject: String,
+    pub(super) stable: bool,
+    pub(super) email: String,
+    pub(super) name: Option<String>,
+    pub(super) authenticated_at: jiff::Timestamp,
+    pub(super) methods: Vec<String>,
+    pub(super) session_index: Option<String>,
+    pub(super) session_bound: Option<jiff::Timestamp>,
+}
+
+/// Why an answer is not accepted, with both sides of the failed check for support.
+struct Refused {
+    reason: &'static str,
+    text: String,
+    expected: Option<String>,
+    got: Option<String>,
+}
+
+impl SignOn {
+    /// Checks the `SAMLResponse` field of a posted form. `Err` means that the store did not answer: nothing
+    /// was accepted.
+    pub async fn answer(&self, field: &str) -> store::Result<Answer> {
+        let settings = self.settings.load_full();
+        let octets = match saml::Response::decode(field) {
+            Ok(octets) => octets,
+            Err(refusal) => return self.refuse(None, Refused::of(&refusal)).await,
+        };
+        let request_id = match saml::Response::parse(&octets) {
+            Ok(response) => match response.in_response_to() {
+                Some(text) => RequestId::parse(text, &self.request_key),
+                None => return self.unsolicited().await,
+            },
+            Err(refusal) => return self.refuse(None, Refused::of(&refusal)).await,
+        };
+        let found = request_id.and_then(|id| {
+            let connection = settings.connections.by_fingerprint(id.connection())?;
+            Some((id, std::sync::Arc::clone(connection)))
+        });
+        let Some((request_id, connection)) = found else {
+            let unknown = Refused::plain("unknown_request", "the answer is to a request that is not ours");
+            return self.refuse(None, unknown).await;
+        };
+        if request_id.is_late(self.clock.now()) {
+            return Ok(Answer::Late { request_id: request_id.as_str().to_owned() });
+        }
+        match self.verify(&octets, &settings, &connection, &request_id) {
+            Ok((assertion, person)) => self.pass(&connection, &request_id, &assertion, person).await,
+            Err(refused) => self.refuse(Some(&connection), refused).await,
+        }
+    }
+
+    fn verify(
+        &self,
+        octets: &[u8],
+        settings: &super::Settings,
+        connection: &Connection,
+        request_id: &RequestId,
+    ) -> Result<(saml::VerifiedAssertion, Person), Refused> {
+        let expected = saml::Expected {
+            idp: &connection.idp,
+            sp_entity_id: &settings.entity_id,
+            acs_url: &settings.acs_url,
+            in_response_to: request_id.as_str(),
+            skew: CLOCK_SKEW,
+        };
+        let assertion = saml::Response::parse(octets)
+            .and_then(|response| response.verify(&expected, self.clock.now()))
+            .map_err(|refusal| Refused::of(&refusal))?;
+        let person = Person::of(&assertion, connection)
+            .map_err(|refused| Refused::plain(refused.code(), &refused.to_string()))?;
+        Ok((assertion, person))
+    }
+
+    /// Uses the answer up and leaves the passage under a one-time code.
+    async fn pass(
+        &self,
+        connection: &Connection,
+        request_id: &RequestId,
+        assertion: &saml::VerifiedAssertion,
+        person: Person,
+    ) -> store::Result<Answer> {
+        let now = self.clock.now();
+        let pending_until = now.saturating_add(super::request_id::PENDING_LOGIN_LIFETIME).unwrap_or(now);
+        let consumption = Consumption {
+            connection: connection.id.clone(),
+            request_id: request_id.as_str().to_owned(),
+            assertion_id: assertion.id().to_owned(),
+            expires_at: assertion.expires_at().max(pending_until),
+        };
+        match self.store.consume(&consumption).await? {
+            Consumed::First => {}
+            Consumed::RequestReplayed => return self.replayed(connection, "request_replayed").await,
+            Consumed::AssertionReplayed => return self.replayed(connection, "assertion_replayed").await,
+        }
+        let passage = Passage {
+            connection: connection.id.as_str().to_owned(),
+            subject: person.subject.key,
+            stable: person.stable,
+            email: person.email.as_str().to_owned(),
+            name: person.name.map(|name| name.as_str().to_owned()),
+            authenticated_at: person.authenticated_at,
+            methods: person.methods,
+            session_index: assertion.session_index().map(str::to_owned),
+            session_bound: assertion.session_not_on_or_after(),
+        };
+        let mut secret = [0_u8; 32];
+        self.randomness.fill(&mut secret);
+        let plain = serde_json::to_vec(&passage).expect("texts and times always have a JSON form");
+        let handoff = Handoff {
+            code_hash: sha256(&secret),
+            request_id: request_id.as_str().to_owned(),
+            payload: self.handoff_key.seal(&plain),
+            expires_at: now.saturating_add(HANDOFF_LIFETIME).unwrap_or(now),
+        };
+        self.store.put_handoff(&handoff).await?;
+        Ok(Answer::Accepted { code: URL_SAFE_NO_PAD.encode(secret) })
+    }
+
+    async fn unsolicited(&self) -> store::Result<Answer> {
+        let mut event = self.audit_event("sign_on.unsolicited", "anteroom");
+        event.reason = Some("unsolicited".to_owned());
+        self.store.audit(event).await?;
+        Ok(Answer::Unsolicited)
+    }
+
+    async fn replayed(&self, connection: &Connection, reason: &'static str) -> store::Result<Answer> {
+        let refused = Refused::plain(reason, "the answer has been used before");
+        let reference = self.note_refusal(Some(connection), &refused).await?;
+        Ok(Answer::Replayed { reference })
+    }
+
+    async fn refuse(&self, connection: Option<&Connection>, refused: Refused) -> store::Result<Answer> {
+        let reference = self.note_refusal(connection, &refused).await?;
+        Ok(Answer::Refused { reference, reason: refused.reason })
+    }
+
+    async fn note_refusal(
+        &self,
+        connection: Option<&Connection>,
+        refused: &Refused,
+    ) -> store::Result<String> {
+        let reference = id::reference(&*self.randomness);
+        tracing::info!(reason = refused.reason, %reference, text = %refused.text, "sign-on refused");
+        let mut event = self.audit_event("sign_on.refused", "anteroom");
+        event.subject = connection.map(|connection| connection.id.as_str().to_owned());
+        event.reason = Some(refused.reason.to_owned());
+        event.reference = Some(reference.clone());
+        event.details = json!({ "text": refused.text, "expected": refused.expected, "got": refused.got });
+        self.store.audit(event).await?;
+        Ok(reference)
+    }
+}
+
+impl Refused {
+    fn of(refusal: &saml::Refusal) -> Self {
+        Self {
+            reason: refusal.reason().code(),
+            text: refusal.reason().explanation().to_owned(),
+            expected: refusal.expected_text().map(str::to_owned),
+            got: refusal.got_text().map(str::to_owned),
+        }
+    }
+
+    fn plain(reason: &'static str, text: &str) -> Self {
+        Self { reason, text: text.to_owned(), expected: None, got: None }
+    }
+}
+
+/// How far the provider's clock may be off (DESIGN section 4).
+const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_mins(3);
+
+/// How long the browser has to come back with its code.
+const HANDOFF_LIFETIME: std::time::Duration = std::time::Duration::from_mins(1);

@@ -1,0 +1,161 @@
+//! Hearing of changes that others made, and the chores of a running node.
+//!
+//! Separate because it is the one background task of sign-on: it reads the change feed, keeps the sessions in
+//! memory true, lets time do its work, and knows how long ago it heard anything.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::sign_on::SignOn;
+use crate::store::{self, Change, ChangeSeq};
+
+/// When the change feed was last read to its end.
+#[derive(Debug)]
+pub(super) struct Hearing {
+    heard_at: Mutex<Instant>,
+    nudge: Notify,
+}
+
+impl Default for Hearing {
+    fn default() -> Self {
+        Self { heard_at: Mutex::new(Instant::now()), nudge: Notify::new() }
+    }
+}
+
+impl Hearing {
+    fn hear(&self) {
+        *self.heard_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn silence(&self) -> Duration {
+        self.heard_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
+impl SignOn {
+    /// How long this node has not heard of changes.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        self.hearing.silence()
+    }
+
+    /// Whether what is in memory may still be believed (DESIGN section 8).
+    #[must_use]
+    pub fn hears_changes(&self) -> bool {
+        self.silence() <= DEAF_MAX
+    }
+
+    /// Makes the node look for changes now; after one of its own.
+    pub fn nudge(&self) {
+        self.hearing.nudge.notify_one();
+    }
+
+    /// Follows the change feed from its present end until told to stop.
+    pub async fn follow(&self, stop: &CancellationToken) -> store::Result<()> {
+        let mut seq = self.store.change_head().await?;
+        self.hearing.hear();
+        let mut poll = tokio::time::interval(POLL_INTERVAL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut chores = tokio::time::interval(CHORES_INTERVAL);
+        chores.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut rounds = 0_u32;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = poll.tick() => self.hear(&mut seq).await,
+                () = self.hearing.nudge.notified() => self.hear(&mut seq).await,
+                _ = chores.tick() => {
+                    self.chores(rounds).await;
+                    rounds = rounds.wrapping_add(1);
+                }
+            }
+        }
+        self.live.flush().await
+    }
+
+    async fn hear(&self, seq: &mut ChangeSeq) {
+        match self.catch_up(seq).await {
+            Ok(()) => self.hearing.hear(),
+            Err(error) => {
+                tracing::warn!(error = %error, cause = ?std::error::Error::source(&error), "cannot read the change feed");
+            }
+        }
+    }
+
+    /// The position moves on only when everything that a change asks for has been done.
+    async fn catch_up(&self, seq: &mut ChangeSeq) -> store::Result<()> {
+        loop {
+            let (last, changes) = self.store.changes_after(*seq).await?;
+            if changes.is_empty() {
+                return Ok(());
+            }
+            let now = self.clock.now();
+            let mut seen = HashSet::new();
+            for change in &changes {
+                match change {
+                    Change::User(user) if seen.insert(user.clone()) => {
+                        self.live.revalidate(user, now).await?;
+                    }
+                    Change::Keys => self.reload_keys().await?,
+                    Change::User(_) | Change::Directory => {}
+                }
+            }
+            *seq = last;
+        }
+    }
+
+    async fn chores(&self, round: u32) {
+        let lifetimes = self.settings.load().lifetimes;
+        let now = self.clock.now();
+        self.live.sweep(&lifetimes, now);
+        let outcome = if round.is_multiple_of(PURGE_EVERY) {
+            let idle_since = now.saturating_sub(lifetimes.idle).unwrap_or(now);
+            self.keep_keys().await;
+            self.store.purge(now, idle_since).await
+        } else if round.is_multiple_of(FLUSH_EVERY) {
+            self.live.flush().await
+        } else {
+            Ok(())
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(error = %error, cause = ?std::error::Error::source(&error), "housekeeping failed");
+        }
+    }
+
+    async fn reload_keys(&self) -> store::Result<()> {
+        match self.keys.reload().await {
+            Ok(()) => Ok(()),
+            Err(crate::keys::Error::Store(error)) => Err(error),
+            Err(error) => {
+                tracing::error!(error = %error, "cannot use the identity keys in the store");
+                Ok(())
+            }
+        }
+    }
+
+    async fn keep_keys(&self) {
+        if let Err(error) = self.keys.upkeep().await {
+            tracing::warn!(error = %error, "cannot look after the identity keys");
+        }
+    }
+}
+
+/// How long known sessions are served without hearing of changes.
+const DEAF_MAX: Duration = Duration::from_mins(1);
+
+/// Well within the second that every change may take.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+
+const CHORES_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Every five seconds.
+const FLUSH_EVERY: u32 = 10;
+
+/// Every minute.
+const PURGE_EVERY: u32 = 120;

@@ -1,0 +1,187 @@
+//! The gate: from a cookie to a session, and from a session to a request that may be forwarded.
+//!
+//! Separate because it runs for every request of the business: it answers from memory, signs nothing that it
+//! has signed already, and fails closed.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use jiff::Timestamp;
+
+use crate::directory::{Grant, Standing, User};
+use crate::id;
+use crate::identity::{self, Identity};
+use crate::session::{SessionHash, SessionId};
+use crate::sign_on::SignOn;
+use crate::sign_on::gate::{Authenticated, IdentityHeaders};
+use crate::sign_on::live::{LiveSession, Minted, State};
+use crate::store::{self, SessionSelector};
+use crate::target::RequestTarget;
+
+/// Who a cookie makes somebody, as far as memory tells.
+#[derive(Debug)]
+pub enum Recognized {
+    /// The browser of a live session.
+    Known(Visitor),
+    /// A session that the store has to be asked for: [`SignOn::look_up`].
+    Ask(SessionHash),
+    /// Nobody that we know.
+    Nobody,
+    /// Memory may be out of date and cannot be trusted any longer.
+    Deaf,
+}
+
+/// Somebody with a live session.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    live: Arc<LiveSession>,
+    now: Timestamp,
+}
+
+/// Whether a visitor's request may pass.
+#[derive(Debug)]
+pub enum Entry {
+    /// It may, with this proof.
+    Admitted(Authenticated),
+    /// Nobody has let the visitor in yet.
+    Waiting,
+    /// The visitor has been shut out.
+    Disabled,
+}
+
+impl SignOn {
+    /// Looks for the session of a cookie in memory. This alone is no use of the session.
+    #[must_use]
+    pub fn recognize(&self, cookie: Option<&str>) -> Recognized {
+        let Some(id) = cookie.and_then(SessionId::parse) else { return Recognized::Nobody };
+        if !self.hears_changes() {
+            return Recognized::Deaf;
+        }
+        let hash = id.hash();
+        match self.live.known(&hash) {
+            Some(live) => self.welcome(live).map_or(Recognized::Nobody, Recognized::Known),
+            None => Recognized::Ask(hash),
+        }
+    }
+
+    /// Looks for a session in the store.
+    pub async fn look_up(&self, hash: &SessionHash) -> store::Result<Option<Visitor>> {
+        let found = self.live.find(hash, self.clock.now()).await?;
+        Ok(found.and_then(|live| self.welcome(live)))
+    }
+
+    fn welcome(&self, live: Arc<LiveSession>) -> Option<Visitor> {
+        let now = self.clock.now();
+        if !live.is_alive(&self.settings.load().lifetimes, now) {
+            return None;
+        }
+        Some(Visitor { live, now })
+    }
+
+    /// Decides on a visitor's request, and signs the identity that it is forwarded with.
+    #[must_use]
+    pub fn enter(&self, visitor: &Visitor, target: &RequestTarget) -> Entry {
+        let state = visitor.live.state(visitor.now);
+        match &state.standing {
+            Standing::Waiting => Entry::Waiting,
+            Standing::Disabled => Entry::Disabled,
+            Standing::Admitted(grants) => {
+                visitor.live.touch(visitor.now);
+                Entry::Admitted(Authenticated {
+                    target: target.clone(),
+                    identity: self.identity_headers(visitor, &state, grants),
+                    ended: state.streams.clone(),
+                })
+            }
+        }
+    }
+
+    /// Ends a visitor's session, here at once and on all nodes within a second.
+    pub async fn sign_out(&self, visitor: &Visitor) -> store::Result<()> {
+        let session = visitor.live.session();
+        let email = visitor.user().email;
+        let mut event = self.audit_event("session.signed_out", email.as_str());
+        event.subject = Some(email.as_str().to_owned());
+        event.details = serde_json::json!({ "sid": session.name.as_str() });
+        self.store.end_sessions(&SessionSelector::Hash(session.hash), event).await?;
+        self.live.revalidate(&session.user, self.clock.now()).await
+    }
+
+    /// The current headers of a session, made anew when half their life is over.
+    fn identity_headers(&self, visitor: &Visitor, state: &State, grants: &[Grant]) -> Arc<IdentityHeaders> {
+        if let Some(minted) = state.minted.load().as_ref()
+            && visitor.now < minted.refresh_at
+        {
+            return Arc::clone(&minted.headers);
+        }
+        let settings = self.settings.load();
+        let identity = visitor.identity_with(&state.account.user, grants);
+        let claims = settings.identity.claims(identity, id::random_hex(&*self.randomness), visitor.now);
+        let ring = self.keys.ring();
+        let token = identity::mint(ring.signing_key(visitor.now), &claims);
+        let mut token = HeaderValue::try_from(token).expect("a compact JWS is base64url and dots");
+        token.set_sensitive(true);
+        let mut headers = vec![(HeaderName::from_static(IDENTITY_HEADER), token)];
+        for preset in &settings.identity.presets {
+            headers.extend(identity::presets::headers(*preset, &claims));
+        }
+        let headers = Arc::new(IdentityHeaders { headers });
+        let half_life = settings.identity.lifetime / 2;
+        let refresh_at = visitor.now.saturating_add(half_life).unwrap_or(visitor.now);
+        state.minted.store(Some(Arc::new(Minted { headers: Arc::clone(&headers), refresh_at })));
+        headers
+    }
+}
+
+impl Visitor {
+    /// The visitor's session.
+    #[must_use]
+    pub fn live(&self) -> &LiveSession {
+        &self.live
+    }
+
+    /// The user, as the store has it.
+    #[must_use]
+    pub fn user(&self) -> User {
+        self.live.state(self.now).account.user.clone()
+    }
+
+    /// What the visitor may do now.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.live.state(self.now).standing.clone()
+    }
+
+    /// Everything that an application may know of the visitor.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        let state = self.live.state(self.now);
+        let grants = match &state.standing {
+            Standing::Admitted(grants) => grants.as_slice(),
+            Standing::Waiting | Standing::Disabled => &[],
+        };
+        self.identity_with(&state.account.user, grants)
+    }
+
+    fn identity_with(&self, user: &User, grants: &[Grant]) -> Identity {
+        let session = self.live.session();
+        let access = grants.iter().map(|grant| identity::Access {
+            property: grant.scope.as_str().to_owned(),
+            level: grant.level.as_str().to_owned(),
+        });
+        Identity {
+            user: user.id.clone(),
+            session: session.name.clone(),
+            email: user.email.clone(),
+            name: user.name.as_ref().map(|name| name.as_str().to_owned()),
+            organization: user.organization.clone(),
+            access: access.collect(),
+            access_version: user.access_version,
+            authenticated_at: session.authenticated_at,
+            methods: session.methods.clone(),
+        }
+    }
+}
+
+/// [`identity::HEADER`] as HTTP libraries keep it.
+const IDENTITY_HEADER: &str = "x-anteroom-jwt-assertion";

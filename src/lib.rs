@@ -22,3 +22,6 @@ pub mod store;
 // Use cases.
 pub mod keys;
 pub mod sign_on;
+
+// Towards the visitor.
+pub mod pages;

@@ -1,0 +1,29 @@
+//! Typed views -> HTML text: every page that a visitor can see, in one design.
+//!
+//! Separate because what is shown must not know where it came from: a view holds display strings only, and
+//! `routes` alone turns it into a response.
+//!
+//! Rules: all text is escaped by the templates; an address from a view becomes a link only by way of
+//! [`link`](self::link), so it can neither run a script nor leave for another origin unseen; no inline style or
+//! script, no resource from elsewhere; every sentence of a view stands in its `english` function, so a
+//! second language is a second function. A view is `struct` or `enum` with `render(&Brand) -> String`.
+
+pub mod assets;
+pub mod policy;
+
+mod brand;
+mod fault;
+mod frame;
+mod link;
+mod notice;
+mod palette;
+mod sign_in;
+mod sign_out;
+mod waiting_room;
+
+pub use brand::{Accent, Brand, Error, LOGO_BYTES_MAX, Logo, Settings};
+pub use fault::Fault;
+pub use notice::Notice;
+pub use sign_in::{Choice, SignIn};
+pub use sign_out::ConfirmSignOut;
+pub use waiting_room::WaitingRoom;

@@ -1,0 +1,82 @@
+// Moves an open Waiting Room on as soon as access is granted.
+//
+// An event stream brings the news at once. Whatever may go wrong with it (a proxy that buffers, a laptop that
+// slept, a session that ended) is noticed by asking for the page itself now and then: as long as the answer is
+// the Waiting Room, nothing has happened; any other answer is for the browser to follow.
+(() => {
+  "use strict";
+
+  const ANNOUNCEMENT_MS = 250; // long enough for a screen reader to take notice of the new text
+  const CHECK_MS = 60000;
+  const RETRY_MS_MAX = 30000;
+
+  const status = document.getElementById("status");
+  let source = null;
+  let retryMs = 1000;
+  let left = false;
+
+  function show(state) {
+    const text = status.dataset[state];
+    if (status.textContent !== text) status.textContent = text;
+    status.dataset.state = state;
+  }
+
+  // Only a path of this origin is followed, and none that a browser could read as another host.
+  function isOwnPath(path) {
+    return /^\/(?!\/)[!-[\]-~]*$/.test(path) && new URL(path, location.origin).origin === location.origin;
+  }
+
+  function leave(go) {
+    if (left) return;
+    left = true;
+    if (source) source.close();
+    go();
+  }
+
+  function release(event) {
+    if (!isOwnPath(event.data)) return;
+    leave(() => {
+      show("released");
+      setTimeout(() => location.replace(event.data), ANNOUNCEMENT_MS);
+    });
+  }
+
+  function listen() {
+    if (left) return;
+    source = new EventSource(status.dataset.events);
+    source.addEventListener("open", () => {
+      retryMs = 1000;
+      show("waiting");
+    });
+    source.addEventListener("released", release);
+    source.addEventListener("error", () => {
+      if (left) return;
+      show("offline");
+      // The browser reconnects by itself, except after an answer that is no event stream.
+      if (source.readyState === EventSource.CLOSED) retry();
+    });
+  }
+
+  function retry() {
+    const pause = retryMs * (0.5 + Math.random());
+    retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
+    setTimeout(() => check().then(listen), pause);
+  }
+
+  async function check() {
+    if (left) return;
+    let answer;
+    try {
+      answer = await fetch(location.href, { redirect: "manual", cache: "no-store", headers: { accept: "text/html" } });
+    } catch {
+      return; // offline: the page stays as it is
+    }
+    if (answer.ok || answer.status >= 500 || answer.status === 429) return;
+    leave(() => location.reload());
+  }
+
+  listen();
+  setInterval(check, CHECK_MS);
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && check());
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
+})();

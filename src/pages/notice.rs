@@ -1,0 +1,125 @@
+//! The ends of a sign-on that are neither in nor waiting, and the end of a session.
+//!
+//! Separate because each is one heading, what to do now, and a way on; none tells an attacker which check
+//! has failed.
+
+use askama::Template;
+
+use crate::pages::frame::{self, Frame};
+use crate::pages::{Brand, link};
+
+/// A short page about somebody's own sign-on.
+#[derive(Debug, Clone)]
+pub enum Notice<'a> {
+    /// The session has ended because its owner asked for it.
+    SignedOut,
+    /// The account is switched off. There is no session.
+    Disabled {
+        /// Whose account.
+        email: &'a str,
+    },
+    /// The identity provider's answer was refused, or it refused itself.
+    Refused {
+        /// Leads support to the explanation.
+        reference: &'a str,
+        /// What happened, without saying which check failed.
+        headline: &'a str,
+        /// What to do now.
+        advice: &'a str,
+        /// Starts over, with the deep link.
+        restart_url: &'a str,
+    },
+    /// An answer that has been used before: the back button, or a page loaded twice.
+    AlreadyUsed {
+        /// Starts over, with the deep link.
+        restart_url: &'a str,
+    },
+    /// The address belongs to an account that is bound to another subject.
+    Conflict {
+        /// Leads support to the explanation.
+        reference: &'a str,
+    },
+}
+
+impl Notice<'_> {
+    /// The page as HTML.
+    #[must_use]
+    pub fn render(&self, brand: &Brand) -> String {
+        render(brand, self.english(brand))
+    }
+
+    fn english(&self, brand: &Brand) -> Message<'_> {
+        let application = brand.application_name();
+        match *self {
+            Self::SignedOut => Message {
+                heading: "You are signed out".to_owned(),
+                paragraphs: vec![
+                    format!("You have left {application} on this browser."),
+                    "On a shared computer, also close the browser: your organization’s own sign-in may still \
+                     be open."
+                        .to_owned(),
+                ],
+                facts: Vec::new(),
+                action: Some(("Sign in again", "/.anteroom/sign-in")),
+            },
+            Self::Disabled { email } => Message {
+                heading: "This account is switched off".to_owned(),
+                paragraphs: vec![
+                    format!("{email} cannot use {application} at the moment."),
+                    "If you think that this is a mistake, please ask your manager or the support team."
+                        .to_owned(),
+                ],
+                facts: Vec::new(),
+                action: Some(("Use another address", "/.anteroom/sign-in?another=1")),
+            },
+            Self::Refused { reference, headline, advice, restart_url } => Message {
+                heading: headline.to_owned(),
+                paragraphs: vec![advice.to_owned()],
+                facts: vec![("Reference for the support team", reference.to_owned())],
+                action: Some(("Sign in again", link::path(restart_url))),
+            },
+            Self::AlreadyUsed { restart_url } => Message {
+                heading: "This sign-in has been used already".to_owned(),
+                paragraphs: vec![
+                    "That happens after going back in the browser, or when a page is loaded twice. Nothing \
+                     is wrong with your account."
+                        .to_owned(),
+                ],
+                facts: Vec::new(),
+                action: Some(("Sign in again", link::path(restart_url))),
+            },
+            Self::Conflict { reference } => Message {
+                heading: "The support team has to look at your account".to_owned(),
+                paragraphs: vec![
+                    format!(
+                        "Your sign-in worked, but {application} knows your e-mail address under another \
+                         account of your organization. To be safe, a person has to connect the two."
+                    ),
+                    "Please write to the support team and give them this reference.".to_owned(),
+                ],
+                facts: vec![("Reference for the support team", reference.to_owned())],
+                action: None,
+            },
+        }
+    }
+}
+
+/// What `templates/message.html` shows.
+pub(super) struct Message<'a> {
+    pub(super) heading: String,
+    pub(super) paragraphs: Vec<String>,
+    pub(super) facts: Vec<(&'static str, String)>,
+    pub(super) action: Option<(&'static str, &'a str)>,
+}
+
+#[derive(Template)]
+#[template(path = "message.html")]
+struct Page<'a> {
+    frame: Frame<'a>,
+    message: Message<'a>,
+}
+
+pub(super) fn render(brand: &Brand, message: Message<'_>) -> String {
+    let frame = Frame::english(brand, &message.heading);
+    frame::render(&Page { frame, message })
+}

@@ -202,8 +202,7 @@ impl Live {
     /// An empty memory over a store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        let cache =
-            Cache::builder().max_capacity(SESSIONS_MAX).time_to_idle(Duration::from_mins(15)).build();
+        let cache = Cache::builder().max_capacity(SESSIONS_MAX).time_to_idle(Duration::from_mins(15)).build();
         Self { store, cache, by_user: Mutex::default(), epoch: AtomicU64::new(0) }
     }
 

@@ -1,3 +1,5 @@
 //! The tests that drive Anteroom from outside: one binary, a module for each concern.
 //!
 //! Separate from the unit tests in `src` because they know the surface alone, so that the inside can change.
+
+mod pages;

@@ -215,7 +215,7 @@ fn every_page_is_whole_and_needs_nothing_inline_or_from_elsewhere() {
             );
             assert_eq!(count("style"), 0, "{name}");
             for element in &elements {
-                element.assert_fits_the_policy(&name, &brand);
+                element.assert_fits_the_policy(name, &brand);
             }
         }
     }
@@ -393,7 +393,8 @@ impl Element {
             assert!(!name.starts_with("on") && name != "style", "{page}: {name}={value:?}");
         }
         if matches!(self.name.as_str(), "link" | "script" | "img") {
-            let address = self.attribute("src").or(self.attribute("href")).expect("an address, not inline");
+            let address =
+                self.attribute("src").or_else(|| self.attribute("href")).expect("an address, not inline");
             assert!(address == "data:," || brand.assets().find(address).is_some(), "{page}: {address}");
         }
     }

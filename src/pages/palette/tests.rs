@@ -1,3 +1,5 @@
+//! The palette by arithmetic: the pairs of colours that the stylesheet uses, over a grid of accents.
+
 use super::*;
 
 /// WCAG 2.2, 1.4.11.

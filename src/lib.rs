@@ -20,6 +20,7 @@ pub mod session;
 pub mod store;
 
 // Use cases.
+pub mod admin;
 pub mod keys;
 pub mod sign_on;
 

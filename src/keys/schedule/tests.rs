@@ -1,3 +1,5 @@
+//! The life of a key, hour by hour.
+
 use super::*;
 
 fn hour(hour: i64) -> Timestamp {

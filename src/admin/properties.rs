@@ -1,0 +1,140 @@
+//! Organizations and their properties.
+//!
+//! Separate from users because these are places, not people: nobody's access changes here.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+
+use super::import::{LineProblem, LineProblemKind};
+use super::table::{self, Columns};
+use super::{Admin, Outcome, Refused, Result};
+use crate::directory::{DisplayName, Organization, Property};
+use crate::id::{OrganizationId, PropertyId};
+
+/// How an import of properties went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PropertiesImported {
+    /// Those that were new.
+    pub properties_added: u64,
+    /// Those that were there already, just so.
+    pub properties_unchanged: u64,
+}
+
+const COLUMNS: Columns<3> = Columns { names: ["id", "organization", "name"], required: 3 };
+
+impl Admin {
+    /// All organizations, by id.
+    pub async fn organizations(&self) -> Result<Vec<Organization>> {
+        Ok(self.store.organizations().await?)
+    }
+
+    /// One organization.
+    pub async fn organization(&self, id: &OrganizationId) -> Result<Organization> {
+        let mut all = self.organizations().await?;
+        match all.iter().position(|organization| organization.id == *id) {
+            Some(at) => Ok(all.swap_remove(at)),
+            None => Err(no_such_organization(id, &all).into()),
+        }
+    }
+
+    /// Properties, of one organization or all, by id.
+    pub async fn properties(&self, organization: Option<&OrganizationId>) -> Result<Vec<Property>> {
+        if let Some(id) = organization {
+            self.organization(id).await?;
+        }
+        Ok(self.store.properties(organization).await?)
+    }
+
+    /// Adds a property.
+    pub async fn add_property(&self, property: Property, actor: &str) -> Result<Outcome<Property>> {
+        self.organization(&property.organization).await?;
+        let details = json!({
+            "organization": property.organization.as_str(),
+            "name": property.name.as_str(),
+        });
+        let event = self.event("property.added", actor, property.id.as_str(), details);
+        if self.store.add_property(&property, event).await? {
+            return Ok(Outcome { value: property, changed: true });
+        }
+        let all = self.store.properties(None).await?;
+        match all.into_iter().find(|known| known.id == property.id) {
+            Some(known) if known == property => Ok(Outcome { value: property, changed: false }),
+            Some(known) => Err(taken(&known).into()),
+            None => Err(self.no_such_organization(property.organization).await?.into()),
+        }
+    }
+
+    /// Adds the properties of a table `id,organization,name`. Every line is checked before the first is added,
+    /// and what is there already is passed over, so an import that was interrupted can be done again.
+    pub async fn import_properties(&self, table: &[u8], actor: &str) -> Result<PropertiesImported> {
+        let rows = table::read(table, COLUMNS).map_err(Refused::Table)?;
+        let organizations = self.organizations().await?;
+        let known = self.store.properties(None).await?;
+        let mut seen: HashMap<_, _> = known.iter().map(|known| (known.id.clone(), known.clone())).collect();
+        let mut new = Vec::new();
+        let mut problems = Vec::new();
+        let mut properties_unchanged = 0;
+        for row in rows {
+            let read = row
+                .fields
+                .map_or(Err(LineProblemKind::FieldCount), |fields| read_property(&fields, &organizations));
+            match read.map(|property| (seen.get(&property.id), property)) {
+                Ok((None, property)) => {
+                    seen.insert(property.id.clone(), property.clone());
+                    new.push(property);
+                }
+                Ok((Some(known), property)) if *known == property => properties_unchanged += 1,
+                Ok((Some(known), _)) => {
+                    problems.push(LineProblem { line: row.line, kind: taken(known).into() });
+                }
+                Err(kind) => problems.push(LineProblem { line: row.line, kind }),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Refused::Lines(problems).into());
+        }
+
+        let mut properties_added = 0;
+        for property in new {
+            if self.add_property(property, actor).await?.changed {
+                properties_added += 1;
+            } else {
+                properties_unchanged += 1;
+            }
+        }
+        Ok(PropertiesImported { properties_added, properties_unchanged })
+    }
+
+    pub(super) async fn no_such_organization(&self, id: OrganizationId) -> Result<Refused> {
+        Ok(no_such_organization(&id, &self.organizations().await?))
+    }
+}
+
+pub(super) fn no_such_organization(id: &OrganizationId, known: &[Organization]) -> Refused {
+    let known = known.iter().map(|organization| organization.id.clone()).collect();
+    Refused::NoSuchOrganization { id: id.clone(), known }
+}
+
+fn read_property(
+    [id, organization, name]: &[String; 3],
+    organizations: &[Organization],
+) -> std::result::Result<Property, LineProblemKind> {
+    let id = PropertyId::parse(id).map_err(|cause| LineProblemKind::Id { column: "id", cause })?;
+    let organization = OrganizationId::parse(organization)
+        .map_err(|cause| LineProblemKind::Id { column: "organization", cause })?;
+    let name = DisplayName::parse(name).map_err(LineProblemKind::Name)?;
+    if organizations.iter().any(|known| known.id == organization) {
+        Ok(Property { id, organization, name })
+    } else {
+        Err(no_such_organization(&organization, organizations).into())
+    }
+}
+
+fn taken(known: &Property) -> Refused {
+    Refused::PropertyTaken {
+        property: known.id.clone(),
+        organization: known.organization.clone(),
+        name: known.name.as_str().to_owned(),
+    }
+}

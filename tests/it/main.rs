@@ -2,4 +2,7 @@
 //!
 //! Separate from the unit tests in `src` because they know the surface alone, so that the inside can change.
 
+mod attacks;
+mod idp;
 mod pages;
+mod saml;

@@ -1,0 +1,215 @@
+//! Group I: metadata that must not be trusted, and what Entra's real metadata looks like.
+//!
+//! Separate because metadata comes from administrators; each fault is an error that names its
+//! remedy, not a refusal.
+
+use anteroom::saml::metadata::{self, Error};
+use anteroom::saml::{CertificateError, IdentityProvider};
+
+use super::{World, cut, replaced, replaced_first};
+use crate::idp::{SigningKey, certificate_with_ed25519, certificate_with_rsa_modulus, key_descriptor};
+
+fn parse(text: &str) -> Result<IdentityProvider, Error> {
+    metadata::parse(text.as_bytes(), World::pure().now)
+}
+
+/// The control of every test here: unsigned, without byte order mark.
+fn good() -> String {
+    World::pure().idp.entity_descriptor("_m")
+}
+
+/// The signing keys replaced by one certificate.
+fn with_certificate(der: &[u8]) -> String {
+    let text = good();
+    let keys: String = [SigningKey::rsa(), SigningKey::rsa_next()]
+        .iter()
+        .map(|key| key_descriptor("signing", &key.certificate))
+        .collect();
+    text.replace(&keys, &key_descriptor("signing", der))
+}
+
+#[test]
+fn metadata_shaped_as_that_of_entra_is_read() {
+    let world = World::pure();
+    let provider = metadata::parse(&world.idp.metadata_xml(), world.now).expect("good");
+    assert_eq!(provider.entity_id(), world.idp.entity_id);
+    assert_eq!(provider.sso_url().as_str(), world.idp.sso_url);
+    assert_eq!(provider.slo_redirect_url().map(url::Url::as_str), Some(world.idp.sso_url.as_str()));
+    assert!(provider.slo_post_url().is_none());
+    assert!(provider.is_entra());
+    assert!(provider.valid_until().is_none());
+    let subjects: Vec<_> = provider.certificates().iter().map(|c| c.subject().to_owned()).collect();
+    assert_eq!(subjects, ["CN=Microsoft Azure Federated SSO Certificate"; 2], "each key once");
+    let certificate = &provider.certificates()[0];
+    assert_eq!(certificate.key_description(), "RSA 2048");
+    assert_eq!(certificate.fingerprint().len(), 64);
+    assert_eq!(certificate.not_after().to_string(), "2049-12-31T00:00:00Z");
+}
+
+#[test]
+fn an_identity_provider_that_is_not_entra_is_told_apart() {
+    let text = good()
+        .replace("https://sts.windows.net/", "https://idp.example.org/")
+        .replace("https://login.microsoftonline.com/", "https://idp.example.org/");
+    let provider = parse(&text).expect("good");
+    assert!(!provider.is_entra());
+    let lookalike = good()
+        .replace("https://sts.windows.net/", "https://idp.example.org/")
+        .replace("https://login.microsoftonline.com/", "https://login.microsoftonline.com.evil.example/");
+    assert!(!parse(&lookalike).expect("good").is_entra());
+}
+
+#[test]
+fn metadata_without_a_signing_certificate_is_never_accepted() {
+    let text = good();
+    let role = cut(&text, "<IDPSSODescriptor", "</IDPSSODescriptor>");
+    let start = role.find("<KeyDescriptor").expect("keys");
+    let end = role.rfind("</KeyDescriptor>").expect("keys") + "</KeyDescriptor>".len();
+    let bare = text.replace(role, &(role[..start].to_owned() + &role[end..]));
+    assert!(matches!(parse(&bare), Err(Error::NoSigningCertificate { .. })));
+
+    let encryption_only = text.replace("use=\"signing\"", "use=\"encryption\"");
+    assert!(matches!(parse(&encryption_only), Err(Error::NoSigningCertificate { .. })));
+    let any_use = text.replace(" use=\"signing\"", "");
+    assert_eq!(parse(&any_use).expect("no use means any use").certificates().len(), 2);
+}
+
+#[test]
+fn keys_outside_of_the_policy_are_named() {
+    assert!(parse(&with_certificate(&certificate_with_rsa_modulus(2048, 3))).is_ok());
+    for (bits, exponent) in [(1024, 3), (2040, 3), (2048, 1), (2048, 2)] {
+        let result = parse(&with_certificate(&certificate_with_rsa_modulus(bits, exponent)));
+        assert!(
+            matches!(
+                &result,
+                Err(Error::Certificate { number: 1, source: CertificateError::WeakKey { .. }, .. })
+            ),
+            "{bits} {exponent}: {result:?}"
+        );
+    }
+    assert!(matches!(
+        parse(&with_certificate(&certificate_with_ed25519())),
+        Err(Error::Certificate { source: CertificateError::UnsupportedKey { .. }, .. })
+    ));
+    for rubbish in [&[][..], &[0x30], &[0x30, 0x82, 0xff, 0xff], b"-----BEGIN CERTIFICATE-----"] {
+        assert!(matches!(
+            parse(&with_certificate(rubbish)),
+            Err(Error::Certificate { source: CertificateError::Malformed, .. })
+        ));
+    }
+    let mut trailing = SigningKey::p256().certificate.clone();
+    assert!(parse(&with_certificate(&trailing)).is_ok());
+    trailing.push(0);
+    assert!(parse(&with_certificate(&trailing)).is_err());
+}
+
+#[test]
+fn an_sso_address_must_be_https_or_stay_on_this_machine() {
+    let world = World::pure();
+    let with_url = |url: &str| parse(&good().replace(&world.idp.sso_url, url));
+    for fine in [
+        "https://idp.example.org/sso?tenant=1",
+        "http://localhost:8080/sso",
+        "http://idp.localhost/sso",
+        "http://127.0.0.1:8080/sso",
+        "http://[::1]/sso",
+    ] {
+        assert!(with_url(fine).is_ok(), "{fine}");
+    }
+    for refused in [
+        "http://idp.example.org/sso",
+        "http://localhost.example.org/sso",
+        "http://127.0.0.1.example.org/sso",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "ftp://idp.example.org/",
+        "/sso",
+        "",
+        " https://idp.example.org/sso",
+        "https://user:secret@idp.example.org/sso",
+        "https://idp.example.org/sso#fragment",
+    ] {
+        assert!(matches!(with_url(refused), Err(Error::InsecureUrl { .. })), "{refused}");
+    }
+}
+
+#[test]
+fn metadata_without_a_redirect_endpoint_is_refused() {
+    let text = good();
+    let endpoint = cut(
+        &text,
+        "<SingleSignOnService Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect\"",
+        "</SingleSignOnService>",
+    );
+    let result = parse(&replaced(&text, endpoint, ""));
+    assert!(matches!(result, Err(Error::NoRedirectEndpoint { .. })), "{result:?}");
+}
+
+#[test]
+fn expired_metadata_is_refused_wherever_the_date_stands() {
+    let expired = " validUntil=\"2026-06-15T10:30:00Z\"";
+    let live = " validUntil=\"2026-06-15T10:30:01Z\"";
+    for element in ["<EntityDescriptor", "<IDPSSODescriptor"] {
+        let with = |date: &str| parse(&replaced(&good(), element, &format!("{element}{date}")));
+        assert!(matches!(with(expired), Err(Error::Expired { .. })), "{element}");
+        assert!(with(live).expect("still valid").valid_until().is_some());
+        assert!(with(" validUntil=\"soon\"").is_err());
+    }
+    let list = |date: &str| {
+        parse(&format!(
+            "<EntitiesDescriptor xmlns=\"urn:oasis:names:tc:SAML:2.0:metadata\"{date}>{}</EntitiesDescriptor>",
+            good()
+        ))
+    };
+    assert!(matches!(list(expired), Err(Error::Expired { .. })));
+    assert!(list("").is_ok());
+}
+
+#[test]
+fn several_identity_providers_are_counted_and_none_is_told() {
+    let list = |content: &str| {
+        parse(&format!(
+            "<EntitiesDescriptor xmlns=\"urn:oasis:names:tc:SAML:2.0:metadata\">{content}</EntitiesDescriptor>"
+        ))
+    };
+    let two = list(&good().repeat(2));
+    assert!(matches!(two, Err(Error::SeveralIdentityProviders { count: 2 })), "{two:?}");
+    assert!(matches!(list(""), Err(Error::NoIdentityProvider)));
+    let sp = anteroom::saml::sp_metadata("urn:x", "https://login.example.com/acs");
+    assert!(matches!(parse(&sp), Err(Error::NoIdentityProvider)));
+    let html = parse("<html><body>Sign in</body></html>");
+    assert!(matches!(&html, Err(Error::NotMetadata { root }) if root == "html"), "{html:?}");
+    let saml1 = good().replace("2.0:protocol\">", "1.1:protocol\">");
+    assert!(matches!(parse(&saml1), Err(Error::NoIdentityProvider)));
+}
+
+#[test]
+fn multi_tenant_metadata_of_entra_is_refused() {
+    let world = World::pure();
+    let text = good().replace(&world.idp.entity_id, "https://sts.windows.net/{tenantid}/");
+    let error = parse(&text).expect_err("a template");
+    assert!(matches!(error, Error::TenantTemplate { .. }));
+    assert!(error.to_string().contains("tenant ID"), "{error}");
+}
+
+#[test]
+fn metadata_that_is_no_plain_xml_is_refused() {
+    let with_doctype = format!("<!DOCTYPE x [<!ENTITY e \"e\">]>{}", good());
+    assert!(matches!(parse(&with_doctype), Err(Error::Doctype)));
+    assert!(matches!(parse(&good().repeat(2)), Err(Error::Malformed(_))));
+    assert!(matches!(parse(""), Err(Error::Malformed(_))));
+    assert!(matches!(parse(&" ".repeat(3 * 1024 * 1024)), Err(Error::TooLarge)));
+    assert!(matches!(parse(&"<a>".repeat(100_000)), Err(Error::Malformed(_))));
+    let without_id = replaced_first(&good(), "entityID=\"", "entityId=\"");
+    assert!(matches!(parse(&without_id), Err(Error::EntityId { .. })));
+}
+
+#[test]
+fn harmless_habits_of_other_products_are_accepted() {
+    let commented = replaced(&good(), "<IDPSSODescriptor", "<!-- a > comment --><IDPSSODescriptor");
+    assert!(parse(&commented).is_ok());
+    let spaced = good().replace("><", ">\r\n  <");
+    assert!(parse(&spaced).is_ok());
+    let broken_lines = replaced_first(&good(), " ID=\"_m\"", " ID=\"_m\"\n  xmlns:x=\"urn:x\n urn:y\"");
+    assert!(parse(&broken_lines).is_ok());
+}

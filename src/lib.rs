@@ -26,3 +26,6 @@ pub mod sign_on;
 
 // Towards the visitor.
 pub mod pages;
+
+// What operators see.
+pub mod config;

@@ -1,0 +1,209 @@
+//! The configuration: what was typed -> what is valid.
+//!
+//! Separate so that only this module reads the configuration file, the files that it names and the
+//! environment; every other part is handed settings that cannot be wrong.
+//!
+//! Rules:
+//! - [`load`] has no effect and can be called again at any time; it is all or nothing.
+//! - Every mistake is told at once, with its place, its dotted key and a remedy ([`Problems`]).
+//! - A key that does nothing yet is refused, never ignored.
+//! - A default stands in [`schema`], once, and is read like a typed value.
+
+use std::io;
+use std::path::Path;
+
+use figment::value::{Dict, Map};
+use figment::{Figment, Metadata, Profile, Provider};
+use jiff::Timestamp;
+
+use crate::session::Lifetimes;
+
+pub mod access;
+pub mod app;
+pub mod brand;
+pub mod check;
+pub mod init;
+pub mod listen;
+pub mod organization;
+pub mod saml;
+pub mod schema;
+pub mod secret_file;
+pub mod store;
+
+mod address;
+mod agreement;
+mod environment;
+mod file;
+mod identity;
+mod problem;
+mod reading;
+mod session;
+mod source;
+mod time;
+mod watch;
+
+pub use access::Access;
+pub use app::App;
+pub use brand::Brand;
+pub use environment::{Environment, RESERVED, variable_of};
+pub use listen::Listen;
+pub use organization::Organization;
+pub use problem::{Place, Problem, Problems};
+pub use saml::Saml;
+pub use store::Store;
+pub use watch::{Files, Watch};
+
+use problem::Findings;
+use reading::{Read, Reading};
+
+/// A valid configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// The application behind.
+    pub app: App,
+    /// Us as a service provider.
+    pub saml: Saml,
+    /// Where we answer.
+    pub listen: Listen,
+    /// What we must not forget.
+    pub store: Store,
+    /// How long people stay signed on.
+    pub session: Lifetimes,
+    /// What the application is told.
+    pub identity: crate::identity::Settings,
+    /// Levels.
+    pub access: Access,
+    /// The application's own login, for people without single sign-on: a path of it, or a URL.
+    pub other_sign_on_url: Option<String>,
+    /// The look of our pages.
+    pub brand: Brand,
+    /// The customers.
+    pub organizations: Vec<Organization>,
+    /// What is valid, but probably not meant.
+    pub notes: Vec<String>,
+    /// Everything that was read, to be watched.
+    pub files: Files,
+}
+
+impl Config {
+    /// The keys whose change takes effect at the next start only.
+    #[must_use]
+    pub fn needs_restart(&self, newer: &Self) -> Vec<&'static str> {
+        let changed = [
+            ("listen.public", self.listen.public != newer.listen.public),
+            ("listen.ops", self.listen.ops != newer.listen.ops),
+            ("listen.tls", self.listen.tls.is_empty() != newer.listen.tls.is_empty()),
+            ("store.url", self.store.database != newer.store.database),
+            ("store.secret_file", self.store.secret_file != newer.store.secret_file),
+        ];
+        changed.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect()
+    }
+}
+
+/// Reads the file, puts the environment over it, and checks everything.
+pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Config, Problems> {
+    let mut findings = Findings::new(path);
+    let mut files = Files::default();
+    files.note(path);
+    let text = read_text(path, &mut findings);
+    let layers = text.map(|text| {
+        let file = source::read(&text, &mut findings);
+        (file, environment.read(&mut findings))
+    });
+    let typed = layers.and_then(|(file, environment)| merge(file, environment, &mut findings));
+    let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+    let mut reading = Reading { findings: &mut findings, folder, files, now };
+    let config = typed.and_then(|typed| read_sections(&typed, &mut reading).ok());
+    let files = reading.files;
+    match config {
+        Some(config) if findings.is_clean() => Ok(Config { notes: findings.notes, files, ..config }),
+        _ => Err(Problems { list: findings.into_problems(), files }),
+    }
+}
+
+fn read_text(path: &Path, findings: &mut Findings) -> Option<String> {
+    let octets = reading::read_bounded(path, FILE_OCTETS_MAX);
+    let (message, remedy) = match octets.map(String::from_utf8) {
+        Ok(Ok(text)) => return Some(text),
+        Ok(Err(error)) => {
+            let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+            let line = before.filter(|octet| **octet == b'\n').count() + 1;
+            findings.broken(Place::Line(line), "is not UTF-8", "save the file as UTF-8");
+            return None;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (
+            "the file does not exist".to_owned(),
+            "make one with `anteroom init`, or name another with --config",
+        ),
+        Err(error) => (format!("the file cannot be read: {error}"), "name a file that can be read"),
+    };
+    findings.broken(Place::File, &message, remedy);
+    None
+}
+
+/// Puts the environment over the file. Both have been held against the schema, so this refuses nothing that
+/// the schema and `file::File` agree on.
+fn merge(file: Dict, environment: Dict, findings: &mut Findings) -> Option<file::File> {
+    let figment = Figment::new()
+        .merge(Layer { name: "configuration file", values: file })
+        .merge(Layer { name: "environment", values: environment });
+    let errors = match figment.extract() {
+        Ok(typed) => return Some(typed),
+        Err(errors) => errors,
+    };
+    for error in errors {
+        findings.refuse(&error.path.join("."), error.kind.to_string(), "correct the value");
+    }
+    None
+}
+
+/// One source of values, for figment.
+struct Layer {
+    name: &'static str,
+    values: Dict,
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Map::from([(Profile::Default, self.values.clone())]))
+    }
+}
+
+fn read_sections(typed: &file::File, reading: &mut Reading<'_>) -> Read<Config> {
+    let app = app::read(&typed.app, reading);
+    let saml = saml::read(&typed.saml, reading);
+    let listen = listen::read(&typed.listen, reading);
+    let store = store::read(&typed.store, reading);
+    let session = session::read(&typed.session, reading);
+    let identity = identity::read(&typed.identity, reading);
+    let access = access::read(&typed.access, reading);
+    let other_url = typed.sign_on.other_url.as_deref();
+    let other_sign_on_url = reading.optional("sign_on.other_url", other_url, address::other_url);
+    let brand = brand::read(&typed.brand, reading);
+    let organizations = organization::read(&typed.organization, reading);
+    agreement::check(app.as_ref().ok(), saml.as_ref().ok(), listen.as_ref().ok(), reading);
+    let app = app?;
+    let config = Config {
+        identity: identity?.settings(&app),
+        app,
+        saml: saml?,
+        listen: listen?,
+        store: store?,
+        session: session?,
+        access: access?,
+        other_sign_on_url: other_sign_on_url?,
+        brand: brand?,
+        organizations: organizations?,
+        notes: Vec::new(),
+        files: Files::default(),
+    };
+    agreement::note(&config, reading);
+    Ok(config)
+}
+
+/// Ten thousand organizations have a quarter of this.
+const FILE_OCTETS_MAX: u64 = 4 * 1024 * 1024;

@@ -1,0 +1,121 @@
+//! The configuration file as it was typed: the TOML of `config/anteroom.example.toml`, one struct a table.
+//!
+//! Separate from what is valid: here everything may be absent and every value is still text. Keys whose
+//! feature comes later (`schema::Support::Later`) never get this far and have no field.
+
+use serde::Deserialize;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub(super) app: App,
+    pub(super) saml: Saml,
+    pub(super) listen: Listen,
+    pub(super) store: Store,
+    pub(super) session: Session,
+    pub(super) identity: Identity,
+    pub(super) access: Access,
+    pub(super) mail: Mail,
+    pub(super) sign_on: SignOn,
+    pub(super) brand: Brand,
+    pub(super) organization: Vec<Organization>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct App {
+    pub(super) url: Option<String>,
+    pub(super) upstreams: Option<Vec<String>>,
+    pub(super) public_paths: Option<Vec<String>>,
+    pub(super) name: Option<String>,
+    pub(super) support_email: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Saml {
+    pub(super) entity_id: Option<String>,
+    pub(super) acs_url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Listen {
+    pub(super) public: Option<String>,
+    pub(super) ops: Option<String>,
+    pub(super) trusted_proxies: Option<Vec<String>>,
+    pub(super) tls: Option<Tls>,
+}
+
+/// `[listen.tls]` or several `[[listen.tls]]`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Tls {
+    One(TlsPair),
+    Several(Vec<TlsPair>),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TlsPair {
+    pub(super) certificate: Option<String>,
+    pub(super) key: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Store {
+    pub(super) url: Option<String>,
+    pub(super) secret_file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Session {
+    pub(super) idle: Option<String>,
+    pub(super) lifetime: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Identity {
+    pub(super) issuer: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) algorithm: Option<String>,
+    pub(super) lifetime: Option<String>,
+    pub(super) presets: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Access {
+    pub(super) levels: Option<Vec<String>>,
+    pub(super) may_request: Option<Vec<String>>,
+}
+
+/// Nothing of it is supported yet; an empty table does no harm.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Mail {}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SignOn {
+    pub(super) other_url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Brand {
+    pub(super) logo: Option<String>,
+    pub(super) accent: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Organization {
+    pub(super) id: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) domains: Option<Vec<String>>,
+    pub(super) metadata: Option<String>,
+}

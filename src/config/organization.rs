@@ -1,0 +1,163 @@
+//! `[[organization]]`: the customers and their identity providers.
+//!
+//! Separate, as every section has a file with its valid form and its rules; what metadata must have is said
+//! in `saml::metadata`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::directory;
+use crate::email::EmailDomain;
+use crate::id::OrganizationId;
+use crate::saml::{IdentityProvider, metadata};
+
+use super::app::display_name;
+use super::file;
+use super::reading::{Fault, Read, Reading, Told};
+
+/// A customer with its identity provider.
+#[derive(Debug)]
+pub struct Organization {
+    /// The customer.
+    pub organization: directory::Organization,
+    /// The file with the metadata.
+    pub metadata: PathBuf,
+    /// What the metadata says.
+    pub idp: IdentityProvider,
+}
+
+pub(super) fn read(typed: &[file::Organization], reading: &mut Reading<'_>) -> Read<Vec<Organization>> {
+    if typed.is_empty() && reading.findings.is_spoiled("organization") {
+        return Err(Told);
+    }
+    let read: Vec<_> = (0..)
+        .zip(typed)
+        .map(|(index, typed)| one(&format!("organization[{index}]"), typed, reading))
+        .collect();
+    refuse_contradictions(&read, reading);
+    read.into_iter().map(Parts::complete).collect()
+}
+
+/// An organization of which some parts could not be used; the good ones still count for contradictions.
+struct Parts {
+    at: String,
+    id: Read<OrganizationId>,
+    name: Read<directory::DisplayName>,
+    domains: Read<Vec<EmailDomain>>,
+    idp: Read<(PathBuf, IdentityProvider)>,
+}
+
+impl Parts {
+    fn complete(self) -> Read<Organization> {
+        let (metadata, idp) = self.idp?;
+        let organization = directory::Organization { id: self.id?, name: self.name?, domains: self.domains? };
+        Ok(Organization { organization, metadata, idp })
+    }
+}
+
+fn one(at: &str, typed: &file::Organization, reading: &mut Reading<'_>) -> Parts {
+    let id = reading.required(
+        &format!("{at}.id"),
+        typed.id.as_deref(),
+        "write a short name that never changes, e.g. id = \"contoso\"",
+        |text| {
+            OrganizationId::parse(text).map_err(|error| {
+                Fault::new(format!("{text:?} {error}"), "write a short name, e.g. \"contoso\"")
+            })
+        },
+    );
+    let name = reading.required(
+        &format!("{at}.name"),
+        typed.name.as_deref(),
+        "write the customer's name, e.g. name = \"Contoso Residential\"",
+        display_name,
+    );
+    let domains = domains(at, typed, reading);
+    let idp = identity_provider(&format!("{at}.metadata"), typed.metadata.as_deref(), reading);
+    Parts { at: at.to_owned(), id, name, domains, idp }
+}
+
+fn domains(at: &str, typed: &file::Organization, reading: &mut Reading<'_>) -> Read<Vec<EmailDomain>> {
+    let key = format!("{at}.domains");
+    let remedy = "list the domains of the customer's addresses, e.g. domains = [\"contoso.com\"]";
+    let domains = reading.list(&key, typed.domains.as_deref(), |text| {
+        EmailDomain::parse(text).map_err(|_| {
+            let remedy = "write the part after the @, e.g. \"contoso.com\"";
+            Fault::new(format!("{text:?} is not an e-mail domain"), remedy)
+        })
+    })?;
+    if !domains.is_empty() {
+        return Ok(domains);
+    }
+    if typed.domains.is_some() {
+        reading.findings.refuse(&key, "is empty, so nobody could sign on", remedy);
+    } else {
+        reading.findings.missing(&key, remedy);
+    }
+    Err(Told)
+}
+
+fn identity_provider(
+    key: &str,
+    typed: Option<&str>,
+    reading: &mut Reading<'_>,
+) -> Read<(PathBuf, IdentityProvider)> {
+    let Some(name) = typed else {
+        let remedy = "download the Federation Metadata XML of the identity provider and write its file's \
+                      name, e.g. metadata = \"contoso.xml\"";
+        reading.findings.missing(key, remedy);
+        return Err(Told);
+    };
+    if name.starts_with("https://") || name.starts_with("http://") {
+        let remedy = "download the metadata and write the file's name";
+        reading.findings.refuse(key, "metadata from a URL is not supported yet", remedy);
+        return Err(Told);
+    }
+    let (path, octets) = reading.file(key, name, METADATA_OCTETS_MAX)?;
+    let parsed = metadata::parse(&octets, reading.now);
+    let fault = |error: metadata::Error| {
+        // The message of a metadata error says what to do after its last semicolon.
+        let text = error.to_string();
+        let (message, remedy) = text
+            .rsplit_once("; ")
+            .unwrap_or((&text, "download the metadata again from the identity provider"));
+        Fault::new(format!("{}: {message}", path.display()), remedy)
+    };
+    let idp = reading.told(key, parsed.map_err(fault))?;
+    Ok((path, idp))
+}
+
+fn refuse_contradictions(read: &[Parts], reading: &mut Reading<'_>) {
+    let mut ids = BTreeMap::new();
+    let mut entity_ids = BTreeMap::new();
+    let mut names = BTreeMap::new();
+    for parts in read {
+        if let Ok(id) = &parts.id
+            && let Some(first) = ids.insert(id.as_str(), &parts.at)
+        {
+            let message = format!("{:?} is also the id of {first}", id.as_str());
+            reading.findings.refuse(&format!("{}.id", parts.at), message, "write another id");
+        }
+        if let Ok((_, idp)) = &parts.idp
+            && let Some(first) = entity_ids.insert(idp.entity_id(), &parts.at)
+        {
+            let message = format!("{first} has the same identity provider (entity ID {})", idp.entity_id());
+            let remedy = "give each organization the metadata of its own identity provider, or make them \
+                          one organization with several domains";
+            reading.findings.refuse(&format!("{}.metadata", parts.at), message, remedy);
+        }
+        let (Ok(name), Ok(domains)) = (&parts.name, &parts.domains) else { continue };
+        for domain in domains {
+            let Some(first) = names.insert((name.as_str().to_lowercase(), domain), &parts.at) else {
+                continue;
+            };
+            let message =
+                format!("{first} has the same name and the domain {domain}, so nobody could choose");
+            let remedy = "write a name that tells them apart, e.g. \"Contoso Residential (contractors)\"";
+            reading.findings.refuse(&format!("{}.name", parts.at), message, remedy);
+        }
+    }
+}
+
+/// As much as the parser takes.
+const METADATA_OCTETS_MAX: u64 = 2 * 1024 * 1024;

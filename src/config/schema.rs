@@ -1,0 +1,277 @@
+//! Every key of the configuration file: its kind, its default and what it means.
+//!
+//! Separate because four readers need the same list: the check of a file's keys, the check of environment
+//! variables, the tables in `docs/operations.md`, and the tests that hold the example file against it.
+//!
+//! Rules: a key that is not listed here does not exist; names of tables stand in [`TABLES`], names of keys in
+//! [`KEYS`], both in the order of the example file. A key of an array of tables has no index in its name.
+
+/// What may stand behind a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// An array of strings.
+    Texts,
+    /// `true` or `false`.
+    Switch,
+}
+
+/// What holds if the key is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// An error.
+    Missing,
+    /// This value, as it would be written.
+    Value(&'static str),
+    /// What these words say.
+    Means(&'static str),
+}
+
+/// Whether the key does anything yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// It does.
+    Ready,
+    /// Its feature comes later: setting it is an error.
+    Later,
+}
+
+/// One key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its dotted name, e.g. `session.idle`.
+    pub name: &'static str,
+    /// What may stand behind it.
+    pub kind: Kind,
+    /// What holds without it.
+    pub absent: Absent,
+    /// Whether it does anything.
+    pub support: Support,
+    /// What it means, for the operator.
+    pub meaning: &'static str,
+}
+
+/// How often a table may stand in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Once: `[name]`.
+    Once,
+    /// Any number of times: `[[name]]`.
+    Many,
+    /// Both ways.
+    OnceOrMany,
+}
+
+/// One table.
+#[derive(Debug, Clone, Copy)]
+pub struct Table {
+    /// Its dotted name.
+    pub name: &'static str,
+    /// How often it may stand in the file.
+    pub shape: Shape,
+}
+
+/// All tables.
+pub const TABLES: &[Table] = &[
+    once("app"),
+    once("saml"),
+    once("listen"),
+    Table { name: "listen.tls", shape: Shape::OnceOrMany },
+    once("store"),
+    once("session"),
+    once("identity"),
+    once("access"),
+    once("mail"),
+    once("sign_on"),
+    once("brand"),
+    Table { name: "organization", shape: Shape::Many },
+];
+
+/// All keys.
+pub const KEYS: &[Key] = &[
+    text(
+        "app.url",
+        Absent::Missing,
+        "The address under which people open the application (the Sign-on URL): scheme, host and port only.",
+    ),
+    texts(
+        "app.upstreams",
+        Absent::Missing,
+        "Where the application itself answers, e.g. `http://127.0.0.1:3000`; several are balanced.",
+    ),
+    texts(
+        "app.public_paths",
+        Absent::Value("[]"),
+        "Paths that need no sign-on: exact, or with everything below when they end in `/`.",
+    ),
+    text("app.name", Absent::Means("the host of `app.url`"), "The application's name on Anteroom's pages."),
+    text("app.support_email", Absent::Means("no address is shown"), "Whom people can write to."),
+    text(
+        "saml.entity_id",
+        Absent::Missing,
+        "What the identity providers know Anteroom by (Identifier, Audience URI).",
+    ),
+    text(
+        "saml.acs_url",
+        Absent::Missing,
+        "Where the identity providers post to (Reply URL, Assertion Consumer Service).",
+    ),
+    later(text("saml.signing_key", NOTHING, "The key that signs requests and decrypts assertions.")),
+    later(text("saml.certificate", NOTHING, "The certificate of `saml.signing_key`.")),
+    text(
+        "listen.public",
+        Absent::Value("\"127.0.0.1:8080\""),
+        "IP address and port of the listener for people.",
+    ),
+    text(
+        "listen.ops",
+        Absent::Value("\"127.0.0.1:9464\""),
+        "IP address and port of `/livez`, `/readyz`, `/startupz` and `/metrics`.",
+    ),
+    texts(
+        "listen.trusted_proxies",
+        Absent::Value("[]"),
+        "Networks (CIDR) whose `X-Forwarded-*` headers are believed.",
+    ),
+    later(Key {
+        name: "listen.proxy_protocol",
+        kind: Kind::Switch,
+        absent: Absent::Value("false"),
+        support: Support::Ready,
+        meaning: "Whether trusted proxies begin connections with the PROXY protocol.",
+    }),
+    text(
+        "listen.tls.certificate",
+        Absent::Means("plain HTTP, for a load balancer that ends TLS"),
+        "PEM file: the certificate, then its chain.",
+    ),
+    text(
+        "listen.tls.key",
+        Absent::Means("as `listen.tls.certificate`"),
+        "PEM file: the private key of the certificate.",
+    ),
+    text("store.url", Absent::Value("\"sqlite:anteroom.db\""), "The database: `sqlite:` and a file."),
+    text(
+        "store.secret_file",
+        Absent::Value("\"anteroom.secret\""),
+        "32 random octets, made at the first start; everything sealed in the store depends on them.",
+    ),
+    text("session.idle", Absent::Value("\"2h\""), "The longest pause between two requests."),
+    text("session.lifetime", Absent::Value("\"12h\""), "The longest time from sign-on to the next sign-on."),
+    text("identity.issuer", Absent::Means("`app.url`"), "The claim `iss`."),
+    text("identity.audience", Absent::Means("`app.url`"), "The claim `aud`."),
+    text(
+        "identity.algorithm",
+        Absent::Value("\"ES256\""),
+        "How tokens are signed: `ES256`, `RS256` or `EdDSA`.",
+    ),
+    text("identity.lifetime", Absent::Value("\"60s\""), "How long a token is good, at most `300s`."),
+    texts(
+        "identity.presets",
+        Absent::Value("[]"),
+        "Plain headers besides the token: `x-forwarded-user`, `remote-user`.",
+    ),
+    texts(
+        "access.levels",
+        Absent::Value("[\"viewer\", \"technician\", \"manager\", \"administrator\"]"),
+        "The access levels, lowest first.",
+    ),
+    texts(
+        "access.may_request",
+        Absent::Means("`manager` and `administrator`, where `access.levels` has them"),
+        "The levels that may file New User requests.",
+    ),
+    later(text("mail.smtp", NOTHING, "The mail server; without it messages stay in the outbox.")),
+    later(text("mail.from", NOTHING, "The sender of all mail.")),
+    text(
+        "sign_on.other_url",
+        Absent::Means("no link is shown"),
+        "The application's own login, for people without single sign-on: a path that is public, or a URL.",
+    ),
+    text(
+        "brand.logo",
+        Absent::Means("the name is shown"),
+        "SVG, PNG, JPEG or WebP file for Anteroom's pages.",
+    ),
+    text("brand.accent", Absent::Means("Anteroom's own"), "Colour of buttons and links, e.g. `#0b6e4f`."),
+    text(
+        "organization.id",
+        Absent::Missing,
+        "The customer's short name, for commands and the claim `org`; never change it.",
+    ),
+    text("organization.name", Absent::Missing, "The customer's name for people."),
+    texts("organization.domains", Absent::Missing, "The e-mail domains of the customer's staff."),
+    text(
+        "organization.metadata",
+        Absent::Missing,
+        "File with the Federation Metadata XML of the customer's identity provider.",
+    ),
+];
+
+/// The key of that name.
+pub(super) fn key(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The table of that name.
+pub(super) fn table(name: &str) -> Option<&'static Table> {
+    TABLES.iter().find(|table| table.name == name)
+}
+
+/// The known name that somebody may have meant by an unknown one: a near miss, or the same key in another
+/// table.
+pub(super) fn nearest(unknown: &str) -> Option<&'static str> {
+    let names = || TABLES.iter().map(|table| table.name).chain(KEYS.iter().map(|key| key.name));
+    let last = |name: &str| name.rsplit('.').next().map(str::to_owned);
+    let (distance, name) = names().map(|name| (distance(name, unknown), name)).min()?;
+    if distance <= 1 + last(name)?.len() / 3 {
+        return Some(name);
+    }
+    names().find(|name| last(name) == last(unknown))
+}
+
+/// Of a key whose feature is not there, and that therefore changes nothing.
+const NOTHING: Absent = Absent::Means("nothing");
+
+const fn once(name: &'static str) -> Table {
+    Table { name, shape: Shape::Once }
+}
+
+const fn text(name: &'static str, absent: Absent, meaning: &'static str) -> Key {
+    Key { name, kind: Kind::Text, absent, support: Support::Ready, meaning }
+}
+
+const fn texts(name: &'static str, absent: Absent, meaning: &'static str) -> Key {
+    Key { name, kind: Kind::Texts, absent, support: Support::Ready, meaning }
+}
+
+const fn later(key: Key) -> Key {
+    Key { support: Support::Later, ..key }
+}
+
+/// The number of letters to insert, drop, change or swap with the next to get from one word to the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().take(NAME_CHARS_MAX).collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=other.len()).collect();
+    let mut previous = None;
+    for (row, a) in one.chars().enumerate() {
+        let mut line = vec![row + 1];
+        for (column, b) in other.iter().enumerate() {
+            let at = |line: &[usize], column: usize| line.get(column).copied().unwrap_or(usize::MAX / 2);
+            let changed = at(&last, column) + usize::from(a != *b);
+            let mut best = changed.min(at(&last, column + 1) + 1).min(at(&line, column) + 1);
+            if column > 0 && previous == Some(*b) && other.get(column - 1) == Some(&a) {
+                best = best.min(at(&before, column - 1) + 1);
+            }
+            line.push(best);
+        }
+        before = std::mem::replace(&mut last, line);
+        previous = Some(a);
+    }
+    last.last().copied().unwrap_or(0)
+}
+
+/// Longer names are no misspelling of any of ours.
+const NAME_CHARS_MAX: usize = 64;

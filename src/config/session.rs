@@ -1,0 +1,34 @@
+//! `[session]`: how long people stay signed on.
+//!
+//! Separate, as every section has a file with its valid form and its rules.
+
+use std::time::Duration;
+
+use crate::session::Lifetimes;
+
+use super::reading::{Read, Reading, Told};
+use super::{file, time};
+
+pub(super) fn read(typed: &file::Session, reading: &mut Reading<'_>) -> Read<Lifetimes> {
+    let parse = |text: &str| time::parse(text, Duration::from_secs(1), SESSION_MAX);
+    let idle = reading.defaulted("session.idle", typed.idle.as_deref(), parse);
+    let lifetime = reading.defaulted("session.lifetime", typed.lifetime.as_deref(), parse);
+    let (idle, lifetime) = (idle?, lifetime?);
+    if idle > lifetime {
+        // The one that was typed is the one to change.
+        let (key, other) = if typed.idle.is_some() {
+            ("session.idle", "session.lifetime")
+        } else {
+            ("session.lifetime", "session.idle")
+        };
+        let (idle, lifetime) = (time::written(idle), time::written(lifetime));
+        let message =
+            format!("a session would be idle longer (idle {idle}) than it lives (lifetime {lifetime})");
+        reading.findings.refuse(key, message, format!("make idle at most lifetime, here or in {other}"));
+        return Err(Told);
+    }
+    Ok(Lifetimes { idle, lifetime })
+}
+
+/// Browsers drop cookies after 400 days.
+const SESSION_MAX: Duration = Duration::from_hours(400 * 24);

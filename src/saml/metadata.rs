@@ -292,29 +292,32 @@ impl Candidate<'_> {
 
     fn certificates(&self) -> Result<Vec<Certificate>, Error> {
         let mut certificates: Vec<Certificate> = Vec::new();
-        let mut number = 0_usize;
         let mut children = self.role.children()?;
-        while let Some(descriptor) = children.next() {
-            if !descriptor.is(md("KeyDescriptor"))
-                || !matches!(descriptor.attribute("use"), None | Some("signing"))
-            {
-                continue;
+        let mut descriptors = Vec::new();
+        while let Some(child) = children.next() {
+            if child.is(md("KeyDescriptor")) && matches!(child.attribute("use"), None | Some("signing")) {
+                descriptors.push(child);
             }
-            for element in descriptor.subtree().filter(|element| element.is(ds("X509Certificate"))) {
-                number += 1;
-                let certificate = read_certificate(element).map_err(|source| Error::Certificate {
-                    entity_id: self.entity_id.to_owned(),
-                    number,
-                    source,
-                })?;
-                if certificates.iter().all(|c| c.der() != certificate.der()) {
-                    certificates.push(certificate);
-                }
-                if certificates.len() > CERTIFICATES_MAX {
-                    return Err(Refusal::new(Reason::TooComplex)
-                        .expected(format!("at most {CERTIFICATES_MAX} signing certificates"))
-                        .into());
-                }
+        }
+        let data = descriptors.iter().flat_map(|d| d.subtree()).filter(|e| e.is(ds("X509Data")));
+        for (index, data) in data.enumerate() {
+            // What follows the first certificate is the chain above it, and those keys sign
+            // certificates, not messages (XML Signature 4.5.4).
+            let Some(element) = data.subtree().find(|e| e.is(ds("X509Certificate"))) else {
+                continue;
+            };
+            let certificate = read_certificate(element).map_err(|source| Error::Certificate {
+                entity_id: self.entity_id.to_owned(),
+                number: index + 1,
+                source,
+            })?;
+            if certificates.iter().all(|known| known.der() != certificate.der()) {
+                certificates.push(certificate);
+            }
+            if certificates.len() > CERTIFICATES_MAX {
+                return Err(Refusal::new(Reason::TooComplex)
+                    .expected(format!("at most {CERTIFICATES_MAX} signing certificates"))
+                    .into());
             }
         }
         if certificates.is_empty() {

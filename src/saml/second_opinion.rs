@@ -63,3 +63,20 @@ const ALLOWED: [Allowed; 6] = [
     Allowed::EcdsaSha384,
     Allowed::EcdsaSha512,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_signed_or_not_xml_is_never_agreed_to() {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let der = rcgen::CertificateParams::default().self_signed(&key).expect("a certificate");
+        let certificates = [Certificate::parse(der.der()).expect("a good key")];
+        for message in [&b"<x/>"[..], b"", b"\xff", b"not xml"] {
+            let refusal = agrees(message, &certificates, message).expect_err("nothing to agree to");
+            assert_eq!(refusal.reason(), Reason::SecondOpinionDisagrees);
+        }
+        assert!(agrees(b"<x/>", &[], b"<x/>").is_err());
+    }
+}

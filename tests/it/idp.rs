@@ -37,6 +37,8 @@ pub(crate) const CLAIM_EMAIL: &str = "http://schemas.xmlsoap.org/ws/2005/05/iden
 /// A private key with a self-signed certificate.
 pub(crate) struct SigningKey {
     pair: Pair,
+    /// The private key as PKCS#8, for programs that sign themselves.
+    pub(crate) pkcs8: Vec<u8>,
     pub(crate) certificate: Vec<u8>,
 }
 
@@ -73,7 +75,7 @@ impl SigningKey {
                     .expect("own P-384 key"),
             ),
         };
-        Self { pair, certificate: self_signed(&key, from, until) }
+        Self { pair, pkcs8: der, certificate: self_signed(&key, from, until) }
     }
 
     /// The key that signs unless another is chosen.

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::attacks::World;
-use crate::idp::{Idp, Sign, SigningKey};
+use crate::idp::{self, Idp, Sign, SigningKey};
 
 fn request<'a>(world: &'a World, idp: &'a saml::IdentityProvider) -> AuthnRequest<'a> {
     AuthnRequest {
@@ -155,6 +155,110 @@ fn xmlsec1_agrees_about_genuine_and_changed_messages() {
                     );
                 }
             }
+        }
+    }
+}
+
+/// A message as other products write it: indented, prefixed, quoted and escaped in their own ways,
+/// with namespaces declared far above their use, base64 in lines, and a prefix list.
+fn template(world: &World, prefix_list: &str) -> String {
+    let inclusive = match prefix_list {
+        "" => String::new(),
+        _ => format!(
+            "<ec:InclusiveNamespaces xmlns:ec=\"http://www.w3.org/2001/10/xml-exc-c14n#\" PrefixList=\"{prefix_list}\"/>"
+        ),
+    };
+    let idp = &world.idp.entity_id;
+    let idp::Request { id, sp_entity_id, acs_url } = &world.request;
+    format!(
+        r##"<?xml version="1.0" encoding="UTF-8"?>
+<samlp:Response Version='2.0' xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"
+    xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol"
+    IssueInstant="2026-06-15T10:30:00Z" ID="_response" InResponseTo="{id}" Destination="{acs_url}" >
+  <saml:Issuer>{idp}</saml:Issuer>
+  <samlp:Status>
+    <samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/>
+  </samlp:Status>
+  <saml:Assertion xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" Version="2.0" ID="_assertion" IssueInstant="2026-06-15T10:30:00Z">
+    <saml:Issuer Format="urn:oasis:names:tc:SAML:2.0:nameid-format:entity">{idp}</saml:Issuer>
+    <ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#">
+      <ds:SignedInfo>
+        <ds:CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/>
+        <ds:SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha512"/>
+        <ds:Reference URI="#_assertion">
+          <ds:Transforms>
+            <ds:Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"/>
+            <ds:Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#">{inclusive}</ds:Transform>
+          </ds:Transforms>
+          <ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha512"/>
+          <ds:DigestValue/>
+        </ds:Reference>
+      </ds:SignedInfo>
+      <ds:SignatureValue/>
+      <ds:KeyInfo><ds:X509Data/></ds:KeyInfo>
+    </ds:Signature>
+    <saml:Subject>
+      <saml:NameID SPNameQualifier="{sp_entity_id}" Format="urn:oasis:names:tc:SAML:2.0:nameid-format:persistent">caf&#xe9;-&#x1F642;</saml:NameID>
+      <saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer">
+        <saml:SubjectConfirmationData Recipient="{acs_url}" NotOnOrAfter="2026-06-15T10:35:00Z" InResponseTo="{id}"/>
+      </saml:SubjectConfirmation>
+    </saml:Subject>
+    <saml:Conditions NotOnOrAfter="2026-06-15T10:35:00Z" NotBefore="2026-06-15T10:29:30Z">
+      <saml:AudienceRestriction><saml:Audience>{sp_entity_id}</saml:Audience></saml:AudienceRestriction>
+    </saml:Conditions>
+    <saml:AuthnStatement SessionIndex="_s&quot;&lt;1" AuthnInstant="2026-06-15T10:30:00Z" SessionNotOnOrAfter="2026-06-15T18:30:00Z">
+      <saml:AuthnContext>
+        <saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:Password</saml:AuthnContextClassRef>
+        <saml:AuthenticatingAuthority>https://proxied.example.org/</saml:AuthenticatingAuthority>
+      </saml:AuthnContext>
+    </saml:AuthnStatement>
+    <saml:AttributeStatement>
+      <saml:Attribute NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri" Name="urn:oid:0.9.2342.19200300.100.1.3" FriendlyName="mail" xmlns:x500="urn:oasis:names:tc:SAML:2.0:profiles:attribute:X500" x500:Encoding="LDAP">
+        <saml:AttributeValue xsi:type="xs:string">mia.berg@contoso.com</saml:AttributeValue>
+      </saml:Attribute>
+      <saml:Attribute Name="odd"><saml:AttributeValue>a &gt; b &amp;&amp;
+&#13;&#9;c &lt; "d" 'e'</saml:AttributeValue><saml:AttributeValue/></saml:Attribute>
+    </saml:AttributeStatement>
+  </saml:Assertion>
+</samlp:Response>
+"##
+    )
+}
+
+#[test]
+fn messages_that_xmlsec1_signed_are_accepted_however_they_are_written() {
+    if Command::new("xmlsec1").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: xmlsec1 is not installed, the interoperability check did not run");
+        return;
+    }
+    let world = World::pure();
+    let directory = tempfile::tempdir().expect("a directory");
+    let [key, file, signed] =
+        ["key.pem", "template.xml", "signed.xml"].map(|name| directory.path().join(name));
+    let pem = format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        STANDARD.encode(&world.idp.key.pkcs8)
+    );
+    std::fs::write(&key, pem).expect("written");
+    for prefix_list in ["", "xs", "xs xsi saml", "#default xs"] {
+        let unsigned = template(&world, prefix_list);
+        for text in [unsigned.clone(), unsigned.replacen('\n', "\r\n", 5)] {
+            std::fs::write(&file, text).expect("written");
+            let run = Command::new("xmlsec1")
+                .args(["--sign", "--id-attr:ID", "Assertion", "--privkey-pem"])
+                .arg(&key)
+                .arg("--output")
+                .args([&signed, &file])
+                .output()
+                .expect("xmlsec1 runs");
+            assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+            let message = std::fs::read(&signed).expect("signed");
+            let assertion =
+                world.verify(&message).unwrap_or_else(|refusal| panic!("{prefix_list:?}: {refusal}"));
+            assert_eq!(assertion.name_id().expect("a name identifier").value, "café-\u{1f642}");
+            assert_eq!(assertion.single("urn:oid:0.9.2342.19200300.100.1.3"), Some("mia.berg@contoso.com"));
+            assert_eq!(assertion.attribute("odd"), ["a > b &&\n\r\tc < \"d\" 'e'", ""]);
+            assert_eq!(assertion.session_index(), Some("_s\"<1"));
         }
     }
 }

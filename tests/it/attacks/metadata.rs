@@ -6,6 +6,9 @@
 use anteroom::saml::metadata::{self, Error};
 use anteroom::saml::{CertificateError, IdentityProvider};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{World, cut, replaced, replaced_first};
 use crate::idp::{SigningKey, certificate_with_ed25519, certificate_with_rsa_modulus, key_descriptor};
 
@@ -72,6 +75,23 @@ fn metadata_without_a_signing_certificate_is_never_accepted() {
     assert!(matches!(parse(&encryption_only), Err(Error::NoSigningCertificate { .. })));
     let any_use = text.replace(" use=\"signing\"", "");
     assert_eq!(parse(&any_use).expect("no use means any use").certificates().len(), 2);
+}
+
+#[test]
+fn the_chain_above_a_certificate_is_not_trusted_for_messages() {
+    let chain = key_descriptor("signing", &SigningKey::rsa().certificate).replace(
+        "</X509Certificate>",
+        &format!(
+            "</X509Certificate><X509Certificate>{}</X509Certificate>",
+            STANDARD.encode(&SigningKey::foreign().certificate)
+        ),
+    );
+    let own = key_descriptor("signing", &SigningKey::rsa().certificate);
+    let provider = parse(&good().replace(&own, &chain)).expect("good");
+    let world = World::pure();
+    assert!(world.verify_trusting(&provider, world.control().to_xml().as_bytes()).is_ok());
+    let by_authority = world.control().signed_by(SigningKey::foreign()).to_xml();
+    assert!(world.verify_trusting(&provider, by_authority.as_bytes()).is_err());
 }
 
 #[test]

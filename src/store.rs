@@ -5,10 +5,14 @@
 //! Rules:
 //! - Every operation is one transaction: it happened and is on disk when it returns `Ok`, or nothing changed.
 //! - Every operation that changes what a user may do, or ends sessions, adds one line per user to the change
-//!   feed in the same transaction, and raises that user's `access_version`.
+//!   feed in the same transaction. A change of grants, state, role, address or name also raises that user's
+//!   `access_version`.
 //! - Every change takes the audit events that tell of it and writes them in the same transaction.
 //! - Not found is `Ok(None)`; a refusal is an enum; `Err` means that the store did not do its work.
 
+pub mod sqlite;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -51,6 +55,43 @@ pub enum Error {
 
 /// What every operation returns.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// Which store to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settings {
+    /// A SQLite database in a file, made where it is missing.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A SQLite database of its own in memory, gone when it is closed: for tests.
+    Memory,
+}
+
+impl Settings {
+    /// Reads `sqlite:PATH` or `sqlite::memory:`; a relative path is relative to `base`.
+    pub fn parse(url: &str, base: &Path) -> Result<Self> {
+        let path = url.strip_prefix("sqlite:").ok_or(Error::UnsupportedUrl)?;
+        if path == ":memory:" {
+            return Ok(Self::Memory);
+        }
+        let path = path.strip_prefix("//").unwrap_or(path);
+        // Parameters of other programs (`?mode=ro`) would become part of the file's name.
+        if path.is_empty() || path.contains(['?', '#', '\0']) {
+            return Err(Error::UnsupportedUrl);
+        }
+        Ok(Self::Sqlite { path: base.join(path) })
+    }
+}
+
+/// Opens the store and brings its schema up to date.
+pub async fn open(settings: &Settings) -> Result<Arc<dyn Store>> {
+    let options = match settings {
+        Settings::Sqlite { path } => sqlite::Options::file(path),
+        Settings::Memory => sqlite::Options::memory(),
+    };
+    Ok(Arc::new(sqlite::Database::open(&options).await?))
+}
 
 /// A position in the change feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -241,7 +282,8 @@ pub struct Arrival {
 /// What became of an arrival.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
-    /// The user whom the subject is bound to; address and name brought up to date.
+    /// The user whom the subject is bound to; address and name brought up to date. A new address that another
+    /// user has is not taken over; the audit event's details then say so.
     Known(Account),
     /// The user of that address, of the same organization, who had no subject yet: now bound.
     Bound(Account),
@@ -384,7 +426,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn admit(
         &self,
         arrival: &Arrival,
-        audit: Arc<dyn Fn(&Admission) -> AuditEvent + Send + Sync>,
+        audit: Arc<dyn for<'a> Fn(&'a Admission) -> AuditEvent + Send + Sync>,
     ) -> Result<Admission>;
     /// Keeps a hand-off until its code is shown.
     async fn put_handoff(&self, handoff: &Handoff) -> Result<()>;
@@ -417,7 +459,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// The newest position in the change feed.
     async fn change_head(&self) -> Result<ChangeSeq>;
-    /// Changes after a position, oldest first, at most 1,000; with the position of the last one.
+    /// Changes after a position, oldest first, at most 1,000; with the position of the last one. After a
+    /// position that the feed no longer reaches back to, everything counts as changed: all users once.
     async fn changes_after(&self, seq: ChangeSeq) -> Result<(ChangeSeq, Vec<Change>)>;
     /// Adds an event to the audit log.
     async fn audit(&self, event: AuditEvent) -> Result<()>;
@@ -429,7 +472,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     // Housekeeping
 
     /// Removes what has expired: consumptions, hand-offs, sessions past their end or idle since before
-    /// `idle_since`, changes older than a day. Bounded work per call.
+    /// `idle_since`, changes older than a day. Bounded work per call. What time has ended needs no line in
+    /// the change feed: every node has a clock.
     async fn purge(&self, now: Timestamp, idle_since: Timestamp) -> Result<()>;
     /// Finishes open work and closes the store.
     async fn close(&self);

@@ -1,0 +1,201 @@
+//! Sessions.
+//!
+//! Separate as one subject of the store.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{SqliteConnection, SqlitePool};
+
+use crate::id::{ConnectionId, SessionName, UserId};
+use crate::session::{Session, SessionHash};
+use crate::store::sqlite::connection::Connections;
+use crate::store::sqlite::log;
+use crate::store::sqlite::row::Row;
+use crate::store::sqlite::users::{self, account_columns};
+use crate::store::{
+    AuditEvent, Change, Error, Result, SESSIONS_PER_USER_MAX, SessionSelector, SessionView, Touch,
+};
+use crate::target::ReturnPath;
+
+/// The columns that a session is read from, of `sessions s`.
+macro_rules! session_columns {
+    () => {
+        "s.hash, s.name AS session_name, s.connection_id, s.created_at AS session_created_at, s.last_seen_at, \
+         s.ends_at, s.authenticated_at, s.methods, s.return_path, s.session_index"
+    };
+}
+
+/// Begins a session; the oldest of too many give way.
+pub(super) async fn begin(connections: &Connections, session: &Session, audit: &AuditEvent) -> Result<()> {
+    let mut write = connections.begin().await?;
+    if users::by_id(&mut *write.connection(), &session.user).await?.is_none() {
+        return Err(Error::Inconsistent { table: "sessions", column: "user_id" });
+    }
+    insert(write.connection(), session).await?;
+    let evicted = sqlx::query(
+        "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE user_id = $1 AND hash <> $2 \
+         ORDER BY created_at DESC, hash LIMIT $3 OFFSET $4)",
+    )
+    .bind(session.user.as_str())
+    .bind(session.hash.octets().as_slice())
+    .bind(i64::MAX)
+    .bind(i64::from(SESSIONS_PER_USER_MAX) - 1)
+    .execute(write.connection())
+    .await?;
+    if evicted.rows_affected() > 0 {
+        log::tell(write.connection(), &Change::User(session.user.clone()), audit.at).await?;
+    }
+    log::append(write.connection(), audit).await?;
+    write.commit().await
+}
+
+async fn insert(db: &mut SqliteConnection, session: &Session) -> Result<()> {
+    let methods = serde_json::Value::from(session.methods.clone()).to_string();
+    sqlx::query(
+        "INSERT INTO sessions (hash, name, user_id, connection_id, created_at, last_seen_at, ends_at, \
+         authenticated_at, methods, return_path, session_index) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(session.hash.octets().as_slice())
+    .bind(session.name.as_str())
+    .bind(session.user.as_str())
+    .bind(session.connection.as_str())
+    .bind(session.created_at.as_millisecond())
+    .bind(session.last_seen_at.as_millisecond())
+    .bind(session.ends_at.as_millisecond())
+    .bind(session.authenticated_at.as_millisecond())
+    .bind(methods)
+    .bind(session.return_path.as_str())
+    .bind(session.session_index.as_deref())
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// A session and its user.
+pub(super) async fn by_hash(db: &SqlitePool, hash: &SessionHash) -> Result<Option<SessionView>> {
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        session_columns!(),
+        ", ",
+        account_columns!(),
+        " FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN grants g ON g.user_id = u.id \
+         WHERE s.hash = $1 ORDER BY g.scope"
+    ))
+    .bind(hash.octets().as_slice())
+    .fetch_all(db)
+    .await?;
+    Ok(views(&rows)?.pop())
+}
+
+/// Sessions with their users, newest first.
+pub(super) async fn list(db: &SqlitePool, user: Option<&UserId>, limit: u32) -> Result<Vec<SessionView>> {
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        session_columns!(),
+        ", ",
+        account_columns!(),
+        " FROM (SELECT * FROM sessions WHERE user_id = COALESCE($1, user_id) \
+         ORDER BY created_at DESC, hash LIMIT $2) s \
+         JOIN users u ON u.id = s.user_id LEFT JOIN grants g ON g.user_id = u.id \
+         ORDER BY s.created_at DESC, s.hash, g.scope"
+    ))
+    .bind(user.map(UserId::as_str))
+    .bind(i64::from(limit))
+    .fetch_all(db)
+    .await?;
+    views(&rows)
+}
+
+/// Sessions from rows in which those of one session stand together.
+fn views(rows: &[SqliteRow]) -> Result<Vec<SessionView>> {
+    let mut views: Vec<SessionView> = Vec::new();
+    for row in rows {
+        let row = Row::of("sessions", row);
+        let hash = SessionHash::new(row.hash("hash")?);
+        match views.last_mut() {
+            Some(last) if last.session.hash == hash => {
+                last.account.grants.extend(users::grant(row.table("grants"))?);
+            }
+            _ => views.push(view(row, hash)?),
+        }
+    }
+    Ok(views)
+}
+
+fn view(row: Row<'_>, hash: SessionHash) -> Result<SessionView> {
+    let account = users::account(row)?;
+    let session = Session {
+        hash,
+        name: row.parsed("session_name", SessionName::parse)?,
+        user: account.user.id.clone(),
+        connection: row.parsed("connection_id", ConnectionId::parse)?,
+        created_at: row.time("session_created_at")?,
+        last_seen_at: row.time("last_seen_at")?,
+        ends_at: row.time("ends_at")?,
+        authenticated_at: row.time("authenticated_at")?,
+        methods: row.json("methods")?,
+        return_path: row.parsed("return_path", ReturnPath::parse)?,
+        session_index: row.raw("session_index")?,
+    };
+    Ok(SessionView { session, account })
+}
+
+/// Writes down when sessions were last used; time never goes back.
+pub(super) async fn touch(connections: &Connections, touches: &[Touch]) -> Result<()> {
+    if touches.is_empty() {
+        return Ok(());
+    }
+    let mut write = connections.begin().await?;
+    for touch in touches {
+        sqlx::query(
+            "UPDATE sessions SET last_seen_at = CASE WHEN last_seen_at < $2 THEN $2 ELSE last_seen_at END, \
+             return_path = COALESCE($3, return_path) WHERE hash = $1",
+        )
+        .bind(touch.hash.octets().as_slice())
+        .bind(touch.last_seen_at.as_millisecond())
+        .bind(touch.return_path.as_ref().map(ReturnPath::as_str))
+        .execute(write.connection())
+        .await?;
+    }
+    write.commit().await
+}
+
+/// Ends sessions.
+pub(super) async fn end(
+    connections: &Connections,
+    selector: &SessionSelector,
+    audit: &AuditEvent,
+) -> Result<u64> {
+    let mut write = connections.begin().await?;
+    let query = match selector {
+        SessionSelector::Hash(hash) => sqlx::query("DELETE FROM sessions WHERE hash = $1 RETURNING user_id")
+            .bind(hash.octets().as_slice()),
+        SessionSelector::Name(name) => {
+            sqlx::query("DELETE FROM sessions WHERE name = $1 RETURNING user_id").bind(name.as_str())
+        }
+        SessionSelector::User(user) => {
+            sqlx::query("DELETE FROM sessions WHERE user_id = $1 RETURNING user_id").bind(user.as_str())
+        }
+    };
+    let rows = query.fetch_all(write.connection()).await?;
+    if rows.is_empty() {
+        write.roll_back().await?;
+        return Ok(0);
+    }
+    tell_users(write.connection(), &rows, audit.at).await?;
+    log::append(write.connection(), audit).await?;
+    write.commit().await?;
+    Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
+}
+
+async fn tell_users(db: &mut SqliteConnection, rows: &[SqliteRow], at: Timestamp) -> Result<()> {
+    let users: Result<BTreeSet<_>> =
+        rows.iter().map(|row| Row::of("sessions", row).parsed("user_id", UserId::parse)).collect();
+    for user in users? {
+        log::tell(db, &Change::User(user), at).await?;
+    }
+    Ok(())
+}

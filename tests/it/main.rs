@@ -6,3 +6,4 @@ mod attacks;
 mod idp;
 mod pages;
 mod saml;
+mod store;

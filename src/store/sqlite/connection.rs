@@ -134,6 +134,11 @@ impl Connections {
         &self.readers
     }
 
+    /// A new connection beside the others, which holds up neither readers nor the writer.
+    pub(super) async fn aside(&self) -> Result<SqliteConnection> {
+        connect(&self.writing, self.patience).await
+    }
+
     /// Begins a transaction, alone among all processes.
     pub(super) async fn begin(&self) -> Result<Write<'_>> {
         let queue = tokio::time::timeout(self.patience, self.writer.lock());

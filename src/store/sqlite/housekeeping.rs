@@ -63,7 +63,8 @@ pub(super) async fn backup_to(connections: &Connections, path: &Path) -> Result<
 }
 
 async fn copy(connections: &Connections, name: &str) -> Result<()> {
-    sqlx::query("VACUUM INTO $1").bind(name).execute(connections.readers()).await?;
+    let mut db = connections.aside().await?;
+    sqlx::query("VACUUM INTO $1").bind(name).execute(&mut db).await?;
     // SQLite leaves this to the caller.
     let file = tokio::fs::File::open(name).await.map_err(unavailable)?;
     file.sync_all().await.map_err(unavailable)

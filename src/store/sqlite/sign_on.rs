@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
 use crate::directory::{Account, DisplayName, Membership, Role};
+use crate::id::UserId;
 use crate::store::sqlite::connection::{Connections, Write};
 use crate::store::sqlite::row::Row;
 use crate::store::sqlite::{access, log, organizations, users};
@@ -72,7 +73,10 @@ pub(super) async fn admit(
                 (Admission::Conflict { user: holder.user.id }, None)
             }
         }
-        (None, None) => (create(&mut write, arrival).await?, None),
+        (None, None) => match &arrival.new_user {
+            Some(id) => (create(&mut write, arrival, id).await?, None),
+            None => (Admission::Unknown, None),
+        },
     };
     let mut event = audit(&admission);
     if let Some(note) = note {
@@ -132,13 +136,13 @@ async fn bind(write: &mut Write<'_>, expected: &Account, arrival: &Arrival) -> R
 }
 
 /// Makes a user who waits.
-async fn create(write: &mut Write<'_>, arrival: &Arrival) -> Result<Admission> {
+async fn create(write: &mut Write<'_>, arrival: &Arrival, id: &UserId) -> Result<Admission> {
     if !organizations::exists(write.connection(), &arrival.organization).await? {
         // Connections come from declared organizations; a store that lost one must not let anybody in.
         return Err(Error::Inconsistent { table: "organizations", column: "id" });
     }
     let user = NewUser {
-        id: arrival.new_user.clone(),
+        id: id.clone(),
         email: arrival.email.clone(),
         name: arrival.name.clone(),
         organization: arrival.organization.clone(),

@@ -1,0 +1,133 @@
+//! Organizations, properties, and making and finding users.
+
+use anteroom::directory::{Membership, Role};
+use anteroom::store::{Change, NewUser, UserAdded, UserFilter};
+
+use crate::store::conformance::{
+    Backend, Watch, add, email, event, furnished, grant, name, new_user, noon, organization, organization_id,
+    property, property_id, user_id,
+};
+
+pub(crate) async fn declared_organizations_are_kept_and_brought_up_to_date(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let mut contoso = organization("contoso", &["contoso.com", "a.contoso.com"]);
+    let alpha = organization("alpha", &[]);
+    store.declare_organizations(&[contoso.clone(), alpha.clone()]).await.unwrap();
+    assert_eq!(store.organizations().await.unwrap(), [alpha.clone(), contoso.clone()]);
+
+    contoso.name = name("Contoso Residential");
+    contoso.domains.reverse();
+    contoso.domains.truncate(1);
+    store.declare_organizations(std::slice::from_ref(&contoso)).await.unwrap();
+    assert_eq!(store.organizations().await.unwrap(), [alpha, contoso], "the undeclared one stays");
+    assert_eq!(store.change_head().await.unwrap().0, 2);
+}
+
+pub(crate) async fn declaring_what_is_known_changes_nothing(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let mut watch = Watch::begin(&*store).await;
+    store.declare_organizations(&store.organizations().await.unwrap()).await.unwrap();
+    assert_eq!(watch.since().await, (vec![], 0));
+    store.declare_organizations(&[organization("contoso", &[])]).await.unwrap();
+    assert_eq!(watch.since().await, (vec![Change::Directory], 0));
+}
+
+pub(crate) async fn a_property_needs_its_organization_and_a_free_id(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let mut watch = Watch::begin(&*store).await;
+    for (refused, why) in [
+        (property("tower", "contoso"), "taken"),
+        (property("mill", "contoso"), "taken by another organization"),
+        (property("barn", "nobody"), "no such organization"),
+    ] {
+        assert!(!store.add_property(&refused, event("property.added")).await.unwrap(), "{why}");
+    }
+    assert_eq!(watch.since().await, (vec![], 0));
+    assert!(store.add_property(&property("barn", "contoso"), event("property.added")).await.unwrap());
+    assert_eq!(watch.since().await, (vec![Change::Directory], 1));
+
+    let ids = |properties: Vec<anteroom::directory::Property>| {
+        properties.into_iter().map(|property| property.id.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    let contoso = store.properties(Some(&organization_id("contoso"))).await.unwrap();
+    assert_eq!(ids(contoso), ["barn", "lodge", "tower"]);
+    assert_eq!(ids(store.properties(None).await.unwrap()), ["barn", "lodge", "mill", "tower"]);
+    assert!(store.properties(Some(&organization_id("nobody"))).await.unwrap().is_empty());
+}
+
+pub(crate) async fn a_new_user_waits_without_grants_and_is_active_with_one(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let mut watch = Watch::begin(&*store).await;
+    let adele = NewUser {
+        name: Some(name("Adele Vance")),
+        role: Role::Support,
+        ..new_user("adele@contoso.com", &[grant("tower", "viewer"), grant("*", "manager")])
+    };
+    assert_eq!(store.add_user(&adele, event("user.added")).await.unwrap(), UserAdded::Added);
+    assert_eq!(watch.since().await, (vec![Change::User(adele.id.clone())], 1));
+
+    let account = store.account(&adele.id).await.unwrap().unwrap();
+    assert_eq!(account.user.state, Membership::Active);
+    assert_eq!(account.grants, [grant("*", "manager"), grant("tower", "viewer")]);
+    assert_eq!((account.user.access_version, account.user.created_at), (1, noon()));
+    assert_eq!((account.user.name.clone(), account.user.role), (adele.name, Role::Support));
+    assert_eq!((account.user.subject.clone(), account.user.last_sign_on_at), (None, None));
+    assert_eq!(store.account_by_email(&adele.email).await.unwrap(), Some(account));
+
+    let ben = add(&*store, "ben@contoso.com", &[]).await;
+    assert_eq!(store.account(&ben).await.unwrap().unwrap().user.state, Membership::Waiting);
+    assert_eq!(store.account(&user_id("u_nobody")).await.unwrap(), None);
+    assert_eq!(store.account_by_email(&email("nobody@contoso.com")).await.unwrap(), None);
+}
+
+pub(crate) async fn a_user_who_cannot_be_made_leaves_no_trace(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    add(&*store, "adele@contoso.com", &[]).await;
+    let mut watch = Watch::begin(&*store).await;
+    let taken = NewUser { id: user_id("u_other"), ..new_user("adele@contoso.com", &[]) };
+    let foreign = new_user("ben@contoso.com", &[grant("tower", "viewer"), grant("mill", "viewer")]);
+    let missing = new_user("ben@contoso.com", &[grant("nowhere", "viewer")]);
+    let homeless = new_user("ben@nobody.com", &[]);
+    for (user, refusal) in [
+        (taken, UserAdded::EmailTaken),
+        (foreign, UserAdded::NoSuchProperty(property_id("mill"))),
+        (missing, UserAdded::NoSuchProperty(property_id("nowhere"))),
+        (homeless, UserAdded::NoSuchOrganization),
+    ] {
+        assert_eq!(store.add_user(&user, event("user.added")).await.unwrap(), refusal);
+        assert_eq!(store.account(&user.id).await.unwrap(), None);
+    }
+    assert_eq!(watch.since().await, (vec![], 0));
+}
+
+pub(crate) async fn users_are_listed_by_filter_and_page_by_page(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let grants = [grant("*", "viewer"), grant("tower", "manager")];
+    add(&*store, "dan@contoso.com", &grants).await;
+    add(&*store, "adele@contoso.com", &grants).await;
+    add(&*store, "ben@contoso.com", &[]).await;
+    add(&*store, "cleo@fabrikam.com", &[]).await;
+
+    let all = UserFilter::default();
+    let contoso = UserFilter { organization: Some(organization_id("contoso")), ..all.clone() };
+    let waiting = UserFilter { state: Some(Membership::Waiting), ..all.clone() };
+    let both = UserFilter { state: Some(Membership::Waiting), ..contoso.clone() };
+    let first = UserFilter { limit: 2, ..all.clone() };
+    let second = UserFilter { after: Some(email("ben@contoso.com")), limit: 2, ..all.clone() };
+    for (filter, expected) in [
+        (all, &["adele", "ben", "cleo", "dan"][..]),
+        (contoso, &["adele", "ben", "dan"]),
+        (waiting, &["ben", "cleo"]),
+        (both, &["ben"]),
+        (first, &["adele", "ben"]),
+        (second, &["cleo", "dan"]),
+    ] {
+        let accounts = store.accounts(&filter).await.unwrap();
+        let found: Vec<_> =
+            accounts.iter().map(|account| account.user.email.as_str().split('@').next().unwrap()).collect();
+        assert_eq!(found, expected, "{filter:?}");
+        for account in &accounts {
+            assert_eq!(Some(account), store.account(&account.user.id).await.unwrap().as_ref());
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! SQLite: the contract, and what only a file has: its mode, its lock, its size, its schema.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anteroom::directory::Membership;
+use anteroom::store::sqlite::{Database, Options};
+use anteroom::store::{self, Admission, Consumed, Error, Handoff, Settings, Store, UserAdded, UserChange};
+use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use tempfile::TempDir;
+
+use crate::store::conformance::{
+    Backend, add, arrival, conformance, consumption, email, event, furnished, grant, new_user, noon,
+    seconds_later, session, teller, user_id,
+};
+
+/// A file that goes with its test.
+pub(crate) struct File {
+    directory: TempDir,
+}
+
+impl File {
+    pub(crate) fn new() -> Self {
+        Self { directory: tempfile::tempdir().expect("a directory") }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.path().join("anteroom.db")
+    }
+
+    /// As the `sqlite3` shell would.
+    pub(crate) async fn raw(&self) -> SqliteConnection {
+        raw(&self.path()).await
+    }
+}
+
+async fn raw(path: &Path) -> SqliteConnection {
+    SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.expect("a connection")
+}
+
+async fn run(db: &mut SqliteConnection, statement: &str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(db).await.map(drop)
+}
+
+pub(crate) async fn integrity(db: &mut SqliteConnection) -> String {
+    sqlx::query_scalar("PRAGMA integrity_check").fetch_one(db).await.expect("an answer")
+}
+
+#[async_trait]
+impl Backend for File {
+    async fn open(&self) -> Arc<dyn Store> {
+        store::open(&Settings::Sqlite { path: self.path() }).await.expect("an open store")
+    }
+}
+
+conformance!(File::new());
+
+fn is_unavailable<T>(outcome: &store::Result<T>) -> bool {
+    matches!(outcome, Err(Error::Unavailable(_)))
+}
+
+#[test]
+fn a_url_names_a_file_or_memory() {
+    let base = Path::new("/etc/anteroom");
+    let file = |path: &str| Some(Settings::Sqlite { path: path.into() });
+    for (url, expected) in [
+        ("sqlite:anteroom.db", file("/etc/anteroom/anteroom.db")),
+        ("sqlite:./data/a b.db", file("/etc/anteroom/./data/a b.db")),
+        ("sqlite:/var/lib/anteroom.db", file("/var/lib/anteroom.db")),
+        ("sqlite:///var/lib/anteroom.db", file("/var/lib/anteroom.db")),
+        ("sqlite::memory:", Some(Settings::Memory)),
+        ("sqlite:", None),
+        ("sqlite://", None),
+        ("sqlite:anteroom.db?mode=ro", None),
+        ("postgres://user@host/db", None),
+        ("anteroom.db", None),
+    ] {
+        assert_eq!(Settings::parse(url, base).ok(), expected, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn the_file_and_its_companions_are_private() {
+    let file = File::new();
+    let store = furnished(&file).await;
+    for name in ["anteroom.db", "anteroom.db-wal", "anteroom.db-shm"] {
+        let metadata = std::fs::metadata(file.directory.path().join(name)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
+    }
+    store.close().await;
+    assert!(!file.directory.path().join("anteroom.db-wal").exists(), "a clean end leaves one file");
+}
+
+#[tokio::test]
+async fn a_directory_that_is_missing_or_a_file_that_is_no_database_is_reported() {
+    let file = File::new();
+    let missing = file.directory.path().join("missing").join("anteroom.db");
+    assert!(is_unavailable(&Database::open(&Options::file(&missing)).await));
+    std::fs::write(file.path(), "this is a letter to somebody and no database at all ".repeat(100)).unwrap();
+    assert!(is_unavailable(&Database::open(&Options::file(&file.path())).await));
+    assert!(is_unavailable(&Database::open(&Options::file(file.directory.path())).await));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_that_start_at_once_on_a_new_file_all_succeed() {
+    for _ in 0..5 {
+        let file = File::new();
+        let options = Options::file(&file.path());
+        let starts = (0..8).map(|_| {
+            let options = options.clone();
+            tokio::spawn(async move { Database::open(&options).await.map(drop) })
+        });
+        for outcome in futures_util::future::join_all(starts.collect::<Vec<_>>()).await {
+            outcome.unwrap().unwrap();
+        }
+        let versions: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM schema_versions")
+            .fetch_one(&mut file.raw().await)
+            .await
+            .unwrap();
+        assert_eq!(versions, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_left_alone() {
+    let file = File::new();
+    file.open().await.close().await;
+    let mut newer = file.raw().await;
+    run(&mut newer, "INSERT INTO schema_versions VALUES (99)").await.unwrap();
+    newer.close().await.unwrap();
+    let before = std::fs::read(file.path()).unwrap();
+    let refused = Database::open(&Options::file(&file.path())).await;
+    assert!(matches!(refused, Err(Error::NewerSchema { found: 99, known: 1 })), "{refused:?}");
+    assert!(std::fs::read(file.path()).unwrap() == before, "not a byte has changed");
+}
+
+#[tokio::test]
+async fn a_row_that_we_cannot_have_written_is_refused_by_name() {
+    let file = File::new();
+    let store = furnished(&file).await;
+    add(&*store, "adele@contoso.com", &[grant("tower", "viewer")]).await;
+    for (statement, table, column) in [
+        ("UPDATE users SET email = 'not an address'", "users", "email"),
+        (
+            "UPDATE users SET email = 'adele@contoso.com', created_at = 9223372036854775807",
+            "users",
+            "user_created_at",
+        ),
+        ("UPDATE users SET created_at = 0; UPDATE grants SET scope = 'no scope'", "grants", "scope"),
+    ] {
+        run(&mut file.raw().await, statement).await.unwrap();
+        match store.account(&user_id("u_adele")).await {
+            Err(Error::Inconsistent { table: t, column: c }) => assert_eq!((t, c), (table, column)),
+            other => panic!("{statement}: {other:?}"),
+        }
+    }
+    let refused = run(&mut file.raw().await, "UPDATE users SET state = 'admin'").await;
+    assert!(refused.is_err(), "the schema knows the states");
+}
+
+#[tokio::test]
+async fn the_audit_log_can_only_grow() {
+    let file = File::new();
+    let store = file.open().await;
+    store.audit(event("first")).await.unwrap();
+    let mut db = file.raw().await;
+    for statement in
+        ["UPDATE audit SET action = 'other'", "DELETE FROM audit", "DELETE FROM audit WHERE seq = 1"]
+    {
+        let refused = run(&mut db, statement).await.unwrap_err().to_string();
+        assert!(refused.contains("append-only"), "{refused}");
+    }
+    run(&mut db, "INSERT INTO audit (at, action, actor, details) VALUES (0, 'x', 'y', '{}')").await.unwrap();
+    let seen: Vec<_> = store.audit_entries(9).await.unwrap().into_iter().map(|entry| entry.action).collect();
+    assert_eq!(seen, ["x", "first"]);
+}
+
+/// Runs every operation that writes; the names of those that did not say that the store is unavailable.
+async fn writes_that_went_through(store: &dyn Store) -> Vec<&'static str> {
+    let user = user_id("u_adele");
+    let handoff = Handoff {
+        code_hash: [9; 32],
+        request_id: "_r".into(),
+        payload: vec![],
+        expires_at: seconds_later(60),
+    };
+    let selector = store::SessionSelector::User(user.clone());
+    let touch = store::Touch {
+        hash: session(1, "u_adele").hash,
+        last_seen_at: seconds_later(600),
+        return_path: None,
+    };
+    let line = store::ImportedGrant { user: new_user("eve@contoso.com", &[]), line: 2 };
+    let organization = crate::store::conformance::organization("newcomer", &[]);
+    let property = crate::store::conformance::property("annex", "contoso");
+    [
+        ("declare", is_unavailable(&store.declare_organizations(&[organization]).await)),
+        ("property", is_unavailable(&store.add_property(&property, event("x")).await)),
+        ("add", is_unavailable(&store.add_user(&new_user("ben@contoso.com", &[]), event("x")).await)),
+        ("change", is_unavailable(&store.change_user(&user, &UserChange::Disable, event("x")).await)),
+        ("import", is_unavailable(&store.import(&[line], event("x")).await)),
+        ("consume", is_unavailable(&store.consume(&consumption("contoso", "_r", "_a")).await)),
+        (
+            "admit",
+            is_unavailable(&store.admit(&arrival("contoso", "dan", "dan@contoso.com"), teller()).await),
+        ),
+        ("put", is_unavailable(&store.put_handoff(&handoff).await)),
+        ("take", is_unavailable(&store.take_handoff(&[8; 32], noon()).await)),
+        ("begin", is_unavailable(&store.begin_session(&session(2, "u_adele"), event("x")).await)),
+        ("touch", is_unavailable(&store.touch(&[touch]).await)),
+        ("end", is_unavailable(&store.end_sessions(&selector, event("x")).await)),
+        ("keys", is_unavailable(&store.replace_keys(&[], &[], event("x")).await)),
+        ("audit", is_unavailable(&store.audit(event("x")).await)),
+        ("purge", is_unavailable(&store.purge(seconds_later(999_999), seconds_later(999_999)).await)),
+    ]
+    .into_iter()
+    .filter_map(|(name, unavailable)| (!unavailable).then_some(name))
+    .collect()
+}
+
+#[tokio::test]
+async fn while_another_process_holds_the_lock_writes_are_unavailable_and_reads_go_on() {
+    let file = File::new();
+    let owner = furnished(&file).await;
+    add(&*owner, "adele@contoso.com", &[grant("*", "viewer")]).await;
+    owner.begin_session(&session(1, "u_adele"), event("session.begun")).await.unwrap();
+    let head = owner.change_head().await.unwrap();
+    let audited = owner.audit_entries(100).await.unwrap();
+
+    let mut holder = file.raw().await;
+    run(&mut holder, "BEGIN IMMEDIATE").await.unwrap();
+    let mut options = Options::file(&file.path());
+    options.busy_timeout = Duration::from_millis(20);
+    let store = Database::open(&options).await.expect("opening an up-to-date file needs no lock");
+    assert!(writes_that_went_through(&store).await.is_empty());
+    assert_eq!(store.account(&user_id("u_adele")).await.unwrap().unwrap().user.state, Membership::Active);
+    assert!(store.session(&session(1, "u_adele").hash).await.unwrap().is_some());
+    run(&mut holder, "ROLLBACK").await.unwrap();
+
+    assert_eq!(store.change_head().await.unwrap(), head);
+    assert_eq!(store.audit_entries(100).await.unwrap(), audited, "nothing was half-written");
+    assert_eq!(store.consume(&consumption("contoso", "_r", "_a")).await.unwrap(), Consumed::First);
+}
+
+#[tokio::test]
+async fn on_a_full_disk_writes_are_unavailable_leave_nothing_behind_and_work_again_afterwards() {
+    let file = File::new();
+    furnished(&file).await.close().await;
+    let mut options = Options::file(&file.path());
+    options.pages_max = Some(120);
+    let store = Database::open(&options).await.unwrap();
+    let mut acknowledged = 0_u8;
+    let full = loop {
+        let handoff = Handoff {
+            code_hash: [acknowledged; 32],
+            request_id: "_r".into(),
+            payload: vec![7; 60_000],
+            expires_at: seconds_later(60),
+        };
+        match store.put_handoff(&handoff).await {
+            Ok(()) => acknowledged += 1,
+            error => break error,
+        }
+    };
+    assert!(is_unavailable(&full), "{full:?}");
+    assert!(acknowledged > 2, "{acknowledged}");
+
+    // Small rows still fit into pages that are half empty; so fill up to the very end.
+    let mut added = 0_usize;
+    let refused = loop {
+        let user =
+            new_user(&format!("user-{added}@contoso.com"), &[grant("*", "viewer"), grant("tower", "viewer")]);
+        match store.add_user(&user, event("user.added")).await {
+            Ok(UserAdded::Added) => added += 1,
+            other => break (user, other),
+        }
+    };
+    assert!(is_unavailable(&refused.1), "{:?}", refused.1);
+    assert_eq!(store.account_by_email(&refused.0.email).await.unwrap(), None);
+    let entries = store.audit_entries(10_000).await.unwrap();
+    assert_eq!(entries.iter().filter(|entry| entry.action == "user.added").count(), added);
+    for number in 0..added {
+        let account =
+            store.account_by_email(&email(&format!("user-{number}@contoso.com"))).await.unwrap().unwrap();
+        assert_eq!((account.user.state, account.grants.len()), (Membership::Active, 2));
+    }
+
+    store.purge(seconds_later(60), noon()).await.unwrap();
+    let again = store.add_user(&refused.0, event("user.added")).await.unwrap();
+    assert_eq!(again, UserAdded::Added, "room again, without a restart");
+    store.close().await;
+    assert_eq!(integrity(&mut file.raw().await).await, "ok");
+}
+
+#[tokio::test]
+async fn a_write_whose_caller_goes_away_is_undone_and_blocks_nobody() {
+    let file = File::new();
+    let store = furnished(&file).await;
+    let mut undone = 0;
+    for steps in 0..60 {
+        let person = arrival("contoso", &format!("{steps}"), &format!("user-{steps}@contoso.com"));
+        {
+            let admission = store.admit(&person, teller());
+            tokio::pin!(admission);
+            // Polls it that many times, with a moment between for the database to answer, and drops it.
+            for _ in 0..steps {
+                if admission.as_mut().now_or_never().is_some() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+                std::thread::yield_now();
+            }
+        }
+        // A commit that was on its way still happens, so only what comes after it in line can tell.
+        let again = store.admit(&person, teller()).await.unwrap();
+        undone += usize::from(matches!(again, Admission::Created(_)));
+        let entries = store.audit_entries(1_000).await.unwrap();
+        let told = entries.iter().filter(|entry| entry.action == "created").count();
+        let users = store.accounts(&store::UserFilter::default()).await.unwrap().len();
+        assert_eq!((told, users), (steps + 1, steps + 1), "user and audit event once, however often tried");
+    }
+    assert!(undone > 0, "no admission was caught in the middle");
+}
+
+#[tokio::test]
+async fn a_backup_while_running_is_whole_private_and_never_overwrites() {
+    let file = File::new();
+    let store = Arc::new(Database::open(&Options::file(&file.path())).await.unwrap());
+    let organizations = [crate::store::conformance::organization("contoso", &[])];
+    store.declare_organizations(&organizations).await.unwrap();
+    let writer = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for number in 0..100 {
+                add(&*store, &format!("user-{number}@contoso.com"), &[grant("*", "viewer")]).await;
+            }
+        }
+    });
+    let copies: Vec<_> =
+        (0..3).map(|number| file.directory.path().join(format!("copy-{number}.db"))).collect();
+    for copy in &copies {
+        store.backup_to(copy).await.unwrap();
+        assert_eq!(std::fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    writer.await.unwrap();
+    for copy in &copies {
+        assert_eq!(integrity(&mut raw(copy).await).await, "ok");
+        let copied = Database::open(&Options::file(copy)).await.unwrap();
+        let users = copied.accounts(&store::UserFilter::default()).await.unwrap();
+        assert!(users.iter().all(|account| account.grants.len() == 1));
+        assert_eq!(copied.audit_entries(1_000).await.unwrap().len(), users.len());
+    }
+    let before = std::fs::read(&copies[0]).unwrap();
+    assert!(is_unavailable(&store.backup_to(&copies[0]).await));
+    assert_eq!(std::fs::read(&copies[0]).unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_in_memory_is_its_own_and_takes_parallel_work() {
+    let stores =
+        [store::open(&Settings::Memory).await.unwrap(), store::open(&Settings::Memory).await.unwrap()];
+    let tasks = (0..40).map(|number: usize| {
+        let store = stores[number % 2].clone();
+        tokio::spawn(async move {
+            let consumption = consumption("contoso", &format!("_r{number}"), &format!("_a{}", number / 4));
+            let consumed = store.consume(&consumption).await.unwrap();
+            store.change_head().await.unwrap();
+            consumed
+        })
+    });
+    let outcomes = futures_util::future::join_all(tasks.collect::<Vec<_>>()).await;
+    let firsts = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Consumed::First))).count();
+    assert_eq!(firsts, 20, "ten assertions in each of two stores");
+}

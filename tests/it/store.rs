@@ -2,6 +2,13 @@
 //!
 //! Separate by subject; `conformance` lists the contract's tests once for all databases.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the whole of it is test, also what clippy does not know as such"
+)]
+
 mod access;
 mod conformance;
 mod directory;

@@ -350,10 +350,10 @@ async fn a_backup_while_running_is_whole_private_and_never_overwrites() {
     writer.await.unwrap();
     for copy in &copies {
         assert_eq!(integrity(&mut raw(copy).await).await, "ok");
-        let copied = Database::open(&Options::file(copy)).await.unwrap();
-        let users = copied.accounts(&store::UserFilter::default()).await.unwrap();
+        let restored = Database::open(&Options::file(copy)).await.unwrap();
+        let users = restored.accounts(&store::UserFilter::default()).await.unwrap();
         assert!(users.iter().all(|account| account.grants.len() == 1));
-        assert_eq!(copied.audit_entries(1_000).await.unwrap().len(), users.len());
+        assert_eq!(restored.audit_entries(1_000).await.unwrap().len(), users.len());
     }
     let before = std::fs::read(&copies[0]).unwrap();
     assert!(is_unavailable(&store.backup_to(&copies[0]).await));

@@ -102,7 +102,7 @@ impl Fault<'_> {
             Self::UpstreamError { .. } => {
                 return (
                     format!("{application} is not answering"),
-                    "You are still signed in. Please wait a moment and try again. If it goes on, tell the \
+                    "It may be busy or restarting. Please wait a moment and try again. If it goes on, tell the \
                      support team what is shown here."
                         .to_owned(),
                 );
@@ -110,10 +110,7 @@ impl Fault<'_> {
             Self::Unavailable { retry_after_seconds, .. } => {
                 return (
                     format!("{application} cannot be reached right now"),
-                    format!(
-                        "We are working on it. Please try again in {}.",
-                        english_span(*retry_after_seconds)
-                    ),
+                    format!("Please wait a little and try again in {}.", english_span(*retry_after_seconds)),
                 );
             }
         };

@@ -63,14 +63,14 @@ impl SignIn<'_> {
                 AskPage::new(brand, text, return_to, email.unwrap_or_default(), other_url).render()
             }
             Self::UnknownDomain { return_to, email, other_url } => {
-                let text = AskTexts::english_for_unknown_domain(brand, email, other_url.is_some());
+                let text = AskTexts::english_for_unknown_domain(brand, email);
                 AskPage::new(brand, text, return_to, email, other_url).render()
             }
             Self::Continue { return_to, email, ref choices } => {
                 let text = ContinueTexts::english(brand, choices.len());
                 let another_href =
                     format!("/.anteroom/sign-in?another=1&return_to={}", link::query_value(return_to));
-                let frame = Frame::english(brand, &text.title);
+                let frame = Frame::english(brand, text.title);
                 frame::render(&ContinuePage { frame, text, return_to, email, choices, another_href })
             }
         }
@@ -85,12 +85,13 @@ struct AskPage<'a> {
     return_to: &'a str,
     email: &'a str,
     other_href: Option<&'a str>,
+    described_by: &'static str,
 }
 
 struct AskTexts {
-    title: String,
+    title: &'static str,
     heading: String,
-    paragraphs: Vec<String>,
+    explanation: Option<String>,
     label: &'static str,
     hint: &'static str,
     problem: Option<String>,
@@ -107,8 +108,15 @@ impl<'a> AskPage<'a> {
         email: &'a str,
         other_url: Option<&'a str>,
     ) -> Self {
-        let frame = Frame::english(brand, &text.title);
-        Self { frame, text, return_to, email, other_href: other_url.and_then(link::page) }
+        let frame = Frame::english(brand, text.title);
+        // The field has the focus at once, so what stands before it is read out with it.
+        let described_by = match (&text.explanation, &text.problem) {
+            (Some(_), _) => "explanation",
+            (None, Some(_)) => "email-problem email-hint",
+            (None, None) => "email-hint",
+        };
+        let other_href = other_url.and_then(link::page);
+        Self { frame, text, return_to, email, other_href, described_by }
     }
 
     fn render(&self) -> String {
@@ -120,31 +128,26 @@ impl AskTexts {
     fn english(brand: &Brand, problem: Option<&str>) -> Self {
         let application = brand.application_name();
         Self {
-            title: if problem.is_some() { "Check your address".to_owned() } else { "Sign in".to_owned() },
+            title: if problem.is_some() { "Check your address" } else { "Sign in" },
             heading: format!("Sign in to {application}"),
-            paragraphs: Vec::new(),
+            explanation: None,
             label: "Work e-mail address",
-            hint: "We use it to find your organization’s sign-in page.",
+            hint: "It takes you to your organization’s login.",
             problem: problem.map(str::to_owned),
             submit: "Continue",
             other_question: "Not signing in through an organization?",
-            other_link: format!("Use your {application} password"),
+            other_link: format!("Use the {application} login"),
         }
     }
 
-    fn english_for_unknown_domain(brand: &Brand, email: &str, has_other_login: bool) -> Self {
-        let application = brand.application_name();
-        let mut paragraphs = vec![format!(
-            "We could not find a sign-in page for {email}. Please check the spelling, or try the address that \
-             your employer gave you."
-        )];
-        if has_other_login {
-            paragraphs.push(format!("If you have a password for {application}, use it instead: see below."));
-        }
+    fn english_for_unknown_domain(brand: &Brand, email: &str) -> Self {
         Self {
-            title: "Address not recognized".to_owned(),
+            title: "Address not recognized",
             heading: "We don’t recognize this address".to_owned(),
-            paragraphs,
+            explanation: Some(format!(
+                "We could not find a login for {email}. Please check the spelling, or try the address that \
+                 your employer gave you."
+            )),
             submit: "Try this address",
             ..Self::english(brand, None)
         }
@@ -163,7 +166,7 @@ struct ContinuePage<'a> {
 }
 
 struct ContinueTexts {
-    title: String,
+    title: &'static str,
     heading: String,
     lead: &'static str,
     address: &'static str,
@@ -186,12 +189,6 @@ impl ContinueTexts {
                 "Your organization checks who you are and then sends you back here.",
             )
         };
-        Self {
-            title: title.to_owned(),
-            heading,
-            lead,
-            address: "Your address",
-            another: "Not you? Use another address",
-        }
+        Self { title, heading, lead, address: "Your address", another: "Not you? Use another address" }
     }
 }

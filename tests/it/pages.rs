@@ -11,19 +11,52 @@ use anteroom::pages::{
 
 /// The texts that a view is filled with.
 struct Filling {
-    text: &'static str,
     email: &'static str,
+    person: &'static str,
+    organization: &'static str,
+    button: &'static str,
+    headline: &'static str,
+    sentence: &'static str,
+    problem: &'static str,
+    reference: &'static str,
+    code: &'static str,
     path: &'static str,
     url: &'static str,
 }
 
 /// As in a good life.
 const PLAIN: Filling = Filling {
-    text: "Contoso Residential",
     email: "adele.vance@contoso.com",
+    person: "Adele Vance",
+    organization: "Contoso Residential",
+    button: "Log In with Microsoft",
+    headline: "Your sign-in was not accepted",
+    sentence: "Please try again. If it happens again, write to the support team and give them the reference.",
+    problem: "Please type a whole address, like name@example.com.",
+    reference: "7F3K-Q2MX",
+    code: "upstream_connect_timeout",
     path: "/work-orders/4711?tab=history",
     url: "https://app.example/login",
 };
+
+impl Filling {
+    /// The same text wherever one can stand.
+    const fn everywhere(text: &'static str) -> Self {
+        Self {
+            email: text,
+            person: text,
+            organization: text,
+            button: text,
+            headline: text,
+            sentence: text,
+            problem: text,
+            reference: text,
+            code: text,
+            path: text,
+            url: text,
+        }
+    }
+}
 
 /// Every page in every state. A new view or variant belongs here: the tests below find it by its name.
 fn every_page(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
@@ -38,15 +71,15 @@ fn sign_in_pages(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
     let proceed = |choices: &[Choice<'_>]| {
         SignIn::Continue { return_to: with.path, email: with.email, choices: choices.to_vec() }.render(brand)
     };
-    let organization =
-        Choice { connection_id: with.text, organization_name: with.text, button_label: with.text };
-    let microsoft = Choice { button_label: "Log In with Microsoft", ..organization.clone() };
+    let first =
+        Choice { connection_id: "1", organization_name: with.organization, button_label: with.button };
+    let second = Choice { connection_id: with.reference, organization_name: with.headline, ..first.clone() };
     vec![
         ("sign-in", ask(None, None, None)),
         ("sign-in-remembered", ask(None, Some(with.email), Some(with.url))),
-        ("sign-in-problem", ask(Some(with.text), Some(with.text), Some(with.url))),
-        ("sign-in-continue", proceed(std::slice::from_ref(&microsoft))),
-        ("sign-in-chooser", proceed(&[microsoft, organization])),
+        ("sign-in-problem", ask(Some(with.problem), Some(with.person), Some(with.url))),
+        ("sign-in-continue", proceed(std::slice::from_ref(&second))),
+        ("sign-in-chooser", proceed(&[first, second])),
         (
             "sign-in-unknown-domain",
             SignIn::UnknownDomain { return_to: with.path, email: with.email, other_url: Some(with.url) }
@@ -58,9 +91,9 @@ fn sign_in_pages(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
 fn session_pages(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
     let room = WaitingRoom {
         email: with.email,
-        name: Some(with.text),
-        organization_name: with.text,
-        managers: vec![with.text, with.text],
+        name: Some(with.person),
+        organization_name: with.organization,
+        managers: vec![with.person, with.email],
         events_url: with.path,
     };
     vec![
@@ -75,13 +108,13 @@ fn notices(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
         Notice::SignedOut,
         Notice::Disabled { email: with.email },
         Notice::Refused {
-            reference: with.text,
-            headline: with.text,
-            advice: with.text,
+            reference: with.reference,
+            headline: with.headline,
+            advice: with.sentence,
             restart_url: with.path,
         },
         Notice::AlreadyUsed { restart_url: with.path },
-        Notice::Conflict { reference: with.text },
+        Notice::Conflict { reference: with.reference },
     ]
     .map(|notice| (notice_name(&notice), notice.render(brand)))
     .to_vec()
@@ -99,7 +132,7 @@ fn notice_name(notice: &Notice<'_>) -> &'static str {
 }
 
 fn faults(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
-    let request_id = with.text;
+    let request_id = with.reference;
     [
         Fault::BadRequest { request_id },
         Fault::ForeignForm,
@@ -108,7 +141,7 @@ fn faults(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
         Fault::TooLarge,
         Fault::MisdirectedHost,
         Fault::Internal { request_id },
-        Fault::UpstreamError { code: with.text, status: 502, request_id },
+        Fault::UpstreamError { code: with.code, status: 502, request_id },
         Fault::Unavailable { retry_after_seconds: 30, request_id },
     ]
     .map(|fault| (fault_name(&fault), fault.render(brand)))
@@ -184,8 +217,7 @@ fn hostile_texts_stay_texts_on_every_page() {
         "/\\evil.example",
         "{{ 7 * 7 }}{% raw %}&lt;b&gt;&quot;",
     ] {
-        let with = Filling { text: hostile, email: hostile, path: hostile, url: hostile };
-        let pages = every_page(&brand(hostile), &with);
+        let pages = every_page(&brand(hostile), &Filling::everywhere(hostile));
         assert_eq!(pages.len(), control.len());
         for ((name, html), (_, plain)) in pages.iter().zip(&control) {
             let (elements, expected) = (elements(html), elements(plain));
@@ -346,6 +378,9 @@ fn the_policy_allows_nothing_inline_and_foreign_forms_only_where_a_login_starts(
     assert!(content_security_policy(FormTargets::IdentityProviders).ends_with("; form-action 'self' https:"));
 }
 
+/// The pages that the gallery also shows with a logo and another accent: one of each template.
+const BRANDED: [&str; 5] = ["sign-in-problem", "sign-in-continue", "sign-out", "waiting-room", "refused"];
+
 /// Not a check: writes every page and its static files for `scripts/gallery`.
 #[test]
 fn the_gallery_is_written_where_it_is_asked_for() {
@@ -357,7 +392,8 @@ fn the_gallery_is_written_where_it_is_asked_for() {
         for asset in brand.assets().iter() {
             std::fs::write(folder.join(asset.path.trim_start_matches('/')), &asset.octets).expect("a file");
         }
-        for (name, html) in every_page(brand, &PLAIN) {
+        let pages = every_page(brand, &PLAIN).into_iter();
+        for (name, html) in pages.filter(|(name, _)| suffix.is_empty() || BRANDED.contains(name)) {
             std::fs::write(folder.join(format!("{name}{suffix}.html")), html).expect("a page");
         }
     }

@@ -8,12 +8,14 @@
 
   const ANNOUNCEMENT_MS = 250; // long enough for a screen reader to take notice of the new text
   const CHECK_MS = 60000;
+  const PATIENCE_MS = 5000; // a restart of the server is not worth interrupting anybody
   const RETRY_MS_MAX = 30000;
 
   const status = document.getElementById("status");
   let source = null;
   let retryMs = 1000;
   let left = false;
+  let worry = 0;
 
   function show(state) {
     const text = status.dataset[state];
@@ -36,6 +38,7 @@
   function release(event) {
     if (!isOwnPath(event.data)) return;
     leave(() => {
+      clearTimeout(worry);
       show("released");
       setTimeout(() => location.replace(event.data), ANNOUNCEMENT_MS);
     });
@@ -46,12 +49,14 @@
     source = new EventSource(status.dataset.events);
     source.addEventListener("open", () => {
       retryMs = 1000;
+      clearTimeout(worry);
+      worry = 0;
       show("waiting");
     });
     source.addEventListener("released", release);
     source.addEventListener("error", () => {
       if (left) return;
-      show("offline");
+      worry ||= setTimeout(show, PATIENCE_MS, "offline");
       // The browser reconnects by itself, except after an answer that is no event stream.
       if (source.readyState === EventSource.CLOSED) retry();
     });

@@ -3,6 +3,7 @@
 //! Separate from the unit tests in `src` because they know the surface alone, so that the inside can change.
 
 mod attacks;
+mod canonical_form;
 mod idp;
 mod pages;
 mod saml;

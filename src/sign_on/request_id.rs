@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(read, id);
         assert_eq!(read.connection(), Fingerprint::of(&contoso));
         assert!(!read.is_late(now + Duration::from_secs(3599)));
-        assert!(read.is_late(now + Duration::from_secs(3600)));
+        assert!(read.is_late(now + Duration::from_hours(1)));
 
         let other_key = ClusterSecret::new([2; 32]).mac_key("request");
         assert_eq!(RequestId::parse(id.as_str(), &other_key), None);

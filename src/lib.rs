@@ -24,8 +24,12 @@ pub mod admin;
 pub mod keys;
 pub mod sign_on;
 
-// Towards the visitor.
+// Towards the visitor and the application.
 pub mod pages;
+pub mod proxy;
+
+// Towards the network.
+pub mod server;
 
 // What operators see.
 pub mod config;

@@ -1,0 +1,159 @@
+//! Forwarding a request that may be forwarded: strip what the client could have forged, set what we know,
+//! stream both ways over pooled connections.
+//!
+//! Separate because it is the hot path and the border to the application: it takes only the proof types of
+//! `sign_on::gate`, knows nothing of sessions or paths, touches no store and signs nothing.
+//!
+//! Rules: hop-by-hop fields go first, on the set that came in; then every look-alike of a field of ours; only
+//! then are ours set. The target comes from the proof, never from the request's own URI. No lock is held
+//! across an await. One [`Forwarder`] belongs to one core.
+
+mod body;
+mod cookies;
+mod deadline;
+mod failure;
+mod fields;
+mod message;
+mod peer;
+mod pool;
+mod request;
+mod response;
+mod settings;
+mod tunnel;
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
+
+use crate::sign_on::gate::{Authenticated, Public};
+use crate::target::RequestTarget;
+
+pub use self::body::{Body, BoxError};
+pub(crate) use self::deadline::{Deadline, Observe, Observed, drive};
+pub use self::failure::Failure;
+pub use self::peer::{Peer, RequestIds, TrustedProxies};
+pub use self::settings::{Error, PublicUrl, Settings, Timeouts, Upstream};
+
+use self::fields::Reserved;
+use self::message::{RequestBody, ResponseBody};
+use self::pool::{Connection, Pool};
+use self::tunnel::Tunnel;
+
+/// Forwards requests to the application over connections of its own; make one per core.
+#[derive(Debug)]
+pub struct Forwarder {
+    settings: Arc<Settings>,
+    reserved: Arc<Reserved>,
+    pool: Arc<Pool>,
+    closing: CancellationToken,
+}
+
+impl Forwarder {
+    /// A forwarder without connections; `closing` ends its tunnels when the process drains.
+    #[must_use]
+    pub fn new(settings: Arc<Settings>, closing: CancellationToken) -> Self {
+        let reserved = Arc::new(Reserved::new(&settings.identity_header_names));
+        let pool = Arc::new(Pool::new(&settings));
+        Self { settings, reserved, pool, closing }
+    }
+
+    /// Forwards a request of a live session, with its identity. When the session ends, whatever is still
+    /// streaming is cut.
+    pub async fn forward(
+        &self,
+        authenticated: &Authenticated,
+        request: Request<Incoming>,
+        peer: &Peer,
+    ) -> Result<Response<Body>, Failure> {
+        let grant = Grant {
+            target: authenticated.target(),
+            identity: authenticated.identity_headers(),
+            ended: Some(authenticated.ended()),
+        };
+        self.exchange(grant, request, peer).await
+    }
+
+    /// Forwards a request for one of `app.public_paths`, without any identity.
+    pub async fn forward_public(
+        &self,
+        public: &Public,
+        request: Request<Incoming>,
+        peer: &Peer,
+    ) -> Result<Response<Body>, Failure> {
+        let grant = Grant { target: public.target(), identity: &[], ended: None };
+        self.exchange(grant, request, peer).await
+    }
+
+    async fn exchange(
+        &self,
+        grant: Grant<'_>,
+        mut request: Request<Incoming>,
+        peer: &Peer,
+    ) -> Result<Response<Body>, Failure> {
+        let wants_tunnel = request::wants_websocket(&request);
+        if wants_tunnel && !self.settings.public_url.is_origin_of(request.headers()) {
+            return Err(Failure::ForeignOrigin);
+        }
+        let client = wants_tunnel.then(|| hyper::upgrade::on(&mut request));
+        let outgoing = request::prepare(request, &grant, peer, &self.settings, &self.reserved);
+
+        let (mut response, connection) = self.send(outgoing).await?;
+        if grant.ended.is_some_and(CancellationToken::is_cancelled) {
+            return Err(Failure::SessionEnded);
+        }
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let client = client.ok_or(Failure::BadResponse(None))?;
+            let upstream = hyper::upgrade::on(&mut response);
+            let (ended, closing) = (grant.ended.cloned(), self.closing.clone());
+            let idle = self.settings.timeouts.tunnel_idle;
+            let tunnel = Tunnel { client, upstream, connection, ended, closing, idle };
+            return tunnel.open(response.into_parts().0.headers, &self.settings);
+        }
+        let (mut parts, incoming) = response.into_parts();
+        let limit = self.settings.timeouts.between_bytes(&parts.headers);
+        connection.head_arrived(limit);
+        response::clean(&mut parts, &self.settings, &self.reserved);
+        let body = ResponseBody::new(incoming, connection, grant.ended.cloned());
+        Ok(Response::from_parts(parts, Body::forwarded(body)))
+    }
+
+    /// Sends the request, at most twice: again only when the application cannot have acted on it.
+    async fn send(
+        &self,
+        mut request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Connection), Failure> {
+        let replayable = is_replayable(&request);
+        let mut connection = self.pool.take(replayable).await?;
+        if connection.is_reused() {
+            let spare = replayable.then(|| message::replay(&request));
+            match connection.send(request).await {
+                Ok(response) => return Ok((response, connection)),
+                Err(lost) => request = lost.retry_with(spare)?,
+            }
+            drop(connection);
+            connection = self.pool.connect().await?;
+        }
+        match connection.send(request).await {
+            Ok(response) => Ok((response, connection)),
+            Err(lost) => Err(lost.failure),
+        }
+    }
+}
+
+/// What the proof allows: a target, whose identity goes along, and when it is over.
+struct Grant<'a> {
+    target: &'a RequestTarget,
+    identity: &'a [(HeaderName, HeaderValue)],
+    ended: Option<&'a CancellationToken>,
+}
+
+/// Whether sending the request twice does no more than sending it once (RFC 9110 9.2.2), and we still could.
+fn is_replayable(request: &Request<RequestBody>) -> bool {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    safe && request.body().is_none()
+}
+
+#[cfg(test)]
+mod tests;

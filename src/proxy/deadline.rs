@@ -1,0 +1,176 @@
+//! One deadline per connection that may move at every byte and costs a timer only when it is near.
+//!
+//! Separate because both sides of the proxy need it: hyper's own limits cover neither a silent connection
+//! nor a stalled write, and a timer per request is paid for on every request. Here the connection's task
+//! looks at the deadline when it is awake anyway, and its one timer is only ever moved to an earlier time.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, sleep_until};
+
+/// No deadline.
+const NEVER: u64 = u64::MAX;
+
+/// A time by which something must have happened; it may be moved from anywhere.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    epoch: Instant,
+    /// Milliseconds after the epoch.
+    at: AtomicU64,
+}
+
+impl Deadline {
+    /// A deadline that is `after` from now.
+    pub(crate) fn new(after: Duration) -> Self {
+        let deadline = Self { epoch: Instant::now(), at: AtomicU64::new(NEVER) };
+        deadline.set(after);
+        deadline
+    }
+
+    /// Moves the deadline to `after` from now.
+    pub(crate) fn set(&self, after: Duration) {
+        self.at.store(to_millis(self.epoch.elapsed() + after), Ordering::Relaxed);
+    }
+
+    /// Takes the deadline away.
+    pub(crate) fn clear(&self) {
+        self.at.store(NEVER, Ordering::Relaxed);
+    }
+
+    /// Whether the time is over.
+    pub(crate) fn has_passed(&self) -> bool {
+        self.instant().is_some_and(|at| at <= Instant::now())
+    }
+
+    fn instant(&self) -> Option<Instant> {
+        let at = self.at.load(Ordering::Relaxed);
+        (at != NEVER).then(|| self.epoch + Duration::from_millis(at))
+    }
+}
+
+/// A duration in whole milliseconds, as long as there is room for it.
+pub(super) fn to_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(NEVER)
+}
+
+/// Polls a future until it ends (`Some`) or its deadline passes (`None`).
+///
+/// The deadline is looked at whenever the future wakes, and at the latest every `tick`, which bounds how late
+/// a deadline is noticed that somebody else has moved nearer.
+pub(crate) async fn drive<F: Future>(
+    mut future: Pin<&mut F>,
+    deadline: &Deadline,
+    tick: Duration,
+) -> Option<F::Output> {
+    let mut armed = Instant::now() + tick;
+    let mut timer = pin!(sleep_until(armed));
+    std::future::poll_fn(move |context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        if let Some(at) = deadline.instant()
+            && at < armed
+        {
+            armed = at;
+            timer.as_mut().reset(armed);
+        }
+        while timer.as_mut().poll(context).is_ready() {
+            if deadline.has_passed() {
+                return Poll::Ready(None);
+            }
+            let latest = Instant::now() + tick;
+            armed = deadline.instant().map_or(latest, |at| at.min(latest));
+            timer.as_mut().reset(armed);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Is told what happens on a connection.
+pub(crate) trait Observe: Send + Sync + 'static {
+    /// Some bytes came in.
+    fn read(&self);
+    /// Some bytes went out.
+    fn wrote(&self);
+    /// The other end takes no more bytes for now.
+    fn write_blocked(&self) {}
+}
+
+/// A connection that tells an observer what happens on it.
+#[derive(Debug)]
+pub(crate) struct Observed<IO, O> {
+    io: IO,
+    observer: Arc<O>,
+}
+
+impl<IO, O> Observed<IO, O> {
+    /// Begins to observe a connection.
+    pub(crate) const fn new(io: IO, observer: Arc<O>) -> Self {
+        Self { io, observer }
+    }
+}
+
+impl<IO, O: Observe> Observed<IO, O> {
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Ready(Ok(count)) if *count > 0 => self.observer.wrote(),
+            Poll::Ready(_) => {}
+            Poll::Pending => self.observer.write_blocked(),
+        }
+        written
+    }
+}
+
+impl<IO: AsyncRead + Unpin, O: Observe> AsyncRead for Observed<IO, O> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.io).poll_read(context, buffer);
+        if result.is_ready() && buffer.filled().len() > before {
+            self.observer.read();
+        }
+        result
+    }
+}
+
+impl<IO: AsyncWrite + Unpin, O: Observe> AsyncWrite for Observed<IO, O> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(context, octets);
+        self.note(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        self.note(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,76 @@
+//! Why a request was not forwarded, each cause with its stable code and status.
+//!
+//! Separate so that the codes, which operators and dashboards rely on, stand in one table. What the visitor
+//! sees is made by `routes`.
+
+use std::io;
+
+use http::StatusCode;
+
+/// Why there is no response from the application.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Nobody to ask: no upstream is configured.
+    #[error("no upstream is available")]
+    NoUpstream,
+    /// Every upstream refused the connection or could not be found.
+    #[error("the connection to the upstream failed")]
+    ConnectFailed(#[source] io::Error),
+    /// Every upstream left the connection attempt unanswered.
+    #[error("the connection to the upstream timed out")]
+    ConnectTimeout,
+    /// The upstream took the request and stayed silent.
+    #[error("the upstream did not answer in time")]
+    Timeout,
+    /// The upstream closed the connection instead of answering.
+    #[error("the upstream closed the connection")]
+    Reset(#[source] hyper::Error),
+    /// The upstream's answer is no valid response, too large, or switches protocols unasked.
+    #[error("the upstream sent an invalid response")]
+    BadResponse(#[source] Option<hyper::Error>),
+    /// The client broke off in the middle of its request body.
+    #[error("the request body broke off")]
+    RequestBroken(#[source] hyper::Error),
+    /// The client stopped sending in the middle of its request body.
+    #[error("the request body did not arrive in time")]
+    RequestStalled,
+    /// A WebSocket of another site's page (T-G8).
+    #[error("the origin of the upgrade is not ours")]
+    ForeignOrigin,
+    /// The session ended before the application answered.
+    #[error("the session has ended")]
+    SessionEnded,
+}
+
+impl Failure {
+    /// The code for machines; it never changes for the same cause.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoUpstream => "no_upstream",
+            Self::ConnectFailed(_) => "upstream_connect_failed",
+            Self::ConnectTimeout => "upstream_connect_timeout",
+            Self::Timeout => "upstream_timeout",
+            Self::Reset(_) => "upstream_reset",
+            Self::BadResponse(_) => "upstream_bad_response",
+            Self::RequestBroken(_) => "request_broken",
+            Self::RequestStalled => "request_timeout",
+            Self::ForeignOrigin => "foreign_origin",
+            Self::SessionEnded => "session_ended",
+        }
+    }
+
+    /// The status to answer with.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::NoUpstream => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ConnectFailed(_) | Self::Reset(_) | Self::BadResponse(_) => StatusCode::BAD_GATEWAY,
+            Self::ConnectTimeout | Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::RequestBroken(_) => StatusCode::BAD_REQUEST,
+            Self::RequestStalled => StatusCode::REQUEST_TIMEOUT,
+            Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::SessionEnded => StatusCode::UNAUTHORIZED,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Which header fields of a request may not pass, by the names that any backend could read into them.
+//!
+//! Separate because this list is what identity headers are worth: a backend that folds `-`, `_` and `.` into
+//! one must never see a field that folds to one of ours. All names are compared in folded form, letters and
+//! digits only, so that `X_Anteroom.Jwt~Assertion` is `xanteroomjwtassertion` (T-B1, T-B2, T-B4).
+
+use http::HeaderName;
+
+/// Names that speak about the connection to the next hop only (RFC 9110 7.6.1).
+const HOP_BY_HOP: [&[u8]; 7] =
+    [b"connection", b"keepalive", b"te", b"trailer", b"trailers", b"transferencoding", b"upgrade"];
+
+/// Identity headers of our presets, removed whether the preset is on or not.
+const IDENTITY: [&[u8]; 8] = [
+    b"remoteuser",
+    b"remoteemail",
+    b"remotename",
+    b"remotegroups",
+    b"xforwardeduser",
+    b"xforwardedemail",
+    b"xforwardedgroups",
+    b"xforwardedpreferredusername",
+];
+
+/// What only a proxy in front of us may say: addresses, original targets, and identities of other gateways.
+const FROM_TRUSTED: [&[u8]; 12] = [
+    b"xrealip",
+    b"xclientip",
+    b"xclusterclientip",
+    b"clientip",
+    b"trueclientip",
+    b"xscheme",
+    b"xurlscheme",
+    b"frontendhttps",
+    b"xremoteuser",
+    b"xwebauthuser",
+    b"xhostname",
+    b"xhost",
+];
+
+/// The same, by how the name begins.
+const FROM_TRUSTED_PREFIXES: [&[u8]; 11] = [
+    b"forwarded",
+    b"xforwarded",
+    b"xoriginal",
+    b"xrewrite",
+    b"xauthrequest",
+    b"xenvoy",
+    b"xamzn",
+    b"xgoogauthenticated",
+    b"xgoogiap",
+    b"xmsclientprincipal",
+    b"xmstoken",
+];
+
+/// The longest folded name that is compared; whatever is longer can only match by its beginning.
+const FOLDED_BYTES_MAX: usize = 64;
+
+/// What to do with a field of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It passes.
+    Pass,
+    /// It belongs to the hop that ends here.
+    Hop,
+    /// A backend could take it for one that we set.
+    Ours,
+    /// It passes from a trusted peer only.
+    FromTrusted,
+}
+
+/// Decides by name which fields pass.
+#[derive(Debug)]
+pub(super) struct Reserved {
+    configured: Vec<Vec<u8>>,
+}
+
+impl Reserved {
+    /// Reserves the built-in names and these.
+    pub(super) fn new(configured: &[HeaderName]) -> Self {
+        let folded = |name: &HeaderName| Folded::of(name.as_str()).as_slice().to_vec();
+        Self { configured: configured.iter().map(folded).collect() }
+    }
+
+    /// What to do with a field of this name.
+    pub(super) fn fate(&self, name: &str) -> Fate {
+        let folded = Folded::of(name);
+        let folded = folded.as_slice();
+        if folded.starts_with(b"xanteroom") || IDENTITY.contains(&folded) || self.is_configured(folded) {
+            return Fate::Ours;
+        }
+        // `Proxy` itself becomes the variable HTTP_PROXY in CGI programs.
+        if folded.starts_with(b"proxy") || HOP_BY_HOP.contains(&folded) {
+            return Fate::Hop;
+        }
+        let prefixed = FROM_TRUSTED_PREFIXES.iter().any(|prefix| folded.starts_with(prefix));
+        if prefixed || FROM_TRUSTED.contains(&folded) || is_of_cloudflare(name) {
+            return Fate::FromTrusted;
+        }
+        Fate::Pass
+    }
+
+    fn is_configured(&self, folded: &[u8]) -> bool {
+        self.configured.iter().any(|configured| configured == folded)
+    }
+}
+
+/// `Cf-*`, where the two letters alone would hit too much.
+fn is_of_cloudflare(name: &str) -> bool {
+    let name = name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()).as_bytes();
+    let separated = name.get(2).is_some_and(|octet| !octet.is_ascii_alphanumeric());
+    separated && name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"cf"))
+}
+
+/// A name reduced to its lower-case letters and digits.
+struct Folded {
+    octets: [u8; FOLDED_BYTES_MAX],
+    length: usize,
+}
+
+impl Folded {
+    fn of(name: &str) -> Self {
+        let mut folded = Self { octets: [0; FOLDED_BYTES_MAX], length: 0 };
+        let letters = name.bytes().filter(u8::is_ascii_alphanumeric);
+        for (place, octet) in folded.octets.iter_mut().zip(letters) {
+            *place = octet.to_ascii_lowercase();
+            folded.length += 1;
+        }
+        folded
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.octets.get(..self.length).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

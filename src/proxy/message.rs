@@ -1,0 +1,322 @@
+//! The two bodies of an exchange, streamed frame by frame.
+//!
+//! Separate because what has to happen at the end of a body, or in its middle, happens here: the connection
+//! goes back to the pool, a session's end cuts the stream, a stalled upload gives up.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::EXPECT;
+use http::{HeaderMap, HeaderName, Request, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::sync::oneshot;
+use tokio::time::{Sleep, sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::BoxError;
+use super::fields::{Fate, Reserved};
+use super::pool::Connection;
+
+/// How long an application may be undecided about `Expect: 100-continue` before the body is sent anyway
+/// (RFC 9110 10.1.1 asks not to wait indefinitely).
+const CONTINUE_AFTER: Duration = Duration::from_secs(1);
+
+/// The body of a request on its way to the application.
+pub(super) struct RequestBody(Option<Box<Upload>>);
+
+struct Upload {
+    incoming: Incoming,
+    reserved: Arc<Reserved>,
+    progress: Arc<Progress>,
+    permission: Option<Permission>,
+    stall_after: Duration,
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+/// Waits until the application wants the body.
+struct Permission {
+    /// Gone once it can no longer be granted.
+    granted: Option<oneshot::Receiver<()>>,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// How far an upload has come; shared with the connection that carries it.
+#[derive(Debug, Default)]
+pub(super) struct Progress(AtomicU8);
+
+impl Progress {
+    const FINISHED: u8 = 1;
+    const STALLED: u8 = 2;
+
+    /// Whether the body was sent to its end.
+    pub(super) fn is_finished(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::FINISHED
+    }
+
+    /// Whether the client stopped sending.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::STALLED
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the client stopped sending its request body")]
+struct Stalled;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the session ended in the middle of the response")]
+struct SessionEnded;
+
+impl RequestBody {
+    /// Takes over what comes in; a request without a body has no upload.
+    pub(super) fn new(incoming: Incoming, stall_after: Duration, reserved: Arc<Reserved>) -> Self {
+        if incoming.is_end_stream() {
+            return Self(None);
+        }
+        let progress = Arc::default();
+        Self(Some(Box::new(Upload {
+            incoming,
+            reserved,
+            progress,
+            permission: None,
+            stall_after,
+            stall: None,
+        })))
+    }
+
+    /// No body.
+    pub(super) const fn none() -> Self {
+        Self(None)
+    }
+
+    /// Whether there is no body.
+    pub(super) const fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// How far the body has come, if there is one.
+    pub(super) fn progress(&self) -> Option<Arc<Progress>> {
+        self.0.as_ref().map(|upload| Arc::clone(&upload.progress))
+    }
+
+    /// Makes a body that was announced with `Expect: 100-continue` wait until the application asks for it
+    /// our own client is told to continue when the first frame is pulled.
+    pub(super) fn await_continue(request: &mut Request<Self>) {
+        let expects =
+            request.headers().get(EXPECT).is_some_and(|e| e.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        let Some(upload) = request.body_mut().0.as_mut().filter(|_| expects) else { return };
+        let (grant, granted) = oneshot::channel();
+        upload.permission =
+            Some(Permission { granted: Some(granted), timer: Box::pin(sleep(CONTINUE_AFTER)) });
+        let grant = std::sync::Mutex::new(Some(grant));
+        hyper::ext::on_informational(request, move |response| {
+            let taken = grant.lock().ok().and_then(|mut grant| grant.take());
+            if let Some(grant) = taken.filter(|_| response.status() == StatusCode::CONTINUE) {
+                // The body may be gone already; then nobody waits.
+                let _ = grant.send(());
+            }
+        });
+    }
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.0.as_mut() {
+            Some(upload) => upload.poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|upload| upload.incoming.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |upload| upload.incoming.size_hint())
+    }
+}
+
+impl Upload {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(permission) = &mut self.permission {
+            ready!(permission.poll(context));
+            self.permission = None;
+        }
+        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
+            return self.poll_stall(context);
+        };
+        self.stall = None;
+        if frame.is_none() || self.incoming.is_end_stream() {
+            self.progress.0.store(Progress::FINISHED, Ordering::Relaxed);
+        }
+        let reserved = &self.reserved;
+        Poll::Ready(frame.map(|frame| match frame {
+            Ok(frame) => Ok(without_reserved_trailers(frame, reserved)),
+            Err(error) => Err(error.into()),
+        }))
+    }
+
+    fn poll_stall(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let stall_after = self.stall_after;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(stall_after)));
+        ready!(stall.as_mut().poll(context));
+        self.progress.0.store(Progress::STALLED, Ordering::Relaxed);
+        Poll::Ready(Some(Err(Stalled.into())))
+    }
+}
+
+impl Permission {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(granted) = &mut self.granted
+            && let Poll::Ready(answer) = Pin::new(granted).poll(context)
+        {
+            if answer.is_ok() {
+                return Poll::Ready(());
+            }
+            // The final response has come instead; hyper decides what becomes of the body.
+            self.granted = None;
+        }
+        self.timer.as_mut().poll(context)
+    }
+}
+
+/// The same request once more, for one whose connection died unanswered; only for requests without a body.
+pub(super) fn replay(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut again = Request::new(RequestBody::none());
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.headers_mut() = request.headers().clone();
+    again
+}
+
+/// The body of a response on its way to the client.
+pub(super) struct ResponseBody {
+    incoming: Incoming,
+    connection: Option<Connection>,
+    session: Option<Session>,
+    broken: bool,
+}
+
+/// Watches for the end of the session whose response this is.
+struct Session {
+    ended: CancellationToken,
+    /// Registered only when the stream first has to wait; most responses never do.
+    waiting: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl ResponseBody {
+    /// Takes over what comes in; `connection` goes back to the pool at the end of it.
+    pub(super) fn new(incoming: Incoming, connection: Connection, ended: Option<CancellationToken>) -> Self {
+        let session = ended.map(|ended| Session { ended, waiting: None });
+        let mut body = Self { incoming, connection: Some(connection), session, broken: false };
+        body.release_at_end();
+        body
+    }
+
+    pub(super) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.broken {
+            return Poll::Ready(None);
+        }
+        if self.session.as_mut().is_some_and(|session| session.poll_ended(context, Waits::No)) {
+            return self.cut();
+        }
+        match Pin::new(&mut self.incoming).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.release_at_end();
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.broken = true;
+                self.connection = None;
+                Poll::Ready(Some(Err(error.into())))
+            }
+            Poll::Ready(None) => {
+                self.release();
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                if self.session.as_mut().is_some_and(|session| session.poll_ended(context, Waits::Yes)) {
+                    return self.cut();
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.broken || self.incoming.is_end_stream()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+
+    fn cut(&mut self) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.broken = true;
+        self.connection = None;
+        Poll::Ready(Some(Err(SessionEnded.into())))
+    }
+
+    fn release_at_end(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.release();
+        }
+    }
+
+    fn release(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.park();
+        }
+    }
+}
+
+/// Whether the stream has nothing to send and must be woken by the session's end.
+#[derive(Clone, Copy)]
+enum Waits {
+    Yes,
+    No,
+}
+
+impl Session {
+    fn poll_ended(&mut self, context: &mut Context<'_>, waits: Waits) -> bool {
+        match waits {
+            Waits::No => self.ended.is_cancelled(),
+            Waits::Yes => {
+                let waiting =
+                    self.waiting.get_or_insert_with(|| Box::pin(self.ended.clone().cancelled_owned()));
+                waiting.as_mut().poll(context).is_ready()
+            }
+        }
+    }
+}
+
+/// Removes trailers that a backend could merge into the headers as ours.
+fn without_reserved_trailers(frame: Frame<Bytes>, reserved: &Reserved) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(trailers) => Frame::trailers(allowed(trailers, reserved)),
+        Err(frame) => frame,
+    }
+}
+
+fn allowed(mut trailers: HeaderMap, reserved: &Reserved) -> HeaderMap {
+    let refused: Vec<HeaderName> =
+        trailers.keys().filter(|name| reserved.fate(name.as_str()) != Fate::Pass).cloned().collect();
+    for name in refused {
+        trailers.remove(name);
+    }
+    trailers
+}

@@ -1,0 +1,145 @@
+//! Who is at the other end of a connection, and the name of each request.
+//!
+//! Separate because `server` makes a [`Peer`] once per connection and `routes` and `proxy` ask it: what the
+//! peer says about others (`X-Forwarded-*`) is believed only when its address is configured (T-D3).
+
+use std::cell::Cell;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use ipnet::IpNet;
+
+use crate::id::Randomness;
+
+/// The header that carries a request's name.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest name that is taken over from a trusted peer, in bytes.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// Addresses whose word about the real client is believed; none by default.
+#[derive(Debug, Clone, Default)]
+pub struct TrustedProxies(Arc<[IpNet]>);
+
+impl TrustedProxies {
+    /// Takes the configured networks.
+    pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Self {
+        Self(networks.into_iter().collect())
+    }
+
+    /// Whether the address is in one of the networks; an IPv4 address written as IPv6 is the same address
+    /// (T-D9).
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// The other end of a connection.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address, IPv4 addresses always as such.
+    pub address: SocketAddr,
+    /// Whether it speaks TLS to us.
+    pub tls: bool,
+    /// Whether it is one of the trusted proxies.
+    pub trusted: bool,
+    proxies: TrustedProxies,
+    text: HeaderValue,
+}
+
+impl Peer {
+    /// Describes a new connection.
+    #[must_use]
+    pub fn new(address: SocketAddr, tls: bool, proxies: &TrustedProxies) -> Self {
+        let ip = address.ip().to_canonical();
+        Self {
+            address: SocketAddr::new(ip, address.port()),
+            tls,
+            trusted: proxies.contains(ip),
+            proxies: proxies.clone(),
+            text: to_header_value(ip),
+        }
+    }
+
+    /// The address of the client itself: the peer's, or, from a trusted peer, the last entry of
+    /// `X-Forwarded-For` that is no trusted proxy.
+    #[must_use]
+    pub fn client_address(&self, headers: &HeaderMap) -> IpAddr {
+        if !self.trusted {
+            return self.address.ip();
+        }
+        let mut client = self.address.ip();
+        for line in headers.get_all("x-forwarded-for").iter().rev() {
+            for entry in line.as_bytes().rsplit(|octet| *octet == b',') {
+                let Some(address) = parse_address(entry) else { return client };
+                client = address;
+                if !self.proxies.contains(address) {
+                    return client;
+                }
+            }
+        }
+        client
+    }
+
+    /// The peer's address as it stands in `X-Forwarded-For`.
+    pub(super) const fn text(&self) -> &HeaderValue {
+        &self.text
+    }
+}
+
+/// Names requests, for logs and for visitors who call support: a random prefix per core, and a count.
+#[derive(Debug)]
+pub struct RequestIds {
+    prefix: [u8; 8],
+    count: Cell<u64>,
+}
+
+impl RequestIds {
+    /// Begins a new series.
+    #[must_use]
+    pub fn new(randomness: &dyn Randomness) -> Self {
+        let mut prefix = [0_u8; 8];
+        randomness.fill(&mut prefix);
+        Self { prefix, count: Cell::new(0) }
+    }
+
+    /// Makes sure that a request has a name in `X-Request-Id`: a trusted peer's own, or a new one.
+    pub fn stamp(&self, headers: &mut HeaderMap, peer: &Peer) {
+        if peer.trusted && headers.get(&REQUEST_ID).is_some_and(is_sound) {
+            return;
+        }
+        headers.insert(REQUEST_ID, self.next());
+    }
+
+    fn next(&self) -> HeaderValue {
+        let count = self.count.get().wrapping_add(1);
+        self.count.set(count);
+        let octets = self.prefix.into_iter().chain(count.to_be_bytes());
+        let digits = octets.flat_map(|octet| [octet >> 4, octet & 0xf]);
+        let mut text = [b'0'; 32];
+        for (place, digit) in text.iter_mut().zip(digits) {
+            *place = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+        }
+        HeaderValue::from_bytes(&text).expect("hexadecimal digits are valid in a header")
+    }
+}
+
+fn is_sound(id: &HeaderValue) -> bool {
+    let id = id.as_bytes();
+    let plain =
+        |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.' | b':' | b'=');
+    !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.iter().all(plain)
+}
+
+fn parse_address(entry: &[u8]) -> Option<IpAddr> {
+    let entry = str::from_utf8(entry).ok()?.trim();
+    let address = entry.parse::<IpAddr>().or_else(|_| entry.parse::<SocketAddr>().map(|socket| socket.ip()));
+    address.ok().map(|address| address.to_canonical())
+}
+
+fn to_header_value(address: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(address.to_string()).expect("digits, dots and colons are valid in a header")
+}

@@ -33,3 +33,6 @@ pub mod server;
 
 // What operators see.
 pub mod config;
+
+// The commands.
+pub mod cli;

@@ -13,8 +13,8 @@ use super::problem::{Findings, Place};
 use super::schema::{self, Kind, Shape, Support};
 use super::source::{below, refuse_kind, refuse_later};
 
-/// Variables with our prefix that are no keys: how logs look, and how much they tell.
-pub const RESERVED: [&str; 2] = ["ANTEROOM_LOG", "ANTEROOM_LOG_FORMAT"];
+/// Variables with our prefix that are no keys: which file to read, how logs look, and how much they tell.
+pub const RESERVED: [&str; 3] = ["ANTEROOM_CONFIG", "ANTEROOM_LOG", "ANTEROOM_LOG_FORMAT"];
 
 const PREFIX: &str = "ANTEROOM_";
 

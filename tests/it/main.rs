@@ -4,6 +4,7 @@
 
 mod attacks;
 mod canonical_form;
+mod cli;
 mod idp;
 mod pages;
 mod saml;

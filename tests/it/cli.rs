@@ -3,6 +3,13 @@
 //! Separate by subject; this file has what they share. Everything is looked at from outside: standard output,
 //! standard error and the exit code, and the store as a running server would see it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the whole of it is test, also what clippy does not know as such"
+)]
+
 mod people;
 mod places;
 mod setup;

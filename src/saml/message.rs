@@ -161,12 +161,17 @@ fn check_document(root: Element<'_>) -> Result<(), Refusal> {
             if !is_id_like(local) || is_encryption(element) {
                 continue;
             }
+            // pysaml2 names its signatures; nothing of ours resolves that name, yet it must not be
+            // taken for another.
             let in_place = namespace.is_empty()
-                && local == "ID"
-                && (element.is(samlp("Response")) || element.is(saml("Assertion")));
+                && match local {
+                    "ID" => element.is(samlp("Response")) || element.is(saml("Assertion")),
+                    "Id" => element.is(ds("Signature")),
+                    _ => false,
+                };
             if !in_place {
                 return Err(Refusal::new(Reason::IdMalformed)
-                    .expected("ID on Response and Assertion only")
+                    .expected("ID on Response and Assertion, Id on Signature only")
                     .got(format!("{}/@{local}", element.local())));
             }
             if !ids.insert(value) {

@@ -43,7 +43,7 @@ impl<'t> Signature<'t> {
     }
 
     fn read_shape(element: Element<'t>, parent_id: &str) -> Result<Self, Refusal> {
-        element.allow_attributes(&[])?;
+        element.allow_attributes(&["Id"])?;
         let mut children = element.children()?;
         let signed_info = children.require(ds("SignedInfo"))?;
         let value = read_base64(children.require(ds("SignatureValue"))?)?;

@@ -408,11 +408,20 @@ fn signatures() -> Vec<Attack> {
         },
         Attack {
             id: "A11",
-            name: "an Id on the signature",
-            control: World::control,
+            name: "the signature has the ID of the assertion",
+            control: |world| world.control().with(|m| m.assertion_id = "_taken".to_owned()),
             hostile: |_, control| {
                 let tag = format!("<Signature xmlns=\"{DSIG_NS}\"");
-                replaced(&control.to_xml(), &tag, &format!("{tag} Id=\"_s\"")).into_bytes()
+                replaced(&control.to_xml(), &tag, &format!("{tag} Id=\"_taken\"")).into_bytes()
+            },
+            codes: &["id_duplicate"],
+        },
+        Attack {
+            id: "A11",
+            name: "an Id on the SignedInfo",
+            control: World::control,
+            hostile: |_, control| {
+                replaced(&control.to_xml(), "<SignedInfo>", "<SignedInfo Id=\"_s\">").into_bytes()
             },
             codes: &["id_malformed"],
         },

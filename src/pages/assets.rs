@@ -92,9 +92,16 @@ impl Assets {
 }
 
 impl Asset {
-    /// The `Content-Security-Policy` of a static file: a logo may be an SVG image that somebody opens by
-    /// itself, and must not run anything then.
-    pub const CONTENT_SECURITY_POLICY: &'static str = "default-src 'none'; sandbox";
+    /// The value of `Content-Security-Policy`. A logo may be an SVG image that somebody opens by itself: it
+    /// must not run or load anything then, but may keep the style that it was drawn with.
+    #[must_use]
+    pub fn content_security_policy(&self) -> &'static str {
+        if self.content_type == LogoKind::Svg.names().1 {
+            "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+        } else {
+            "default-src 'none'"
+        }
+    }
 
     fn new(stem: &'static str, extension: &str, content_type: &'static str, octets: Bytes) -> Self {
         let fingerprint = sha256(&octets)

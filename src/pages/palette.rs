@@ -82,7 +82,10 @@ impl Scheme {
                 && contrast(*colour, self.page) >= TEXT_CONTRAST_MIN
         };
         let ink = (0..=100).step_by(4).map(|percent| accent.mixed(towards, percent)).find(readable);
-        Accented { on_fill, ink: ink.unwrap_or(self.ink) }
+        Accented {
+            on_fill,
+            ink: ink.expect("the last step is black or white, which can be read on any scheme"),
+        }
     }
 }
 

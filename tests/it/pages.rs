@@ -345,6 +345,11 @@ fn static_files_are_named_by_their_content_and_small() {
         assert!(asset.octets.len() < 8 * 1024, "{} has {} octets", asset.path, asset.octets.len());
         assert!(!String::from_utf8_lossy(&asset.octets).contains("url("), "{}", asset.path);
     }
+    for asset in coloured.assets().iter() {
+        let policy = asset.content_security_policy();
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("script"), "{policy}");
+        assert_eq!(policy.ends_with("; sandbox"), asset.content_type.starts_with("image/svg"), "{policy}");
+    }
     let of_another_node = coloured.assets().find(&plain_paths[0]).expect("the present stylesheet instead");
     assert_eq!(of_another_node.cache_control, "no-store");
     for absent in [

@@ -26,7 +26,7 @@ pub use claims::{ACCESS_MAX, Access, Claims, IDENTITY_PATH, Identity};
 pub use documents::{DISCOVERY_PATH, Discovery, JWKS_PATH, Jwks};
 pub use key::{Error, Jwk, SigningKey};
 pub use presets::Preset;
-pub use token::mint;
+pub use token::{Presented, kid_hint, mint, verify};
 
 /// The header that carries the token.
 pub const HEADER: &str = "X-Anteroom-Jwt-Assertion";

@@ -27,12 +27,17 @@ pub mod sign_on;
 // Towards the visitor and the application.
 pub mod pages;
 pub mod proxy;
+pub mod routes;
 
 // Towards the network.
 pub mod server;
 
 // What operators see.
 pub mod config;
+pub mod telemetry;
+
+// All of it together.
+pub mod app;
 
 // The commands.
 pub mod cli;

@@ -5,13 +5,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use ipnet::IpNet;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+
+use crate::secret::Secret;
+use crate::server::KeyPair;
 
 use super::file;
 use super::reading::{Fault, Read, Reading, Told};
@@ -38,8 +40,8 @@ pub struct Pair {
     pub names: Vec<String>,
     /// When it lapses.
     pub not_after: jiff::Timestamp,
-    /// Both, ready to be served.
-    pub certified: Arc<CertifiedKey>,
+    /// Both, as they stand in their files.
+    pub octets: KeyPair,
 }
 
 impl Pair {
@@ -113,10 +115,12 @@ fn pairs(typed: Option<&file::Tls>, reading: &mut Reading<'_>) -> Read<Vec<Pair>
 fn pair(at: &str, typed: &file::TlsPair, reading: &mut Reading<'_>) -> Read<Pair> {
     let (certificate_at, key_at) = (format!("{at}.certificate"), format!("{at}.key"));
     let chain = pem_file(&certificate_at, typed.certificate.as_deref(), "certificate = \"tls.crt\"", reading)
-        .and_then(|(path, octets)| Ok((path, reading.told(&certificate_at, certificates(&octets))?)));
+        .and_then(|(path, octets)| {
+            Ok((path, reading.told(&certificate_at, certificates(&octets))?, octets))
+        });
     let key = pem_file(&key_at, typed.key.as_deref(), "key = \"tls.key\"", reading)
-        .and_then(|(_, octets)| reading.told(&key_at, private_key(&octets)));
-    let ((certificate, chain), key) = (chain?, key?);
+        .and_then(|(_, octets)| Ok((reading.told(&key_at, private_key(&octets))?, octets)));
+    let ((certificate, chain, certificate_pem), (key, key_pem)) = (chain?, key?);
     let (names, not_after) = reading.told(&certificate_at, facts_of(&chain))?;
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let certified = CertifiedKey::from_der(chain, key, &provider).map_err(|error| match error {
@@ -129,8 +133,9 @@ fn pair(at: &str, typed: &file::TlsPair, reading: &mut Reading<'_>) -> Read<Pair
             "use an RSA key of 2048 bits or more, an ECDSA key or Ed25519",
         ),
     });
-    let certified = Arc::new(reading.told(&key_at, certified)?);
-    Ok(Pair { certificate, names, not_after, certified })
+    reading.told(&key_at, certified)?;
+    let octets = KeyPair { certificate_pem, key_pem: Secret::new(key_pem) };
+    Ok(Pair { certificate, names, not_after, octets })
 }
 
 fn pem_file(

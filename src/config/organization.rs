@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::directory;
 use crate::email::EmailDomain;
@@ -23,7 +24,7 @@ pub struct Organization {
     /// The file with the metadata.
     pub metadata: PathBuf,
     /// What the metadata says.
-    pub idp: IdentityProvider,
+    pub idp: Arc<IdentityProvider>,
 }
 
 pub(super) fn read(typed: &[file::Organization], reading: &mut Reading<'_>) -> Read<Vec<Organization>> {
@@ -51,7 +52,7 @@ impl Parts {
     fn complete(self) -> Read<Organization> {
         let (metadata, idp) = self.idp?;
         let organization = directory::Organization { id: self.id?, name: self.name?, domains: self.domains? };
-        Ok(Organization { organization, metadata, idp })
+        Ok(Organization { organization, metadata, idp: Arc::new(idp) })
     }
 }
 

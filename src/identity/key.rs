@@ -9,7 +9,8 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, VerificationAlgorithm,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -105,6 +106,16 @@ impl SigningKey {
             }
             Pair::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
         }
+    }
+
+    /// Whether this key has signed a message.
+    pub(super) fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
+        let (algorithm, public): (&dyn VerificationAlgorithm, &[u8]) = match &self.pair {
+            Pair::Ecdsa(pair) => (&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref()),
+            Pair::Rsa(pair) => (&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref()),
+            Pair::Ed25519(pair) => (&ED25519, pair.public_key().as_ref()),
+        };
+        algorithm.verify_sig(public, message, signature).is_ok()
     }
 }
 

@@ -43,6 +43,13 @@ impl KeyRing {
         &self.later.iter().rev().find(|key| key.signs_from <= now).unwrap_or(&self.first).key
     }
 
+    /// The key of that name.
+    #[must_use]
+    pub fn find(&self, kid: &str) -> Option<&SigningKey> {
+        let mut keys = std::iter::once(&self.first).chain(&self.later);
+        keys.find(|key| key.key.kid() == kid).map(|key| &key.key)
+    }
+
     /// The public halves of all keys.
     #[must_use]
     pub fn published(&self) -> Jwks {

@@ -20,7 +20,7 @@ pub struct Connection {
     /// Whose staff it signs on.
     pub organization: Organization,
     /// Its trust and endpoints.
-    pub idp: IdentityProvider,
+    pub idp: Arc<IdentityProvider>,
 }
 
 impl Connection {

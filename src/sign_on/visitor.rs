@@ -15,7 +15,7 @@ use crate::session::{SessionHash, SessionId};
 use crate::sign_on::SignOn;
 use crate::sign_on::gate::{Authenticated, IdentityHeaders};
 use crate::sign_on::live::{LiveSession, Minted, State};
-use crate::store::{self, SessionSelector};
+use crate::store::{self, SESSIONS_PER_USER_MAX, SessionSelector};
 use crate::target::RequestTarget;
 
 /// Who a cookie makes somebody, as far as memory tells.
@@ -78,6 +78,14 @@ impl SignOn {
         Some(Visitor { live, now })
     }
 
+    /// Notes that a visitor is still there, and looks at the clock again.
+    #[must_use]
+    pub fn again(&self, visitor: &Visitor) -> Visitor {
+        let now = self.clock.now();
+        visitor.live.touch(now);
+        Visitor { live: Arc::clone(&visitor.live), now }
+    }
+
     /// Decides on a visitor's request, and signs the identity that it is forwarded with.
     #[must_use]
     pub fn enter(&self, visitor: &Visitor, target: &RequestTarget) -> Entry {
@@ -105,6 +113,23 @@ impl SignOn {
         event.details = serde_json::json!({ "sid": session.name.as_str() });
         self.store.end_sessions(&SessionSelector::Hash(session.hash), event).await?;
         self.live.revalidate(&session.user, self.clock.now()).await
+    }
+
+    /// The whole identity behind an assertion of ours, as long as its session lives.
+    pub async fn identity_behind(&self, token: &str) -> store::Result<Option<Identity>> {
+        let now = self.clock.now();
+        let ring = self.keys.ring();
+        let settings = self.settings.load_full();
+        let presented = identity::kid_hint(token)
+            .and_then(|kid| ring.find(&kid))
+            .and_then(|key| identity::verify(key, token, &settings.identity, now));
+        let Some(presented) = presented else { return Ok(None) };
+        let sessions = self.store.sessions(Some(&presented.user), SESSIONS_PER_USER_MAX).await?;
+        let Some(view) = sessions.into_iter().find(|view| view.session.name == presented.session) else {
+            return Ok(None);
+        };
+        let visitor = self.look_up(&view.session.hash).await?;
+        Ok(visitor.map(|visitor| visitor.identity()))
     }
 
     /// The current headers of a session, made anew when half their life is over.
@@ -138,6 +163,12 @@ impl Visitor {
     #[must_use]
     pub fn live(&self) -> &LiveSession {
         &self.live
+    }
+
+    /// When the visitor was recognized.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// The user, as the store has it.

@@ -1,0 +1,208 @@
+//! The composition root: configuration -> parts -> run -> drain.
+//!
+//! Separate because it is the one file that knows everyone. Nothing is decided here that a part could decide.
+
+mod reload;
+mod settings;
+mod watch;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::{self, Config, Environment, secret_file};
+use crate::directory::Organization;
+use crate::id::{Randomness, SystemRandomness};
+use crate::keys::Keys;
+use crate::routes::ops::Ops;
+use crate::routes::{Routes, Shared};
+use crate::server::{Certificates, Handler, Server};
+use crate::sign_on::SignOn;
+use crate::store;
+use crate::telemetry::Metrics;
+
+use reload::Reloader;
+use watch::{Front, Probes, Watched};
+
+/// Where time and chance come from, for tests to choose.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Unpredictable octets.
+    pub randomness: Arc<dyn Randomness>,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), randomness: Arc::new(SystemRandomness) }
+    }
+}
+
+/// Anteroom, running in this process.
+#[derive(Debug)]
+pub struct Running {
+    public: Vec<SocketAddr>,
+    ops: Vec<SocketAddr>,
+    stop: CancellationToken,
+    store: Arc<dyn store::Store>,
+    reloader: Arc<Reloader>,
+    tasks: JoinSet<anyhow::Result<()>>,
+}
+
+/// Starts Anteroom with a configuration file, on the multi-threaded runtime of the caller, which does the work
+/// with the store and with signatures; forwarding gets cores of its own.
+pub async fn start(
+    path: PathBuf,
+    environment: Environment,
+    config: Config,
+    sources: Sources,
+) -> anyhow::Result<Running> {
+    let secret = secret_file::load_or_create(&config.store.secret_file, &*sources.randomness)?;
+    let database = store::Settings::Sqlite { path: config.store.database.clone() };
+    let store = store::open(&database).await.context("cannot open the store")?;
+    declare(&*store, &config).await?;
+    let seal = secret.seal_key("identity keys");
+    let keys = Keys::load(Arc::clone(&store), seal, Arc::clone(&sources.clock), config.identity.algorithm);
+    let keys = Arc::new(keys.await.context("cannot use the identity keys")?);
+    let sign_on = Arc::new(SignOn::new(
+        settings::sign_on(&config),
+        Arc::clone(&store),
+        Arc::clone(&keys),
+        &secret,
+        (Arc::clone(&sources.clock), Arc::clone(&sources.randomness)),
+    ));
+
+    let certificates = match config.listen.tls.as_slice() {
+        [] => None,
+        pairs => Some(Certificates::new(&settings::key_pairs(pairs)).context("cannot use listen.tls")?),
+    };
+    let public = Server::bind(settings::public_listener(&config, certificates.clone(), &sources))?;
+    let ops = Server::bind(settings::ops_listener(&config, &sources))?;
+    let stop = CancellationToken::new();
+    let shared = Arc::new(Shared {
+        sign_on: Arc::clone(&sign_on),
+        keys,
+        store: Arc::clone(&store),
+        settings: ArcSwap::from_pointee(settings::routes(&config)?),
+        control: Handle::current(),
+        closing: stop.clone(),
+    });
+    let watched = Arc::new(Watched::new(Arc::clone(&sign_on), Metrics::new(), stop.clone()));
+    let (public_addresses, ops_addresses) = (public.addresses().to_vec(), ops.addresses().to_vec());
+    let reloader = Arc::new(Reloader {
+        path,
+        environment,
+        sources,
+        shared: Arc::clone(&shared),
+        certificates,
+        watched: Arc::clone(&watched),
+        config: tokio::sync::Mutex::new(config),
+    });
+
+    let mut tasks = JoinSet::new();
+    let front = (shared, Arc::clone(&watched));
+    let make = move || Front::new(Routes::new(Arc::clone(&front.0)), Arc::clone(&front.1));
+    tasks.spawn(serve_on(public, make, stop.clone()));
+    let probes = Probes(Ops::new(Arc::clone(&watched) as _));
+    tasks.spawn(serve_on(ops, move || probes.clone(), stop.clone()));
+    let stopped = stop.clone();
+    tasks.spawn(async move { Ok(sign_on.follow(&stopped).await?) });
+    tasks.spawn(Arc::clone(&reloader).follow(stop.clone()));
+    tracing::info!(public = ?public_addresses, ops = ?ops_addresses, "serving");
+    Ok(Running { public: public_addresses, ops: ops_addresses, stop, store, reloader, tasks })
+}
+
+impl Running {
+    /// Where visitors are answered.
+    #[must_use]
+    pub fn public_addresses(&self) -> &[SocketAddr] {
+        &self.public
+    }
+
+    /// Where probes are answered.
+    #[must_use]
+    pub fn ops_addresses(&self) -> &[SocketAddr] {
+        &self.ops
+    }
+
+    /// Reads the configuration again: all of it comes into force, or nothing does.
+    pub async fn reload(&self) -> anyhow::Result<()> {
+        self.reloader.reload().await
+    }
+
+    /// Finishes what is going on, writes down what has to be, and ends.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        self.finished().await
+    }
+
+    /// Waits for all tasks and closes the store after them; the first failure counts.
+    async fn finished(&mut self) -> anyhow::Result<()> {
+        let mut outcome = Ok(());
+        while let Some(ended) = self.tasks.join_next().await {
+            let ended = ended.context("a part of Anteroom failed").and_then(|ended| ended);
+            outcome = outcome.and(ended);
+            self.stop.cancel();
+        }
+        self.store.close().await;
+        outcome
+    }
+
+    /// Serves until a signal says to stop; a second one ends at once. `SIGHUP` reloads.
+    async fn until_signalled(mut self) -> anyhow::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hang_up.recv() => self.reloader.reload_or_stay().await,
+                // A part that ends by itself takes the others along.
+                finished = self.finished() => return finished,
+            }
+        }
+        tracing::info!("draining; a second signal ends at once");
+        self.stop.cancel();
+        tokio::select! {
+            finished = self.finished() => finished,
+            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+        }
+    }
+}
+
+/// `anteroom serve`: runs until it is told to stop. The problems of a configuration are the caller's to show.
+pub async fn serve(path: PathBuf, environment: Environment, config: Config) -> anyhow::Result<()> {
+    let running = start(path, environment, config, Sources::default()).await?;
+    running.until_signalled().await
+}
+
+/// Loads a configuration for [`start`].
+pub fn load(path: &std::path::Path, environment: &Environment) -> Result<Config, config::Problems> {
+    config::load(path, environment, SystemClock.now())
+}
+
+/// Makes the configured organizations known to the store, for users and properties to refer to.
+async fn declare(store: &dyn store::Store, config: &Config) -> anyhow::Result<()> {
+    let organizations: Vec<Organization> =
+        config.organizations.iter().map(|declared| declared.organization.clone()).collect();
+    store.declare_organizations(&organizations).await.context("cannot write to the store")
+}
+
+async fn serve_on<H: Handler>(
+    server: Server,
+    make: impl Fn() -> H + Clone + Send + 'static,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    Ok(server.serve(make, stop).await?)
+}

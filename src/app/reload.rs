@@ -1,0 +1,86 @@
+//! Reloading: `SIGHUP`, or a file of the configuration that has changed.
+//!
+//! Separate because it is all or nothing: everything new is made ready first, and only then put in place. What
+//! is going on keeps the settings that it began with.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{self, Config, Environment, Watch};
+use crate::routes::Shared;
+use crate::server::Certificates;
+
+use super::watch::Watched;
+use super::{Sources, declare, settings};
+
+/// Puts a new configuration in the place of the old.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    pub(super) path: PathBuf,
+    pub(super) environment: Environment,
+    pub(super) sources: Sources,
+    pub(super) shared: Arc<Shared>,
+    pub(super) certificates: Option<Arc<Certificates>>,
+    pub(super) watched: Arc<Watched>,
+    pub(super) config: Mutex<Config>,
+}
+
+impl Reloader {
+    /// Reads everything again. On an error the old configuration stays, and the log says why.
+    pub(super) async fn reload(&self) -> anyhow::Result<()> {
+        let outcome = self.replace().await;
+        self.watched.reloaded(outcome.is_ok());
+        match &outcome {
+            Ok(()) => tracing::info!("the configuration was reloaded"),
+            Err(error) => tracing::error!(error = format!("{error:#}"), "the old configuration stays"),
+        }
+        outcome
+    }
+
+    /// Reads everything again for whoever can do nothing about an error; the log has it.
+    pub(super) async fn reload_or_stay(&self) {
+        self.reload().await.unwrap_or_default();
+    }
+
+    /// Reloads whenever a file changes.
+    pub(super) async fn follow(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut watch = Watch::new(self.config.lock().await.files.clone());
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = watch.changed() => {
+                    // The files of a refused configuration are watched all the same.
+                    let files = match config::load(&self.path, &self.environment, self.sources.clock.now()) {
+                        Ok(config) => config.files,
+                        Err(problems) => problems.files,
+                    };
+                    self.reload_or_stay().await;
+                    watch.follow(files);
+                }
+            }
+        }
+    }
+
+    async fn replace(&self) -> anyhow::Result<()> {
+        let mut current = self.config.lock().await;
+        let newer = config::load(&self.path, &self.environment, self.sources.clock.now())?;
+        let fixed = current.needs_restart(&newer);
+        if !fixed.is_empty() {
+            bail!("{} can only be changed by a restart", fixed.join(", "));
+        }
+        let routes = settings::routes(&newer)?;
+        let sign_on = settings::sign_on(&newer);
+        declare(&*self.shared.store, &newer).await?;
+        if let Some(certificates) = &self.certificates {
+            certificates.replace(&settings::key_pairs(&newer.listen.tls)).context("listen.tls")?;
+        }
+        self.shared.sign_on.reload(sign_on);
+        self.shared.settings.store(Arc::new(routes));
+        *current = newer;
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+//! From the valid configuration to the settings of each part.
+//!
+//! Separate because it is made of one function for each part, and nothing else: a new key is threaded through
+//! here.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use http::HeaderName;
+
+use crate::config::Config;
+use crate::config::listen::Pair;
+use crate::id::ConnectionId;
+use crate::pages::{self, Brand};
+use crate::proxy::{self, PublicUrl, TrustedProxies, Upstream};
+use crate::routes::cookies::Transport;
+use crate::routes::{self, site::Sites};
+use crate::server::{self, Certificates, KeyPair};
+use crate::sign_on;
+use crate::sign_on::connections::{Connection, Connections};
+
+use super::Sources;
+
+/// What sign-on needs to know.
+pub(super) fn sign_on(config: &Config) -> sign_on::Settings {
+    let connections = config.organizations.iter().map(|declared| Connection {
+        id: ConnectionId::parse(declared.organization.id.as_str())
+            .expect("an organization's id has the form of a connection's"),
+        organization: declared.organization.clone(),
+        idp: Arc::clone(&declared.idp),
+    });
+    sign_on::Settings {
+        entity_id: config.saml.entity_id.clone(),
+        acs_url: config.saml.acs_url.as_str().to_owned(),
+        lifetimes: config.session,
+        public_paths: config.app.public_paths.clone(),
+        identity: config.identity.clone(),
+        connections: Connections::new(connections.collect()),
+    }
+}
+
+/// What the routes need to know.
+pub(super) fn routes(config: &Config) -> anyhow::Result<routes::Settings> {
+    let transport = if config.app.url.scheme() == "https" { Transport::Tls } else { Transport::Plain };
+    let may_request = config.access.may_request.iter().map(|level| level.as_str().to_owned());
+    Ok(routes::Settings {
+        sites: Sites::new(config.app.url.clone(), config.saml.acs_url.clone()),
+        transport,
+        brand: Brand::new(brand(config)),
+        other_url: config.other_sign_on_url.clone(),
+        may_request: may_request.collect(),
+        proxy: Arc::new(proxy(config)?),
+    })
+}
+
+fn brand(config: &Config) -> pages::Settings {
+    pages::Settings {
+        application_name: config.app.name.as_str().to_owned(),
+        support_email: config.app.support_email.clone(),
+        accent: config.brand.accent.unwrap_or_default(),
+        logo: config.brand.logo.clone(),
+    }
+}
+
+fn proxy(config: &Config) -> anyhow::Result<proxy::Settings> {
+    let upstreams = config.app.upstreams.iter().map(|url| Upstream::parse(url.as_str()));
+    let upstreams = upstreams.collect::<Result<_, _>>().context("app.upstreams")?;
+    let public_url = PublicUrl::parse(config.app.url.as_str()).context("app.url")?;
+    let presets = crate::identity::presets::HEADER_NAMES;
+    let identity_header_names = presets.iter().map(|name| HeaderName::try_from(*name));
+    Ok(proxy::Settings {
+        own_cookie_names: Transport::all_names(),
+        identity_header_names: identity_header_names.collect::<Result<_, _>>()?,
+        ..proxy::Settings::new(upstreams, public_url)
+    })
+}
+
+/// The public listener.
+pub(super) fn public_listener(
+    config: &Config,
+    certificates: Option<Arc<Certificates>>,
+    sources: &Sources,
+) -> server::Settings {
+    server::Settings {
+        certificates,
+        trusted_proxies: TrustedProxies::new(config.listen.trusted_proxies.iter().copied()),
+        ..server::Settings::new(vec![config.listen.public], Arc::clone(&sources.randomness))
+    }
+}
+
+/// The ops listener: probes are few, one core is enough.
+pub(super) fn ops_listener(config: &Config, sources: &Sources) -> server::Settings {
+    server::Settings {
+        workers: Some(std::num::NonZero::<usize>::MIN),
+        ..server::Settings::new(vec![config.listen.ops], Arc::clone(&sources.randomness))
+    }
+}
+
+/// The certificates of the public listener.
+pub(super) fn key_pairs(pairs: &[Pair]) -> Vec<KeyPair> {
+    pairs.iter().map(|pair| pair.octets.clone()).collect()
+}

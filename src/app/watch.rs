@@ -1,0 +1,122 @@
+//! Seeing what goes on: the access log, the counts, and the answers to probes.
+//!
+//! Separate because it stands around the routes and not in them: they say what was decided, this writes it down.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderValue, Method, Request, Response, Uri};
+use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
+
+use crate::proxy::{Body, Peer};
+use crate::routes::ops::{Ops, Probed};
+use crate::routes::{Decision, Outcome, Routes};
+use crate::server::Handler;
+use crate::sign_on::SignOn;
+use crate::telemetry::Metrics;
+
+/// What is counted and asked for.
+#[derive(Debug)]
+pub(super) struct Watched {
+    sign_on: Arc<SignOn>,
+    metrics: Metrics,
+    stop: CancellationToken,
+}
+
+impl Watched {
+    pub(super) const fn new(sign_on: Arc<SignOn>, metrics: Metrics, stop: CancellationToken) -> Self {
+        Self { sign_on, metrics, stop }
+    }
+
+    pub(super) fn reloaded(&self, succeeded: bool) {
+        self.metrics.config_reloaded(succeeded);
+    }
+}
+
+/// What the server calls: the routes of one core, with an eye on them.
+pub(super) struct Front {
+    routes: Routes,
+    watched: Arc<Watched>,
+}
+
+impl Front {
+    pub(super) const fn new(routes: Routes, watched: Arc<Watched>) -> Self {
+        Self { routes, watched }
+    }
+}
+
+impl Handler for Front {
+    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        let started = Instant::now();
+        let entry = Entry::of(&request, &peer);
+        let response = self.routes.handle(request, &peer).await;
+        entry.write(&response, started, &self.watched.metrics);
+        response
+    }
+}
+
+/// What the server of the ops listener calls.
+#[derive(Clone)]
+pub(super) struct Probes(pub(super) Ops);
+
+impl Handler for Probes {
+    async fn handle(&self, request: Request<Incoming>, _peer: Peer) -> Response<Body> {
+        self.0.handle(&request)
+    }
+}
+
+impl Probed for Watched {
+    fn reasons_not_ready(&self) -> Vec<&'static str> {
+        let mut reasons = Vec::new();
+        if self.stop.is_cancelled() {
+            reasons.push("draining");
+        }
+        if self.sign_on.silence() > SILENCE_MAX {
+            reasons.push("no word from the store: changes are not heard");
+        }
+        reasons
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.encode(self.sign_on.live().count(), self.sign_on.silence())
+    }
+}
+
+/// A few polls of the change feed.
+const SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// One line of the access log. Never the query, which may hold what is nobody's business (T-G10).
+struct Entry {
+    request_id: Option<HeaderValue>,
+    method: Method,
+    uri: Uri,
+    client: std::net::IpAddr,
+}
+
+impl Entry {
+    fn of(request: &Request<Incoming>, peer: &Peer) -> Self {
+        Self {
+            request_id: request.headers().get("x-request-id").cloned(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            client: peer.client_address(request.headers()),
+        }
+    }
+
+    fn write(&self, response: &Response<Body>, started: Instant, _metrics: &Metrics) {
+        let outcome = response.extensions().get::<Outcome>();
+        tracing::info!(
+            target: "access",
+            request_id = self.request_id.as_ref().and_then(|id| id.to_str().ok()),
+            client = %self.client,
+            method = %self.method,
+            path = self.uri.path(),
+            status = response.status().as_u16(),
+            decision = outcome.map_or(Decision::Failed, |outcome| outcome.decision).as_str(),
+            user = outcome.and_then(|outcome| outcome.user.as_ref()).map(crate::id::UserId::as_str),
+            code = outcome.and_then(|outcome| outcome.code),
+            duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        );
+    }
+}

@@ -1,0 +1,312 @@
+//! The only table of paths: from a request to the use case, and from its result to a response.
+//!
+//! Separate because HTTP ends here: below, nobody knows of status codes; above, nobody knows of paths.
+//!
+//! | host | path | file |
+//! |---|---|---|
+//! | login | `/saml2/idpresponse` (from `saml.acs_url`), `/saml2/metadata` | `saml_service` |
+//! | app | `/.anteroom/sign-in`, `…/start`, `…/complete` | `sign_in` |
+//! | app | `/.anteroom/sign-out` | `sign_out` |
+//! | app | `/.anteroom/waiting-room`, `…/events` | `waiting_room` |
+//! | app | `/.anteroom/session`, `/.anteroom/identity`, `/.well-known/anteroom…` | `documents` |
+//! | both | `/.anteroom/assets/…` | here |
+//! | app | everything else | `gate` |
+//!
+//! Any other host is answered `421`.
+
+pub mod cookies;
+pub mod ops;
+
+mod documents;
+mod form;
+mod gate;
+mod negotiation;
+mod reply;
+mod saml_service;
+mod sign_in;
+mod sign_out;
+pub mod site;
+mod waiting_room;
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::{HeaderMap, Method, Request, Response, Uri};
+use hyper::body::Incoming;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use crate::keys::Keys;
+use crate::pages::{Brand, Fault};
+use crate::proxy::{self, Body, Forwarder, Peer};
+use crate::sign_on::{Recognized, SignOn, Visitor};
+use crate::store;
+use crate::target::{self, RequestTarget};
+
+use cookies::{Kind, Transport};
+use negotiation::Audience;
+use site::{Site, Sites};
+
+pub use reply::{Decision, Outcome};
+
+/// What the routes need to know; replaced whole when the configuration is reloaded.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where visitors reach the application, and where providers post to.
+    pub sites: Sites,
+    /// How cookies are named and protected.
+    pub transport: Transport,
+    /// Whose pages these are.
+    pub brand: Brand,
+    /// The application's own login, for people without SSO.
+    pub other_url: Option<String>,
+    /// Levels whose holders may ask for others to be let in, for telling whom to turn to.
+    pub may_request: Vec<String>,
+    /// How requests are forwarded.
+    pub proxy: Arc<proxy::Settings>,
+}
+
+/// What the routes of all cores share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The use cases.
+    pub sign_on: Arc<SignOn>,
+    /// The keys to publish.
+    pub keys: Arc<Keys>,
+    /// The store, for what only lists.
+    pub store: Arc<dyn store::Store>,
+    /// The settings in force.
+    pub settings: ArcSwap<Settings>,
+    /// The runtime for work that would hold up a forwarding core.
+    pub control: Handle,
+    /// Ends streams when the process drains.
+    pub closing: CancellationToken,
+}
+
+/// The routes of one core.
+#[derive(Debug)]
+pub struct Routes {
+    shared: Arc<Shared>,
+    forwarder: RefCell<(Arc<proxy::Settings>, Rc<Forwarder>)>,
+}
+
+/// Everything that a handler needs to know of a request, apart from its body.
+struct Call {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    audience: Audience,
+    request_id: String,
+    settings: Arc<Settings>,
+    shared: Arc<Shared>,
+}
+
+impl Routes {
+    /// The routes for one core.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let proxy = Arc::clone(&shared.settings.load().proxy);
+        let forwarder = Rc::new(Forwarder::new(Arc::clone(&proxy), shared.closing.clone()));
+        Self { shared, forwarder: RefCell::new((proxy, forwarder)) }
+    }
+
+    /// Answers a request; never fails.
+    pub async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
+        let settings = self.shared.settings.load_full();
+        let Some(site) = settings.sites.of(&request) else {
+            return Call::new(&request, &self.shared, settings).misdirected();
+        };
+        let target = match RequestTarget::parse(request.uri()) {
+            Ok(target) => target,
+            Err(error) => return Call::new(&request, &self.shared, settings).bad_target(error),
+        };
+        if let Some(route) = Route::find(site, target.path(), &settings) {
+            let call = Call::new(&request, &self.shared, settings);
+            return call.answer(route, request).await;
+        }
+        if site == Site::Login {
+            return Call::new(&request, &self.shared, settings).fault(&Fault::NotFound);
+        }
+        let forwarder = self.forwarder(&settings);
+        gate::pass(&self.shared, &settings, &forwarder, target, request, peer).await
+    }
+
+    /// This core's forwarder, made anew when the settings have changed.
+    fn forwarder(&self, settings: &Settings) -> Rc<Forwarder> {
+        let mut kept = self.forwarder.borrow_mut();
+        if !Arc::ptr_eq(&kept.0, &settings.proxy) {
+            let fresh = Forwarder::new(Arc::clone(&settings.proxy), self.shared.closing.clone());
+            *kept = (Arc::clone(&settings.proxy), Rc::new(fresh));
+        }
+        Rc::clone(&kept.1)
+    }
+}
+
+/// Our own paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    AssertionConsumerService,
+    Metadata,
+    SignIn,
+    SignInStart,
+    SignInComplete,
+    SignOut,
+    WaitingRoom,
+    WaitingRoomEvents,
+    Session,
+    Identity,
+    Discovery,
+    Jwks,
+    Asset,
+    /// Below our prefixes, but nothing.
+    Nothing,
+}
+
+impl Route {
+    /// The route of a path; `None` for the application's own.
+    fn find(site: Site, path: &str, settings: &Settings) -> Option<Self> {
+        if site.has_login() && path == settings.sites.acs_path() {
+            return Some(Self::AssertionConsumerService);
+        }
+        if site.has_login() && path == "/saml2/metadata" {
+            return Some(Self::Metadata);
+        }
+        if path.starts_with(crate::pages::assets::PATH_PREFIX) {
+            return Some(Self::Asset);
+        }
+        if !site.has_app() {
+            return None;
+        }
+        Some(match path {
+            "/.anteroom/sign-in" => Self::SignIn,
+            "/.anteroom/sign-in/start" => Self::SignInStart,
+            "/.anteroom/sign-in/complete" => Self::SignInComplete,
+            "/.anteroom/sign-out" => Self::SignOut,
+            "/.anteroom/waiting-room" => Self::WaitingRoom,
+            "/.anteroom/waiting-room/events" => Self::WaitingRoomEvents,
+            "/.anteroom/session" => Self::Session,
+            "/.anteroom/identity" => Self::Identity,
+            "/.well-known/anteroom" => Self::Discovery,
+            "/.well-known/anteroom/jwks.json" => Self::Jwks,
+            _ if is_below(path, "/.anteroom") || is_below(path, "/.well-known/anteroom") => Self::Nothing,
+            _ => return None,
+        })
+    }
+
+    /// The methods that the path is made for.
+    const fn methods(self) -> &'static [Method] {
+        match self {
+            Self::AssertionConsumerService | Self::SignInStart => &[Method::POST],
+            Self::SignIn | Self::SignOut => &[Method::GET, Method::HEAD, Method::POST],
+            _ => &[Method::GET, Method::HEAD],
+        }
+    }
+}
+
+impl Call {
+    fn new(request: &Request<Incoming>, shared: &Arc<Shared>, settings: Arc<Settings>) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+            audience: Audience::of(request.method(), request.headers()),
+            request_id: reply::request_id(request.headers()),
+            settings,
+            shared: Arc::clone(shared),
+        }
+    }
+
+    async fn answer(self, route: Route, request: Request<Incoming>) -> Response<Body> {
+        if route == Route::Nothing {
+            return self.fault(&Fault::NotFound);
+        }
+        if !route.methods().contains(&self.method) {
+            return self.method_not_allowed(route.methods());
+        }
+        match route {
+            Route::AssertionConsumerService => self.consume_assertion(request).await,
+            Route::Metadata => self.metadata(),
+            Route::SignIn if self.method == Method::POST => self.choose_provider(request).await,
+            Route::SignIn => self.sign_in_page().await,
+            Route::SignInStart => self.start_login(request).await,
+            Route::SignInComplete => self.complete_login().await,
+            Route::SignOut if self.method == Method::POST => self.sign_out().await,
+            Route::SignOut => self.sign_out_page().await,
+            Route::WaitingRoom => self.waiting_room().await,
+            Route::WaitingRoomEvents => self.waiting_room_events().await,
+            Route::Session => self.session_document().await,
+            Route::Identity => self.identity_document().await,
+            Route::Discovery => self.discovery(),
+            Route::Jwks => self.jwks(),
+            Route::Asset => self.asset(),
+            Route::Nothing => self.fault(&Fault::NotFound),
+        }
+    }
+
+    /// Runs work with the store or with signatures where it holds up nobody's forwarding.
+    async fn off_core<T, F>(&self, work: impl FnOnce(Arc<SignOn>) -> F) -> store::Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = store::Result<T>> + Send + 'static,
+    {
+        off_core(&self.shared, work).await
+    }
+
+    /// Who is asking, if there is a live session.
+    async fn visitor(&self) -> store::Result<Option<Visitor>> {
+        visitor(&self.shared, self.settings.transport, &self.headers).await
+    }
+
+    /// The values of a query parameter: none, or the first.
+    fn query(&self, name: &str) -> Option<String> {
+        let query = self.uri.query()?;
+        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// Whether a form was sent by a page of ours, as far as the browser tells.
+    fn is_own_form(&self) -> bool {
+        self.settings.sites.is_own_form(&self.headers)
+    }
+
+    fn bad_target(&self, error: target::Error) -> Response<Body> {
+        match error {
+            target::Error::TooLong => self.uri_too_long(),
+            target::Error::Ambiguous | target::Error::NotAPath => self.bad_request(),
+        }
+    }
+}
+
+/// Runs work on the control runtime. Work that panics is a store that did not answer: nothing is accepted.
+async fn off_core<T, F>(shared: &Arc<Shared>, work: impl FnOnce(Arc<SignOn>) -> F) -> store::Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = store::Result<T>> + Send + 'static,
+{
+    let work = work(Arc::clone(&shared.sign_on));
+    shared.control.spawn(work).await.unwrap_or_else(|error| Err(store::Error::Unavailable(Box::new(error))))
+}
+
+/// The live session of a request, from memory or else from the store.
+async fn visitor(
+    shared: &Arc<Shared>,
+    transport: Transport,
+    headers: &HeaderMap,
+) -> store::Result<Option<Visitor>> {
+    match shared.sign_on.recognize(transport.read(headers, Kind::Session)) {
+        Recognized::Known(visitor) => Ok(Some(visitor)),
+        Recognized::Nobody => Ok(None),
+        Recognized::Ask(hash) => {
+            off_core(shared, |sign_on| async move { sign_on.look_up(&hash).await }).await
+        }
+        Recognized::Deaf => Err(store::Error::Unavailable("changes have not been heard for too long".into())),
+    }
+}
+
+/// Whether a path is the prefix or below it, by whole segments.
+fn is_below(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

@@ -1,0 +1,113 @@
+//! The cookies that are ours: names, attributes, reading.
+//!
+//! Separate because every attribute here is a security rule: `__Host-` ties a cookie to exactly one host over
+//! TLS, `SameSite=Lax` keeps other sites from using it, and scripts never see it (DESIGN section 2, step 5).
+
+use cookie::{Cookie, SameSite};
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
+
+use crate::email::EmailAddress;
+use crate::session::SessionId;
+
+/// How cookies are named and protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// `https`: `__Host-` names and `Secure`.
+    Tls,
+    /// `http`, development on loopback only: plain names.
+    Plain,
+}
+
+/// What each cookie is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The session's secret id.
+    Session,
+    /// The sealed list of pending logins.
+    Tabs,
+    /// The address typed last, for the next time.
+    Email,
+}
+
+impl Transport {
+    /// All our cookie names, in either form: none of them may reach the application or come from it.
+    #[must_use]
+    pub fn all_names() -> Vec<String> {
+        let kinds = [Kind::Session, Kind::Tabs, Kind::Email];
+        let names = |transport: Self| kinds.into_iter().map(move |kind| transport.name(kind).to_owned());
+        names(Self::Tls).chain(names(Self::Plain)).collect()
+    }
+
+    pub(super) const fn name(self, kind: Kind) -> &'static str {
+        match (self, kind) {
+            (Self::Tls, Kind::Session) => "__Host-anteroom",
+            (Self::Tls, Kind::Tabs) => "__Host-anteroom-tabs",
+            (Self::Tls, Kind::Email) => "__Host-anteroom-email",
+            (Self::Plain, Kind::Session) => "anteroom",
+            (Self::Plain, Kind::Tabs) => "anteroom-tabs",
+            (Self::Plain, Kind::Email) => "anteroom-email",
+        }
+    }
+
+    /// The value of a cookie; `None` if there is none or more than one, as then somebody has planted one.
+    pub(super) fn read(self, headers: &HeaderMap, kind: Kind) -> Option<&str> {
+        let name = self.name(kind);
+        let mut found = None;
+        for pair in headers.get_all(COOKIE).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';')) {
+            if let Some((key, value)) = pair.trim().split_once('=')
+                && key == name
+                && found.replace(value).is_some_and(|other| other != value)
+            {
+                return None;
+            }
+        }
+        found
+    }
+
+    /// Begins the session in this browser.
+    pub(super) fn set_session(self, id: &SessionId) -> HeaderValue {
+        self.set(Kind::Session, &id.to_cookie_value(), None)
+    }
+
+    /// Remembers pending logins, or forgets them.
+    pub(super) fn set_tabs(self, sealed: Option<&str>) -> HeaderValue {
+        sealed.map_or_else(|| self.clear(Kind::Tabs), |text| self.set(Kind::Tabs, text, Some(TABS_LIFETIME)))
+    }
+
+    /// Remembers an address.
+    pub(super) fn set_email(self, email: &EmailAddress) -> HeaderValue {
+        let encoded = percent_encoding::utf8_percent_encode(email.as_str(), percent_encoding::NON_ALPHANUMERIC);
+        self.set(Kind::Email, &encoded.to_string(), Some(EMAIL_LIFETIME))
+    }
+
+    /// The address remembered.
+    pub(super) fn email(self, headers: &HeaderMap) -> Option<EmailAddress> {
+        let encoded = self.read(headers, Kind::Email)?;
+        let text = percent_encoding::percent_decode_str(encoded).decode_utf8().ok()?;
+        EmailAddress::parse(&text).ok()
+    }
+
+    /// Makes the browser forget a cookie.
+    pub(super) fn clear(self, kind: Kind) -> HeaderValue {
+        self.set(kind, "", Some(cookie::time::Duration::ZERO))
+    }
+
+    fn set(self, kind: Kind, value: &str, age: Option<cookie::time::Duration>) -> HeaderValue {
+        let mut cookie = Cookie::build((self.name(kind), value))
+            .path("/")
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .secure(self == Self::Tls)
+            .build();
+        cookie.set_max_age(age);
+        let mut header = HeaderValue::try_from(cookie.to_string()).expect("all our values are plain ASCII");
+        header.set_sensitive(true);
+        header
+    }
+}
+
+/// Longer than a pending login, so that a late answer still finds its deep link.
+const TABS_LIFETIME: cookie::time::Duration = cookie::time::Duration::DAY;
+
+const EMAIL_LIFETIME: cookie::time::Duration = cookie::time::Duration::days(365);

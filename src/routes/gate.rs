@@ -1,0 +1,153 @@
+//! Requests for the application: public, admitted, held in the Waiting Room, or sent to sign on.
+//!
+//! Separate because this is the hot path: from a cookie to a forwarded request without store, signature or
+//! allocation that is not needed.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::Map;
+
+use crate::pages::Fault;
+use crate::proxy::{Body, Failure, Forwarder, Peer};
+use crate::routes::negotiation::Audience;
+use crate::routes::reply::{self, Decision, REQUEST_ID};
+use crate::routes::sign_in::{sign_in_path, waiting_room_path};
+use crate::routes::{Settings, Shared, visitor};
+use crate::sign_on::{Entry, Visitor};
+use crate::target::{RequestTarget, ReturnPath};
+
+/// Decides on a request and carries the decision out.
+pub(super) async fn pass(
+    shared: &Arc<Shared>,
+    settings: &Arc<Settings>,
+    forwarder: &Forwarder,
+    target: RequestTarget,
+    request: Request<Incoming>,
+    peer: &Peer,
+) -> Response<Body> {
+    let about = About::of(&request);
+    if let Some(public) = shared.sign_on.enter_public(&target) {
+        let result = forwarder.forward_public(&public, request, peer).await;
+        return forwarded(settings, &about, result, Decision::Public, None);
+    }
+    let visitor = match visitor(shared, settings.transport, request.headers()).await {
+        Ok(Some(visitor)) => visitor,
+        Ok(None) => return sign_in_first(settings, &about, &target, &request),
+        Err(error) => {
+            tracing::error!(error = %error, request_id = about.request_id(), "cannot tell whether there is a session");
+            let fault = Fault::Unavailable {
+                retry_after_seconds: reply::RETRY_AFTER_SECONDS,
+                request_id: about.request_id(),
+            };
+            return reply::fault(settings, about.audience, about.request_id(), &fault);
+        }
+    };
+    match shared.sign_on.enter(&visitor, &target) {
+        Entry::Admitted(authenticated) => {
+            let result = forwarder.forward(&authenticated, request, peer).await;
+            forwarded(settings, &about, result, Decision::Forwarded, Some(&visitor))
+        }
+        Entry::Waiting => wait(settings, &about, &visitor, &target),
+        Entry::Disabled => sign_in_first(settings, &about, &target, &request),
+    }
+}
+
+/// What is needed of a request once it has been given away.
+struct About {
+    audience: Audience,
+    method: Method,
+    request_id: Option<HeaderValue>,
+}
+
+impl About {
+    fn of(request: &Request<Incoming>) -> Self {
+        Self {
+            audience: Audience::of(request.method(), request.headers()),
+            method: request.method().clone(),
+            request_id: request.headers().get(&REQUEST_ID).cloned(),
+        }
+    }
+
+    fn request_id(&self) -> &str {
+        self.request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Where to go back to: the page itself, unless opening it again would not be the same request.
+    fn return_path(&self, target: &RequestTarget) -> ReturnPath {
+        let repeatable = self.method == Method::GET || self.method == Method::HEAD;
+        if repeatable { ReturnPath::of(target) } else { ReturnPath::root() }
+    }
+}
+
+fn forwarded(
+    settings: &Settings,
+    about: &About,
+    result: Result<Response<Body>, Failure>,
+    decision: Decision,
+    visitor: Option<&Visitor>,
+) -> Response<Body> {
+    let user = visitor.map(|visitor| visitor.live().session().user.clone());
+    match result {
+        Ok(response) => reply::decided(response, decision, user, None),
+        Err(failure) => {
+            let cause = std::error::Error::source(&failure).map(ToString::to_string);
+            tracing::warn!(code = failure.code(), error = %failure, cause, request_id = about.request_id(), "not forwarded");
+            reply::upstream_failure(settings, about.audience, about.request_id(), &failure)
+        }
+    }
+}
+
+/// Nobody is signed on: people go to the sign-on page, programs are told where it is. The body of the request
+/// is not read.
+fn sign_in_first(
+    settings: &Settings,
+    about: &About,
+    target: &RequestTarget,
+    request: &Request<Incoming>,
+) -> Response<Body> {
+    let version = request.version();
+    let has_body = !hyper::body::Body::is_end_stream(request.body());
+    let response = match about.audience {
+        Audience::Person => reply::redirect(&sign_in_path(&about.return_path(target))),
+        Audience::Program => {
+            let referer = request.headers().get(http::header::REFERER).and_then(|value| value.to_str().ok());
+            unauthorized(settings, about.request_id(), referer)
+        }
+    };
+    let response = reply::decided(response, Decision::SignIn, None, None);
+    if has_body { reply::closing(response, version) } else { response }
+}
+
+/// `401` for programs: the address of the sign-on page, which leads back to the page that the program runs on.
+pub(super) fn unauthorized(settings: &Settings, request_id: &str, referer: Option<&str>) -> Response<Body> {
+    let page = referer
+        .and_then(|referer| settings.sites.referring_path(referer))
+        .and_then(|path| ReturnPath::parse(path).ok());
+    let path = page.map_or_else(|| "/.anteroom/sign-in".to_owned(), |page| sign_in_path(&page));
+    let mut more = Map::new();
+    more.insert("detail".to_owned(), "Sign on to continue.".into());
+    more.insert("sign_in_url".to_owned(), settings.sites.app_address(&path).into());
+    reply::problem(StatusCode::UNAUTHORIZED, "not_signed_in", request_id, more)
+}
+
+/// Signed on, but nobody has let the visitor in yet.
+fn wait(settings: &Settings, about: &About, visitor: &Visitor, target: &RequestTarget) -> Response<Body> {
+    let user = Some(visitor.live().session().user.clone());
+    let response = match about.audience {
+        Audience::Person => {
+            let path = about.return_path(target);
+            visitor.live().want(path.clone());
+            reply::redirect(&waiting_room_path(&path))
+        }
+        Audience::Program => {
+            let mut more = Map::new();
+            more.insert("detail".to_owned(), "Your access has not been set up yet.".into());
+            let address = settings.sites.app_address("/.anteroom/waiting-room");
+            more.insert("waiting_room_url".to_owned(), address.into());
+            reply::problem(StatusCode::FORBIDDEN, "waiting_room", about.request_id(), more)
+        }
+    };
+    reply::decided(response, Decision::WaitingRoom, user, None)
+}

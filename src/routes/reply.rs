@@ -1,0 +1,305 @@
+//! Responses of our own: pages, problems for programs, redirects, JSON.
+//!
+//! Separate because every response that we make carries the same protections, the name of its request, and
+//! for the log what was decided; and because people get HTML and programs get `problem+json` (RFC 9457).
+
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
+    RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::pages::assets::Asset;
+use crate::pages::policy::{self, FormTargets};
+use crate::pages::{Brand, Fault};
+use crate::proxy::Body;
+use crate::routes::cookies::Transport;
+use crate::routes::negotiation::Audience;
+use crate::routes::{Call, Settings};
+
+/// What was decided on a request, for the log and the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// Forwarded with an identity.
+    Forwarded,
+    /// Forwarded without an identity: a public path.
+    Public,
+    /// Not signed on.
+    SignIn,
+    /// Signed on, but not let in yet.
+    WaitingRoom,
+    /// One of our own pages or documents.
+    Own,
+    /// Refused: not a request that we answer otherwise.
+    Refused,
+    /// Something that we need did not work.
+    Failed,
+}
+
+impl Decision {
+    /// The decision's name in logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Public => "public",
+            Self::SignIn => "sign_in",
+            Self::WaitingRoom => "waiting_room",
+            Self::Own => "own",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Goes along with every response, among its extensions.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// What was decided.
+    pub decision: Decision,
+    /// Who asked, if there was a live session.
+    pub user: Option<crate::id::UserId>,
+    /// The stable code of what went wrong.
+    pub code: Option<&'static str>,
+}
+
+/// Adds what was decided to a response.
+pub(super) fn decided(
+    mut response: Response<Body>,
+    decision: Decision,
+    user: Option<crate::id::UserId>,
+    code: Option<&'static str>,
+) -> Response<Body> {
+    response.extensions_mut().insert(Outcome { decision, user, code });
+    response
+}
+
+/// The name that a request goes by.
+pub(super) fn request_id(headers: &HeaderMap) -> String {
+    headers.get(&REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+/// Says who made an error, for programs that see only headers.
+pub(super) const ERROR_CODE: HeaderName = HeaderName::from_static("x-anteroom-error");
+
+/// Carries the name of a request.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A page; its forms lead nowhere but to us.
+pub(super) fn page(status: StatusCode, html: String) -> Response<Body> {
+    page_leading_to(status, html, FormTargets::OwnOrigin)
+}
+
+/// A page whose forms lead where the policy says.
+pub(super) fn page_leading_to(status: StatusCode, html: String, targets: FormTargets) -> Response<Body> {
+    let mut response = Response::new(Body::from(html));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(policy::content_security_policy(targets)),
+    );
+    for (name, value) in policy::HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    decided(response, Decision::Own, None, None)
+}
+
+/// `303 See Other`, to an address that we have made.
+pub(super) fn redirect(location: &str) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let location = HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static("/"));
+    response.headers_mut().insert(LOCATION, location);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    decided(response, Decision::Own, None, None)
+}
+
+/// A JSON document.
+pub(super) fn json_document(document: &impl Serialize, cache_control: &'static str) -> Response<Body> {
+    let octets = serde_json::to_vec(document).expect("our documents always have a JSON form");
+    let mut response = Response::new(Body::from(octets));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache_control));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    decided(response, Decision::Own, None, None)
+}
+
+/// A problem for a program to read.
+pub(super) fn problem(
+    status: StatusCode,
+    code: &'static str,
+    request_id: &str,
+    more: Map<String, Value>,
+) -> Response<Body> {
+    let mut document = json!({
+        "type": format!("urn:anteroom:problem:{code}"),
+        "title": status.canonical_reason().unwrap_or_default(),
+        "status": status.as_u16(),
+        "code": code,
+        "request_id": request_id,
+    });
+    if let Some(members) = document.as_object_mut() {
+        members.extend(more);
+    }
+    let mut response = json_document(&document, "no-store");
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(ERROR_CODE, HeaderValue::from_static(code));
+    decided(response, Decision::Refused, None, Some(code))
+}
+
+/// Adds a cookie to a response.
+pub(super) fn with_cookie(mut response: Response<Body>, cookie: HeaderValue) -> Response<Body> {
+    response.headers_mut().append(SET_COOKIE, cookie);
+    response
+}
+
+/// A fault, as a page or as a problem.
+pub(super) fn fault(
+    settings: &Settings,
+    audience: Audience,
+    request_id: &str,
+    fault: &Fault<'_>,
+) -> Response<Body> {
+    let (status, code) = status_and_code(fault);
+    let decision = if status.is_server_error() { Decision::Failed } else { Decision::Refused };
+    let mut response = match audience {
+        Audience::Person => page(status, fault.render(&settings.brand)),
+        Audience::Program => problem(status, code, request_id, Map::new()),
+    };
+    response.headers_mut().insert(ERROR_CODE, HeaderValue::from_static(code));
+    if let Fault::Unavailable { retry_after_seconds, .. } = fault {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
+    }
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    decided(response, decision, None, Some(code))
+}
+
+/// What stands behind the application's host does not answer.
+pub(super) fn upstream_failure(
+    settings: &Settings,
+    audience: Audience,
+    request_id: &str,
+    failure: &crate::proxy::Failure,
+) -> Response<Body> {
+    let (status, code) = (failure.status(), failure.code());
+    let html_fault = Fault::UpstreamError { code, status: status.as_u16(), request_id };
+    let mut response = match audience {
+        Audience::Person => page(status, html_fault.render(&settings.brand)),
+        Audience::Program => problem(status, code, request_id, Map::new()),
+    };
+    response.headers_mut().insert(ERROR_CODE, HeaderValue::from_static(code));
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    let decision = if status.is_server_error() { Decision::Failed } else { Decision::Refused };
+    decided(response, decision, None, Some(code))
+}
+
+/// How long somebody should wait before trying again when the store is away.
+pub(super) const RETRY_AFTER_SECONDS: u64 = 10;
+
+fn status_and_code(fault: &Fault<'_>) -> (StatusCode, &'static str) {
+    match fault {
+        Fault::BadRequest { .. } => (StatusCode::BAD_REQUEST, "bad_request"),
+        Fault::ForeignForm => (StatusCode::FORBIDDEN, "foreign_form"),
+        Fault::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+        Fault::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+        Fault::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+        Fault::MisdirectedHost => (StatusCode::MISDIRECTED_REQUEST, "unknown_host"),
+        Fault::Internal { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
+        Fault::UpstreamError { .. } => (StatusCode::BAD_GATEWAY, "upstream_error"),
+        Fault::Unavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    }
+}
+
+impl Call {
+    pub(super) fn brand(&self) -> &Brand {
+        &self.settings.brand
+    }
+
+    /// Where the forms of the sign-on page may lead.
+    pub(super) fn login_targets(&self) -> FormTargets {
+        match self.settings.transport {
+            Transport::Tls => FormTargets::IdentityProviders,
+            Transport::Plain => FormTargets::IdentityProvidersAndLoopback,
+        }
+    }
+
+    pub(super) fn fault(&self, fault: &Fault<'_>) -> Response<Body> {
+        self::fault(&self.settings, self.audience, &self.request_id, fault)
+    }
+
+    pub(super) fn bad_request(&self) -> Response<Body> {
+        self.fault(&Fault::BadRequest { request_id: &self.request_id })
+    }
+
+    pub(super) fn misdirected(&self) -> Response<Body> {
+        self.fault(&Fault::MisdirectedHost)
+    }
+
+    pub(super) fn uri_too_long(&self) -> Response<Body> {
+        let mut response = self.bad_request();
+        *response.status_mut() = StatusCode::URI_TOO_LONG;
+        response
+    }
+
+    pub(super) fn unsupported_type(&self) -> Response<Body> {
+        let mut response = self.bad_request();
+        *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        response
+    }
+
+    pub(super) fn method_not_allowed(&self, methods: &[Method]) -> Response<Body> {
+        let mut response = self.fault(&Fault::MethodNotAllowed);
+        let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        if let Ok(allow) = HeaderValue::from_str(&allow) {
+            response.headers_mut().insert(ALLOW, allow);
+        }
+        response
+    }
+
+    /// The store did not answer: nothing was accepted, nothing is half-done, and it can be tried again.
+    pub(super) fn unavailable(&self, error: &crate::store::Error) -> Response<Body> {
+        tracing::error!(error = %error, cause = ?std::error::Error::source(error), request_id = %self.request_id, "the store did not do its work");
+        self.fault(&Fault::Unavailable {
+            retry_after_seconds: RETRY_AFTER_SECONDS,
+            request_id: &self.request_id,
+        })
+    }
+
+    /// A static file of the pages.
+    pub(super) fn asset(&self) -> Response<Body> {
+        let Some(found) = self.brand().assets().find(self.uri.path()) else {
+            return self.fault(&Fault::NotFound);
+        };
+        let asset = found.asset;
+        let is_known = self.headers.get(IF_NONE_MATCH).is_some_and(|tag| tag.as_bytes() == asset.etag.as_bytes());
+        let mut response = Response::new(if is_known { Body::empty() } else { Body::from(asset.octets.clone()) });
+        *response.status_mut() = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(found.cache_control));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(Asset::CONTENT_SECURITY_POLICY));
+        if let Ok(etag) = HeaderValue::from_str(&asset.etag) {
+            headers.insert(ETAG, etag);
+        }
+        decided(response, Decision::Own, None, None)
+    }
+}
+
+/// Tells an HTTP/1.1 client that the connection ends, when its request body was left unread.
+pub(super) fn closing(mut response: Response<Body>, version: Version) -> Response<Body> {
+    if version == Version::HTTP_11 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

@@ -1,0 +1,89 @@
+//! What identity providers talk to: the assertion consumer service and our metadata.
+//!
+//! Separate because it lives on the login host, where the browser has none of our cookies: nothing here can
+//! begin a session, it can only send the browser on to the application's host.
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::pages::Notice;
+use crate::proxy::Body;
+use crate::routes::Call;
+use crate::routes::form::Form;
+use crate::routes::reply::{self, Decision};
+use crate::saml;
+use crate::sign_on::Answer;
+
+impl Call {
+    /// `POST` to the assertion consumer service (SAML Bindings 3.5.4).
+    pub(super) async fn consume_assertion(&self, request: Request<Incoming>) -> Response<Body> {
+        let form = match Form::read(request, RESPONSE_FORM_BYTES_MAX).await {
+            Ok(form) => form,
+            Err(problem) => return self.bad_form(problem),
+        };
+        let response = match (form.field("SAMLResponse"), form.field("SAMLRequest")) {
+            (Some(response), None) => response.to_owned(),
+            _ => return self.bad_request(),
+        };
+        let answer = self.off_core(|sign_on| async move { sign_on.answer(&response).await }).await;
+        let restart = self.settings.sites.app_address("/.anteroom/sign-in");
+        match answer {
+            Ok(Answer::Accepted { code }) => self.to_app("code", &code),
+            Ok(Answer::Late { request_id }) => self.to_app("late", &request_id),
+            Ok(Answer::Unsolicited) => reply::redirect(&format!("{restart}?return_to=%2F")),
+            Ok(Answer::Refused { reference, reason }) => {
+                let (headline, advice) = words_for(reason);
+                let notice =
+                    Notice::Refused { reference: &reference, headline, advice, restart_url: &restart };
+                let page = self.notice(StatusCode::FORBIDDEN, &notice);
+                reply::decided(page, Decision::Refused, None, Some(reason))
+            }
+            Ok(Answer::Replayed { reference: _ }) => {
+                let page =
+                    self.notice(StatusCode::FORBIDDEN, &Notice::AlreadyUsed { restart_url: &restart });
+                reply::decided(page, Decision::Refused, None, Some("replayed"))
+            }
+            Err(error) => self.unavailable(&error),
+        }
+    }
+
+    /// `GET /saml2/metadata` (SAML Metadata 2.4.4).
+    pub(super) fn metadata(&self) -> Response<Body> {
+        let settings = self.shared.sign_on.settings();
+        let acs_url = self.settings.sites.acs_url().as_str();
+        let mut response = Response::new(Body::from(saml::sp_metadata(&settings.entity_id, acs_url)));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/samlmetadata+xml"));
+        reply::decided(response, Decision::Own, None, None)
+    }
+
+    fn to_app(&self, name: &str, value: &str) -> Response<Body> {
+        let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
+        let path = format!("/.anteroom/sign-in/complete?{name}={value}");
+        reply::redirect(&self.settings.sites.app_address(&path))
+    }
+}
+
+/// What a visitor is told: enough to know whom to ask, nothing that helps to forge.
+fn words_for(reason: &str) -> (&'static str, &'static str) {
+    match reason {
+        "status_not_success" => (
+            "Your company's sign-on did not let you through",
+            "Please try again. If it happens again, ask your company's IT department to give you access.",
+        ),
+        "email_domain_not_allowed" | "email_missing" | "email_invalid" | "attribute_value_count" => (
+            "Your company's sign-on sent an address that we cannot accept",
+            "Please contact support with the reference below, so that your account can be put right.",
+        ),
+        _ => (
+            "We could not check your sign-in",
+            "Please try again. If it happens again, contact support with the reference below.",
+        ),
+    }
+}
+
+/// A response of 256 KiB, in base64, with its escapes.
+const RESPONSE_FORM_BYTES_MAX: usize = 512 * 1024;

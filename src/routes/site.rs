@@ -1,0 +1,129 @@
+//! The two public hosts, and which of them a request is for.
+//!
+//! Separate because nothing may ever be decided by a `Host` that is not configured, and no address of ours is
+//! ever made from one (T-A5, F5).
+
+use http::header::{HOST, ORIGIN};
+use http::{HeaderMap, Request};
+use url::Url;
+
+/// What a host serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Site {
+    /// Only the assertion consumer service and its like.
+    Login,
+    /// Only the application and the pages before it.
+    App,
+    /// Both, when both URLs name the same host.
+    Both,
+}
+
+impl Site {
+    pub(super) const fn has_login(self) -> bool {
+        matches!(self, Self::Login | Self::Both)
+    }
+
+    pub(super) const fn has_app(self) -> bool {
+        matches!(self, Self::App | Self::Both)
+    }
+}
+
+/// The configured hosts.
+#[derive(Debug, Clone)]
+pub struct Sites {
+    app_url: Url,
+    acs_url: Url,
+    app_host: String,
+    login_host: String,
+}
+
+impl Sites {
+    /// Takes `app.url` and `saml.acs_url`, which `config` has checked.
+    #[must_use]
+    pub fn new(app_url: Url, acs_url: Url) -> Self {
+        let host = |url: &Url| canonical(url.host_str().unwrap_or_default());
+        Self { app_host: host(&app_url), login_host: host(&acs_url), app_url, acs_url }
+    }
+
+    /// The host that a request is for. Case, port and a final dot make no difference (T-C6).
+    pub(super) fn of<B>(&self, request: &Request<B>) -> Option<Site> {
+        let authority = match request.uri().authority() {
+            Some(authority) => authority.as_str(),
+            None => request.headers().get(HOST)?.to_str().ok()?,
+        };
+        let host = host_of(authority)?;
+        match (host == self.app_host, host == self.login_host) {
+            (true, true) => Some(Site::Both),
+            (true, false) => Some(Site::App),
+            (false, true) => Some(Site::Login),
+            (false, false) => None,
+        }
+    }
+
+    /// The path of the assertion consumer service.
+    pub(super) fn acs_path(&self) -> &str {
+        self.acs_url.path()
+    }
+
+    /// The assertion consumer service.
+    pub(super) const fn acs_url(&self) -> &Url {
+        &self.acs_url
+    }
+
+    /// An absolute address on the application's host.
+    pub(super) fn app_address(&self, path_and_query: &str) -> String {
+        format!("{}{path_and_query}", self.app_origin())
+    }
+
+    /// Whether a request was sent by a page of the application's origin; programs do not say.
+    pub(super) fn is_own_form(&self, headers: &HeaderMap) -> bool {
+        let site_fits = headers
+            .get("sec-fetch-site")
+            .is_none_or(|site| matches!(site.as_bytes(), b"same-origin" | b"none"));
+        let origin = self.app_origin();
+        let mut origins = headers.get_all(ORIGIN).iter();
+        site_fits && origins.all(|sent| sent.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
+    }
+
+    /// The path of a page of ours that a request says it came from.
+    pub(super) fn referring_path<'a>(&self, referer: &'a str) -> Option<&'a str> {
+        referer.strip_prefix(&self.app_origin()).filter(|path| path.starts_with('/'))
+    }
+
+    fn app_origin(&self) -> String {
+        self.app_url.origin().ascii_serialization()
+    }
+}
+
+/// The host of an authority, without port.
+fn host_of(authority: &str) -> Option<String> {
+    let authority: http::uri::Authority = authority.parse().ok()?;
+    let text = authority.as_str();
+    (!text.contains('@')).then(|| canonical(authority.host()))
+}
+
+fn canonical(host: &str) -> String {
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_configured_hosts_are_served() {
+        let sites = Sites::new(
+            "https://app.example.com".parse().unwrap(),
+            "https://login.example.com/saml2/idpresponse".parse().unwrap(),
+        );
+        let site = |host: &str| sites.of(&Request::get("/").header(HOST, host).body(()).unwrap());
+        assert_eq!(site("app.example.com"), Some(Site::App));
+        assert_eq!(site("APP.Example.COM.:8443"), Some(Site::App));
+        assert_eq!(site("login.example.com"), Some(Site::Login));
+        for host in ["", "example.com", "app.example.com.evil.example", "xapp.example.com", "127.0.0.1", "u@app.example.com", "a b"] {
+            assert_eq!(site(host), None, "{host:?}");
+        }
+        let absolute = Request::get("https://evil.example/").header(HOST, "app.example.com").body(()).unwrap();
+        assert_eq!(sites.of(&absolute), None);
+    }
+}

@@ -1,0 +1,172 @@
+//! The Waiting Room: a page, and the event stream that lets an open page through.
+//!
+//! Separate because it is the one page that changes by itself: it must move on within a second of the grant,
+//! in every open tab, and cost next to nothing while nothing happens.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::StreamBody;
+
+use crate::directory::Standing;
+use crate::pages::WaitingRoom;
+use crate::proxy::Body;
+use crate::routes::{Call, Shared};
+use crate::routes::gate::unauthorized;
+use crate::routes::reply::{self, Decision};
+use crate::routes::sign_in::{sign_in_path, waiting_room_path};
+use crate::sign_on::Visitor;
+use crate::store::{self, UserFilter};
+use crate::target::ReturnPath;
+
+impl Call {
+    /// `GET /.anteroom/waiting-room`.
+    pub(super) async fn waiting_room(&self) -> Response<Body> {
+        let visitor = match self.visitor().await {
+            Ok(Some(visitor)) => visitor,
+            Ok(None) => return reply::redirect(&sign_in_path(&self.return_path())),
+            Err(error) => return self.unavailable(&error),
+        };
+        let visitor = self.shared.sign_on.again(&visitor);
+        let return_path = self.wanted(&visitor);
+        if matches!(visitor.standing(), Standing::Admitted(_)) {
+            return reply::redirect(return_path.as_str());
+        }
+        let user = visitor.user();
+        let managers = match self.managers_of(&visitor).await {
+            Ok(managers) => managers,
+            Err(error) => return self.unavailable(&error),
+        };
+        let sign_on = self.shared.sign_on.settings();
+        let connection = sign_on.connections.by_id(&visitor.live().session().connection);
+        let organization = connection.map_or(user.organization.as_str(), |c| c.organization.name.as_str());
+        let page_path = waiting_room_path(&return_path);
+        let events_url = page_path.replacen("waiting-room?", "waiting-room/events?", 1);
+        let view = WaitingRoom {
+            email: user.email.as_str(),
+            name: user.name.as_ref().map(crate::directory::DisplayName::as_str),
+            organization_name: organization,
+            managers: managers.iter().map(String::as_str).collect(),
+            events_url: &events_url,
+        };
+        let page = reply::page(StatusCode::OK, view.render(self.brand()));
+        reply::decided(page, Decision::WaitingRoom, Some(user.id), None)
+    }
+
+    /// `GET /.anteroom/waiting-room/events`: `event: released` with the deep link as soon as the visitor is
+    /// let in (HTML Living Standard 9.2).
+    pub(super) async fn waiting_room_events(&self) -> Response<Body> {
+        let visitor = match self.visitor().await {
+            Ok(Some(visitor)) => visitor,
+            Ok(None) => {
+                let referer = self.headers.get(http::header::REFERER).and_then(|value| value.to_str().ok());
+                return unauthorized(&self.settings, &self.request_id, referer);
+            }
+            Err(error) => return self.unavailable(&error),
+        };
+        let user = visitor.live().session().user.clone();
+        let waiting = Waiting {
+            return_path: self.wanted(&visitor),
+            changes: visitor.live().changes(),
+            shared: Arc::clone(&self.shared),
+            visitor,
+            stage: Stage::Opening,
+        };
+        let stream = futures_util::stream::unfold(waiting, Waiting::next);
+        let mut response = Response::new(Body::boxed(StreamBody::new(stream)));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        reply::decided(response, Decision::WaitingRoom, Some(user), None)
+    }
+
+    /// The path that this tab asked for, else the one asked for last in this session.
+    fn wanted(&self, visitor: &Visitor) -> ReturnPath {
+        self.query("return_to")
+            .and_then(|text| ReturnPath::parse(&text).ok())
+            .unwrap_or_else(|| visitor.live().wanted())
+    }
+
+    /// The people of the visitor's organization who may ask for others to be let in.
+    async fn managers_of(&self, visitor: &Visitor) -> store::Result<Vec<String>> {
+        let organization = visitor.user().organization;
+        let may_request = self.settings.may_request.clone();
+        let store = Arc::clone(&self.shared.store);
+        let now = visitor.now();
+        let work = async move {
+            let filter = UserFilter { organization: Some(organization), ..UserFilter::default() };
+            let accounts = store.accounts(&filter).await?;
+            let is_manager = |account: &crate::directory::Account| {
+                matches!(account.standing_at(now), Standing::Admitted(held) if held
+                    .iter()
+                    .any(|grant| may_request.iter().any(|level| level == grant.level.as_str())))
+            };
+            let names = accounts.iter().filter(|account| is_manager(account)).map(|account| {
+                account.user.name.as_ref().map_or(account.user.email.as_str(), |name| name.as_str()).to_owned()
+            });
+            Ok(names.take(MANAGERS_MAX).collect())
+        };
+        self.off_core(|_| work).await
+    }
+}
+
+/// An open page.
+struct Waiting {
+    visitor: Visitor,
+    return_path: ReturnPath,
+    changes: tokio::sync::watch::Receiver<()>,
+    shared: Arc<Shared>,
+    stage: Stage,
+}
+
+enum Stage {
+    Opening,
+    Open,
+    Over,
+}
+
+impl Waiting {
+    /// The next piece of the stream. Ends after the release, with the session, and when the process drains;
+    /// the browser then asks again by itself.
+    async fn next(mut self) -> Option<(Result<Frame<Bytes>, Infallible>, Self)> {
+        match self.stage {
+            Stage::Opening => {
+                self.stage = Stage::Open;
+                return Some((Ok(Frame::data(Bytes::from_static(b"retry: 1000\n\n"))), self));
+            }
+            Stage::Open => {}
+            Stage::Over => return None,
+        }
+        loop {
+            self.changes.borrow_and_update();
+            self.visitor = self.shared.sign_on.again(&self.visitor);
+            if self.visitor.live().ended().is_cancelled() || self.shared.closing.is_cancelled() {
+                return None;
+            }
+            if matches!(self.visitor.standing(), Standing::Admitted(_)) {
+                self.stage = Stage::Over;
+                let event = format!("event: released\ndata: {}\n\n", self.return_path.as_str());
+                return Some((Ok(Frame::data(Bytes::from(event))), self));
+            }
+            tokio::select! {
+                changed = self.changes.changed() => { changed.ok()?; }
+                () = self.shared.closing.cancelled() => {}
+                () = tokio::time::sleep(HEARTBEAT) => {
+                    return Some((Ok(Frame::data(Bytes::from_static(b": still waiting\n\n"))), self));
+                }
+            }
+        }
+    }
+}
+
+/// Often enough for proxies in between to keep the stream open.
+const HEARTBEAT: Duration = Duration::from_secs(20);
+
+/// Names on the page of whom to ask.
+const MANAGERS_MAX: usize = 5;

@@ -33,6 +33,13 @@ impl Environment {
         Self(ours.collect())
     }
 
+    /// The value of one of [`RESERVED`].
+    #[must_use]
+    pub fn reserved(&self, variable: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(name, _)| name == variable && RESERVED.contains(&variable));
+        found.and_then(|(_, value)| value.as_deref())
+    }
+
     /// Reads them as a layer over the file.
     pub(super) fn read(&self, findings: &mut Findings) -> Dict {
         let mut layer = Dict::new();

@@ -5,6 +5,7 @@
 mod attacks;
 mod canonical_form;
 mod cli;
+mod config;
 mod idp;
 mod pages;
 mod saml;

@@ -1,0 +1,252 @@
+//! The counts, as text that Prometheus reads.
+//!
+//! Separate so that every name and label is in one place.
+//!
+//! Rules: labels come from our own code (`&'static str`), never from a request, so their number is bounded; a
+//! count on the hot path is a look-up and an atomic addition.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Everything that is counted. Clones count together.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<DecisionLabel, Histogram, fn() -> Histogram>,
+    sign_ons: Family<SignOnLabels, Counter>,
+    upstream_failures: Family<CodeLabel, Counter>,
+    waiting_rooms: Gauge<i64, AtomicI64>,
+    sessions: Gauge<i64, AtomicI64>,
+    feed_silence: Gauge<f64, AtomicU64>,
+    feed_hearing: Gauge<i64, AtomicI64>,
+    reload_success: Gauge<i64, AtomicI64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    decision: &'static str,
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabel {
+    decision: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SignOnLabels {
+    outcome: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabel {
+    code: &'static str,
+}
+
+impl Metrics {
+    /// All counts at zero; the configuration of the start counts as loaded.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut inner = Inner {
+            registry: Registry::with_prefix("anteroom"),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
+            sign_ons: Family::default(),
+            upstream_failures: Family::default(),
+            waiting_rooms: Gauge::default(),
+            sessions: Gauge::default(),
+            feed_silence: Gauge::default(),
+            feed_hearing: Gauge::default(),
+            reload_success: Gauge::default(),
+        };
+        inner.reload_success.set(1);
+        inner.register();
+        Self(Arc::new(inner))
+    }
+
+    /// A request has been answered.
+    pub fn request(&self, decision: &'static str, status: u16, duration: Duration) {
+        self.0.requests.get_or_create(&RequestLabels { decision, status: class_of(status) }).inc();
+        self.0.durations.get_or_create(&DecisionLabel { decision }).observe(duration.as_secs_f64());
+    }
+
+    /// A sign-on has come to an end: well, or for a reason.
+    pub fn signed_on(&self, outcome: &'static str, reason: &'static str) {
+        self.0.sign_ons.get_or_create(&SignOnLabels { outcome, reason }).inc();
+    }
+
+    /// The application could not be asked, or did not answer.
+    pub fn upstream_failed(&self, code: &'static str) {
+        self.0.upstream_failures.get_or_create(&CodeLabel { code }).inc();
+    }
+
+    /// Somebody has a Waiting Room page open, as long as the value lives.
+    #[must_use]
+    pub fn waiting_room_opened(&self) -> WaitingRoomOpen {
+        self.0.waiting_rooms.inc();
+        WaitingRoomOpen(self.clone())
+    }
+
+    /// The configuration was read again.
+    pub fn config_reloaded(&self, succeeded: bool) {
+        self.0.reload_success.set(i64::from(succeeded));
+    }
+
+    /// The counts as text, with what is known only now: how many sessions this node has in memory, and for how
+    /// long the change feed has told nothing (also not that nothing has changed).
+    #[must_use]
+    pub fn encode(&self, sessions_live: u64, feed_silence: Duration) -> String {
+        self.0.sessions.set(i64::try_from(sessions_live).unwrap_or(i64::MAX));
+        self.0.feed_silence.set(feed_silence.as_secs_f64());
+        self.0.feed_hearing.set(i64::from(feed_silence <= Self::FEED_SILENCE_MAX));
+        let mut text = String::new();
+        // Writing to a string fails only if a metric's own encoding does; what is there is still true.
+        if text::encode(&mut text, &self.0.registry).is_err() {
+            tracing::error!("some metrics could not be written");
+        }
+        text
+    }
+
+    /// A node that has heard nothing for this long (a few polls of the feed) does not hear changes.
+    pub const FEED_SILENCE_MAX: Duration = Duration::from_secs(5);
+
+    /// The media type of [`Metrics::encode`].
+    pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics(…)")
+    }
+}
+
+/// An open Waiting Room page.
+#[derive(Debug)]
+pub struct WaitingRoomOpen(Metrics);
+
+impl Drop for WaitingRoomOpen {
+    fn drop(&mut self) {
+        self.0.0.waiting_rooms.dec();
+    }
+}
+
+impl Inner {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program", build);
+        registry.register("requests", "Requests answered on the public listener", self.requests.clone());
+        registry.register_with_unit(
+            "request_duration",
+            "Time to the head of the response",
+            Unit::Seconds,
+            self.durations.clone(),
+        );
+        registry.register("sign_ons", "Sign-ons that came to an end", self.sign_ons.clone());
+        registry.register(
+            "upstream_failures",
+            "Requests that the application did not answer",
+            self.upstream_failures.clone(),
+        );
+        registry.register(
+            "waiting_rooms_open",
+            "Waiting Room pages open on this node",
+            self.waiting_rooms.clone(),
+        );
+        registry.register("sessions_live", "Sessions in the memory of this node", self.sessions.clone());
+        registry.register_with_unit(
+            "change_feed_silence",
+            "Time since the change feed was last heard",
+            Unit::Seconds,
+            self.feed_silence.clone(),
+        );
+        registry.register(
+            "change_feed_hearing",
+            "1 while this node hears changes, otherwise 0",
+            self.feed_hearing.clone(),
+        );
+        registry.register(
+            "config_last_reload_success",
+            "1 if the configuration in force is the one in the file, 0 after a reload that was refused",
+            self.reload_success.clone(),
+        );
+    }
+}
+
+const fn class_of(status: u16) -> &'static str {
+    match status {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    }
+}
+
+/// From an answer out of memory to an application that is nearly given up on.
+const DURATION_BUCKETS: [f64; 10] = [0.000_5, 0.002, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happens_is_counted() {
+        let metrics = Metrics::new();
+        metrics.request("forwarded", 204, Duration::from_millis(3));
+        metrics.clone().request("forwarded", 200, Duration::from_millis(3));
+        metrics.request("failed", 502, Duration::from_secs(2));
+        metrics.signed_on("refused", "wrong_audience");
+        metrics.upstream_failed("upstream_refused");
+        let (one, other) = (metrics.waiting_room_opened(), metrics.waiting_room_opened());
+        drop(other);
+        let text = metrics.encode(7, Duration::from_millis(1500));
+        for line in [
+            "anteroom_build_info{version=\"0.1.0\"} 1",
+            "anteroom_requests_total{decision=\"forwarded\",status=\"2xx\"} 2",
+            "anteroom_requests_total{decision=\"failed\",status=\"5xx\"} 1",
+            "anteroom_request_duration_seconds_bucket{le=\"0.01\",decision=\"forwarded\"} 2",
+            "anteroom_sign_ons_total{outcome=\"refused\",reason=\"wrong_audience\"} 1",
+            "anteroom_upstream_failures_total{code=\"upstream_refused\"} 1",
+            "anteroom_waiting_rooms_open 1",
+            "anteroom_sessions_live 7",
+            "anteroom_change_feed_silence_seconds 1.5",
+            "anteroom_change_feed_hearing 1",
+            "anteroom_config_last_reload_success 1",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} not in\n{text}");
+        }
+        drop(one);
+        metrics.config_reloaded(false);
+        let text = metrics.encode(0, Duration::from_secs(6));
+        for line in [
+            "anteroom_waiting_rooms_open 0",
+            "anteroom_change_feed_hearing 0",
+            "anteroom_config_last_reload_success 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} not in\n{text}");
+        }
+    }
+}

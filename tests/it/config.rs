@@ -1,0 +1,833 @@
+//! The configuration as operators meet it: files, variables, mistakes and their remedies.
+//!
+//! Separate so that the whole reader is seen through `config::load`, `check` and `init` alone.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anteroom::config::schema::{Absent, KEYS, Key, Kind, Shape, Support, TABLES};
+use anteroom::config::{self, Config, Environment, Problems, Watch, check, init, variable_of};
+use anteroom::identity::{Algorithm, Preset};
+use anteroom::pages::Accent;
+use anteroom::target::PathRule;
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use crate::idp::Idp;
+
+/// The least that a file must say; `{…}` parts of tests are put below it.
+const LEAST: &str = r#"[app]
+url = "https://app.example.com"
+upstreams = ["http://127.0.0.1:3000"]
+[saml]
+entity_id = "urn:example:app"
+acs_url = "https://login.example.com/saml2/idpresponse"
+"#;
+
+/// A folder with a configuration and the files that it names.
+struct Folder {
+    folder: TempDir,
+}
+
+impl Folder {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    /// With metadata of two identity providers and two certificates with keys.
+    fn furnished() -> Self {
+        let folder = Self::new();
+        folder.write("contoso.xml", Idp::entra().metadata_xml());
+        folder.write("fabrikam.xml", Idp::other_tenant().metadata_xml());
+        for (name, hosts) in
+            [("tls", ["app.example.com", "*.example.com"]), ("other", ["other.test", "b.test"])]
+        {
+            let made = rcgen::generate_simple_self_signed(hosts.map(str::to_owned)).expect("a certificate");
+            folder.write(&format!("{name}.crt"), made.cert.pem());
+            folder.write(&format!("{name}.key"), made.signing_key.serialize_pem());
+        }
+        folder.write("logo.svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>");
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).expect("the folder can be written");
+    }
+
+    fn load_with(&self, text: &str, variables: &[(&str, &str)]) -> Result<Config, Problems> {
+        self.write("anteroom.toml", text);
+        config::load(&self.path("anteroom.toml"), &variables.iter().copied().collect(), now())
+    }
+
+    fn load(&self, text: &str) -> Result<Config, Problems> {
+        self.load_with(text, &[])
+    }
+
+    /// The mistakes, each as `PLACE: …` without the file's name.
+    fn mistakes_with(&self, text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+        let file = format!("{}:", self.path("anteroom.toml").display());
+        let problems = self.load_with(text, variables).expect_err("the configuration has mistakes");
+        problems.list.iter().map(|problem| problem.to_string().replace(&file, "").trim().to_owned()).collect()
+    }
+
+    fn mistakes(&self, text: &str) -> Vec<String> {
+        self.mistakes_with(text, &[])
+    }
+}
+
+fn now() -> Timestamp {
+    "2026-11-23T12:00:00Z".parse().expect("a time")
+}
+
+/// Asserts that there is exactly one mistake, and that it says these things.
+#[track_caller]
+fn check_one(folder: &Folder, text: &str, parts: &[&str]) {
+    let mistakes = folder.mistakes(text);
+    assert_eq!(mistakes.len(), 1, "{text}\n{mistakes:#?}");
+    for part in parts {
+        assert!(mistakes[0].contains(part), "{part:?} is not in {:?}", mistakes[0]);
+    }
+    assert!(mistakes[0].contains(" — "), "it has a remedy: {:?}", mistakes[0]);
+}
+
+#[test]
+fn the_least_that_must_be_said_is_enough() {
+    let config = Folder::new().load(LEAST).expect("valid");
+    assert_eq!(config.app.url.as_str(), "https://app.example.com/");
+    assert_eq!(config.app.name.as_str(), "app.example.com");
+    assert_eq!(config.listen.public.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.listen.ops.to_string(), "127.0.0.1:9464");
+    assert_eq!(config.session.idle, Duration::from_hours(2));
+    assert_eq!(config.session.lifetime, Duration::from_hours(12));
+    assert_eq!(config.identity.issuer, "https://app.example.com");
+    assert_eq!(config.identity.audience, "https://app.example.com");
+    assert_eq!(config.identity.algorithm, Algorithm::ES256);
+    assert_eq!(config.identity.lifetime, Duration::from_mins(1));
+    assert_eq!(config.access.levels.names(), ["viewer", "technician", "manager", "administrator"]);
+    assert_eq!(config.access.may_request.len(), 2);
+    assert!(config.notes.iter().any(|note| note.contains("nobody can sign on")), "{:?}", config.notes);
+}
+
+#[test]
+fn everything_that_can_be_said_is_understood() {
+    let folder = Folder::furnished();
+    let config = folder.load(
+        r##"
+[app]
+url = "https://app.example.com/"
+upstreams = ["http://127.0.0.1:3000", "http://backend.internal:3000"]
+public_paths = ["/favicon.ico", "/assets/", "/login"]
+name = "ServusConnect"
+support_email = "Support@Example.com"
+[saml]
+entity_id = "urn:amazon:cognito:sp:us-east-1_rlgU6e3y5"
+acs_url = "https://login.example.com/saml2/idpresponse"
+[listen]
+public = "0.0.0.0:8443"
+ops = "127.0.0.1:9465"
+trusted_proxies = ["10.1.2.3/8", "192.0.2.7"]
+proxy_protocol = false
+[[listen.tls]]
+certificate = "tls.crt"
+key = "tls.key"
+[[listen.tls]]
+certificate = "other.crt"
+key = "other.key"
+[store]
+url = "sqlite:data.db"
+secret_file = "/run/secrets/anteroom"
+[session]
+idle = "90s"
+lifetime = "1h30m"
+[identity]
+issuer = "anteroom"
+audience = "app"
+algorithm = "EdDSA"
+lifetime = "5m"
+presets = ["remote-user", "x-forwarded-user"]
+[access]
+levels = ["guest", "manager"]
+[sign_on]
+other_url = "/login"
+[brand]
+logo = "logo.svg"
+accent = "#00BB66"
+[[organization]]
+id = "contoso"
+name = "Contoso Residential"
+domains = ["contoso.com", "contoso.co.uk"]
+metadata = "contoso.xml"
+[[organization]]
+id = "fabrikam"
+name = "Fabrikam"
+domains = ["contoso.com"]
+metadata = "fabrikam.xml"
+"##,
+    );
+    let config = config.expect("valid");
+    assert_eq!(config.app.upstreams.len(), 2);
+    assert_eq!(config.app.public_paths[1], PathRule::parse("/assets/").unwrap());
+    assert_eq!(config.app.support_email.unwrap().as_str(), "support@example.com");
+    assert_eq!(config.listen.trusted_proxies[0].to_string(), "10.0.0.0/8");
+    assert_eq!(config.listen.trusted_proxies[1].to_string(), "192.0.2.7/32");
+    assert_eq!(config.listen.tls.len(), 2);
+    assert!(config.listen.tls[0].covers("Login.example.com"));
+    assert!(!config.listen.tls[0].covers("a.b.example.com"));
+    assert_eq!(config.store.database, folder.path("data.db"));
+    assert_eq!(config.store.secret_file, Path::new("/run/secrets/anteroom"));
+    assert_eq!(config.session.lifetime, Duration::from_mins(90));
+    assert_eq!(config.identity.issuer, "anteroom");
+    assert_eq!(config.identity.audience, "app");
+    assert_eq!(config.identity.algorithm, Algorithm::EdDSA);
+    assert_eq!(config.identity.presets, [Preset::RemoteUser, Preset::XForwardedUser]);
+    assert_eq!(config.access.may_request[0].as_str(), "manager");
+    assert_eq!(config.other_sign_on_url.as_deref(), Some("/login"));
+    assert!(config.brand.logo.is_some());
+    assert_eq!(config.brand.accent, Some(Accent::parse("#00bb66").unwrap()));
+    assert_eq!(config.organizations[1].organization.id.as_str(), "fabrikam");
+    assert_eq!(config.notes, Vec::<String>::new());
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_its_line() {
+    let mistakes = Folder::furnished().mistakes(
+        r#"[app]
+url = "http://app.example.com"
+upstream = ["http://127.0.0.1:3000"]
+public_paths = ["/ok", "/", "/.anteroom/x", "assets/", "/a/../b", "/q?x"]
+name = 7
+[saml]
+acs_url = "https://login.example.com/"
+signing_key = "sp.key"
+[listen]
+public = "localhost:80"
+proxy_protocol = true
+[store]
+url = "postgres://user:secret@db/anteroom"
+[session]
+idle = "2"
+lifetime = "0s"
+[identity]
+lifetime = "301s"
+algorithm = "HS256"
+[access]
+levels = ["a", "a", "b c"]
+[mail]
+smtp = "smtp://127.0.0.1:25"
+[sessions]
+idle = "2h"
+[[organization]]
+id = "con toso"
+domains = ["contoso"]
+metadata = "https://login.microsoftonline.com/x"
+"#,
+    );
+    let expected = [
+        "2: app.url: \"http://app.example.com\" would send",
+        "1: app.upstreams: is missing",
+        "3: app.upstream: is not a known key — did you mean app.upstreams?",
+        "4: app.public_paths[1]: \"/\" would make",
+        "4: app.public_paths[2]: \"/.anteroom/x\" is one of",
+        "4: app.public_paths[3]: \"assets/\" is not a path — write \"/assets/\"",
+        "4: app.public_paths[4]: \"/a/../b\" can be read",
+        "4: app.public_paths[5]: \"/q?x\" is more than a path",
+        "5: app.name: must be text, not a number",
+        "6: saml.entity_id: is missing",
+        "7: saml.acs_url: \"https://login.example.com/\" has no path",
+        "8: saml.signing_key: is not supported yet",
+        "10: listen.public: \"localhost:80\" is not an IP address",
+        "11: listen.proxy_protocol: is not supported yet",
+        "13: store.url: PostgreSQL is not supported yet",
+        "15: session.idle: \"2\" is not a duration — write a number with a unit",
+        "16: session.lifetime: \"0s\" is too short",
+        "18: identity.lifetime: \"301s\" is too long — write at most \"5m\"",
+        "19: identity.algorithm: \"HS256\" is no algorithm",
+        "21: access.levels[1]: \"a\" is listed twice",
+        "21: access.levels[2]: \"b c\" is no name",
+        "23: mail.smtp: is not supported yet",
+        "24: sessions: is not a known key — did you mean session?",
+        "27: organization[0].id: \"con toso\" must be",
+        "26: organization[0].name: is missing",
+        "28: organization[0].domains[0]: \"contoso\" is not an e-mail domain",
+        "29: organization[0].metadata: metadata from a URL is not supported yet",
+    ];
+    for expected in expected {
+        assert!(
+            mistakes.iter().any(|found| found.starts_with(expected)),
+            "{expected:?} not in {mistakes:#?}"
+        );
+    }
+    assert_eq!(mistakes.len(), expected.len(), "{mistakes:#?}");
+    assert!(!mistakes.concat().contains("secret@"), "a password is not repeated");
+    let lines: Vec<u32> =
+        mistakes.iter().map(|found| found.split(':').next().unwrap().parse().unwrap()).collect();
+    assert!(lines.is_sorted(), "{lines:?}");
+}
+
+#[test]
+fn syntax_errors_do_not_hide_other_mistakes_and_invent_none() {
+    let folder = Folder::new();
+    let mistakes = folder.mistakes("[app]\nurl = https://app.example.com\nnmae = \"x\"\n[session]\nidle = 2h\nlifetime = \"1h\"\nlifetime = \"2h\"\n");
+    assert_eq!(mistakes.len(), 4, "{mistakes:#?}");
+    assert!(mistakes[0].starts_with("2:7: string values must be quoted"), "{mistakes:#?}");
+    assert!(mistakes[1].starts_with("3: app.nmae: is not a known key — did you mean app.name?"));
+    assert!(mistakes[2].starts_with("5:8: string values must be quoted"));
+    assert!(mistakes[3].starts_with("7:1: duplicate key"));
+
+    // A broken heading leaves its keys behind without one.
+    let mistakes = folder.mistakes(&LEAST.replace("[saml]", "[saml"));
+    assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+    assert!(mistakes[0].starts_with("4:6: "), "{mistakes:#?}");
+
+    let mistakes =
+        folder.mistakes(&format!("{LEAST}[access]\nlevels = [\"a\",\n\"b\"\n[session]\nidle = \"x\"\n"));
+    assert!(mistakes.iter().all(|found| !found.contains("access.levels")), "{mistakes:#?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told() {
+    let folder = Folder::new();
+    let load = |name: &str| config::load(&folder.path(name), &Environment::default(), now());
+    let problems = load("none.toml").expect_err("there is no file").to_string();
+    assert!(
+        problems.contains("none.toml: the file does not exist") && problems.contains("init"),
+        "{problems}"
+    );
+    folder.write("latin1.toml", b"# caf\n# \xe9\n");
+    let problems = load("latin1.toml").expect_err("not UTF-8").to_string();
+    assert!(problems.contains("latin1.toml:2: is not UTF-8"), "{problems}");
+    let problems = config::load(folder.folder.path(), &Environment::default(), now()).expect_err("a folder");
+    assert!(problems.to_string().contains("regular file"), "{problems}");
+    folder.write("large.toml", vec![b'#'; 4 * 1024 * 1024 + 1]);
+    let problems = load("large.toml").expect_err("too large").to_string();
+    assert!(problems.contains("larger than 4096 KiB"), "{problems}");
+    folder.write("empty.toml", "");
+    let missing = load("empty.toml").expect_err("nothing said");
+    let keys: Vec<&str> = missing.list.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(keys, ["app.url", "app.upstreams", "saml.entity_id", "saml.acs_url"]);
+}
+
+#[test]
+fn single_values_that_are_no_good_are_refused() {
+    let folder = Folder::furnished();
+    let app = |line: &str| format!("[app]\n{line}\n{}", LEAST.replacen("[app]\n", "", 1));
+    let acs = |url: &str| LEAST.replace("https://login.example.com/saml2/idpresponse", url);
+    let url = |url: &str| LEAST.replace("https://app.example.com", url);
+    let upstream = |url: &str| LEAST.replace("http://127.0.0.1:3000", url);
+    let with = |text: &str| format!("{LEAST}{text}");
+    for (text, part) in [
+        (url("https://app.example.com/portal"), "has a path"),
+        (url("https://app.example.com?x=1"), "has a query"),
+        (url("https://user@app.example.com"), "user name"),
+        (url("app.example.com"), "is not a URL"),
+        (url("ftp://app.example.com"), "not an https:// URL"),
+        (url("http://localhost.example.com"), "in the clear"),
+        (url("http://10.0.0.1"), "in the clear"),
+        (acs("https://login.example.com/.anteroom/acs"), "reserved"),
+        (acs("https://login.example.com/saml2/logout"), "another endpoint"),
+        (acs("https://login.example.com/a?x"), "has a query"),
+        (acs("https://login.example.com/a/../b"), "normal form"),
+        (acs("https://Login.example.com/acs"), "normal form"),
+        (acs("https://login.example.com/a%2fb"), "more than one way"),
+        (upstream("https://127.0.0.1:3000"), "not supported yet"),
+        (upstream("127.0.0.1:3000"), "is not a"),
+        (upstream("http://127.0.0.1:3000/app"), "more than scheme"),
+        (LEAST.replace("[\"http://127.0.0.1:3000\"]", "[]"), "is empty"),
+        (LEAST.replace("urn:example:app", "with space"), "not a URI"),
+        (app("support_email = \"support\""), "must have the form"),
+        (app("public_paths = \"/assets/\""), "must be a list of texts, not text"),
+        (app("name = \"\""), "1 to 200"),
+        (with("[listen]\nops = \"127.0.0.1:8080\""), "is taken by listen.public"),
+        (with("[listen]\npublic = \"0.0.0.0:9464\""), "is taken by listen.public"),
+        (with("[listen]\ntrusted_proxies = [\"0.0.0.0/0\"]"), "believe everybody"),
+        (with("[listen]\ntrusted_proxies = [\"10.0.0.0/33\"]"), "not a network"),
+        (with("[store]\nurl = \"mysql:x\""), "not the URL of a store"),
+        (with("[store]\nurl = \"sqlite::memory:\""), "forget"),
+        (with("[store]\nsecret_file = \"anteroom.db\""), "same file"),
+        (with("[session]\nidle = \"13h\""), "idle longer"),
+        (with("[session]\nlifetime = \"1h\""), "idle longer"),
+        (with("[session]\nlifetime = \"401d\""), "too long"),
+        (with("[identity]\nissuer = \"\""), "1 to 1024"),
+        (with("[identity]\npresets = [\"x-user\"]"), "no preset"),
+        (with("[access]\nlevels = []"), "is empty"),
+        (with("[access]\nmay_request = [\"owner\"]"), "not one of access.levels"),
+        (with("[sign_on]\nother_url = \"//evil.example\""), "not a plain path"),
+        (with("[sign_on]\nother_url = \"javascript:alert(1)\""), "not an https:// URL"),
+        (with("[brand]\naccent = \"red\""), "brand.accent"),
+        (with("[brand]\naccent = \"#12345g\""), "brand.accent"),
+        (with("[brand]\nlogo = \"tls.crt\""), "brand.logo"),
+        (with("[brand]\nlogo = \"none.svg\""), "does not exist"),
+        (with("[listen]\ntls = \"tls.crt\""), "must be a table"),
+        (with("\"listen.tls\" = 1"), "is not a known key"),
+    ] {
+        check_one(&folder, &text, &[part]);
+    }
+}
+
+#[test]
+fn plain_http_is_for_this_machine_only() {
+    let folder = Folder::new();
+    for host in ["localhost:8080", "app.localhost:8080", "127.0.0.1:8080", "127.9.9.9:8080", "[::1]:8080"] {
+        let text = LEAST
+            .replace("https://app.example.com", &format!("http://{host}"))
+            .replace("https://login.example.com/", &format!("http://{host}/"));
+        folder.load(&text).expect("valid");
+    }
+    let mixed = LEAST.replace("https://app.example.com", "http://app.localhost");
+    check_one(&folder, &mixed, &["6: saml.acs_url", "one is http:// and the other https://"]);
+    let ports = LEAST
+        .replace("https://app.example.com", "http://app.localhost:8080")
+        .replace("https://login.example.com", "http://login.localhost:8081");
+    check_one(&folder, &ports, &["saml.acs_url", "port 8080"]);
+}
+
+#[test]
+fn certificates_and_keys_are_read_and_held_together() {
+    let folder = Folder::furnished();
+    folder.write("empty.pem", "");
+    folder.write("none.pem", "no PEM in here\n");
+    let tls = |certificate: &str, key: &str| {
+        format!("{LEAST}[listen.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n")
+    };
+    folder.load(&tls("tls.crt", "tls.key")).expect("valid");
+    for (certificate, key, parts) in [
+        ("tls.crt", "other.key", ["9: listen.tls.key", "not that of the certificate"]),
+        ("none.crt", "tls.key", ["8: listen.tls.certificate", "does not exist"]),
+        ("empty.pem", "tls.key", ["8: listen.tls.certificate", "is empty"]),
+        ("none.pem", "tls.key", ["8: listen.tls.certificate", "no certificate"]),
+        ("tls.key", "tls.key", ["8: listen.tls.certificate", "no certificate"]),
+        ("tls.crt", "tls.crt", ["9: listen.tls.key", "no private key"]),
+    ] {
+        check_one(&folder, &tls(certificate, key), &parts);
+    }
+    let without_key = format!("{LEAST}[[listen.tls]]\ncertificate = \"tls.crt\"\n");
+    check_one(&folder, &without_key, &["7: listen.tls[0].key: is missing"]);
+    let http = tls("tls.crt", "tls.key")
+        .replace("https://app.example.com", "http://app.localhost")
+        .replace("https://login.example.com", "http://login.localhost");
+    assert_eq!(folder.mistakes(&http).len(), 2, "neither URL can be served");
+    let config = folder.load(&tls("other.crt", "other.key")).expect("valid, but not what is meant");
+    assert_eq!(config.notes.iter().filter(|note| note.contains("no certificate is for")).count(), 2);
+}
+
+#[test]
+fn organizations_do_not_contradict_each_other() {
+    let folder = Folder::furnished();
+    let organization = |id: &str, name: &str, domains: &str, metadata: &str| {
+        format!(
+            "[[organization]]\nid = \"{id}\"\nname = \"{name}\"\ndomains = [{domains}]\nmetadata = \"{metadata}.xml\"\n"
+        )
+    };
+    let two = |second: &str| {
+        format!("{LEAST}{}{second}", organization("contoso", "Contoso", "\"contoso.com\"", "contoso"))
+    };
+    folder
+        .load(&two(&organization("fabrikam", "Fabrikam", "\"contoso.com\"", "fabrikam")))
+        .expect("a chooser");
+    for (second, parts) in [
+        (
+            organization("contoso", "Fabrikam", "\"fabrikam.com\"", "fabrikam"),
+            ["13: organization[1].id", "also the id of organization[0]"],
+        ),
+        (
+            organization("fabrikam", "Fabrikam", "\"fabrikam.com\"", "contoso"),
+            ["16: organization[1].metadata", "same identity provider"],
+        ),
+        (
+            organization("fabrikam", "CONTOSO", "\"contoso.com\"", "fabrikam"),
+            ["14: organization[1].name", "nobody could choose"],
+        ),
+        (
+            organization("fabrikam", "Fabrikam", "\"a.com\", \"A.com\"", "fabrikam"),
+            ["15: organization[1].domains[1]", "listed twice"],
+        ),
+        (organization("fabrikam", "Fabrikam", "", "fabrikam"), ["15: organization[1].domains", "is empty"]),
+        (
+            organization("fabrikam", "Fabrikam", "\"fabrikam.com\"", "none"),
+            ["16: organization[1].metadata", "does not exist"],
+        ),
+    ] {
+        check_one(&folder, &two(&second), &parts);
+    }
+}
+
+#[test]
+fn metadata_that_cannot_be_trusted_is_refused() {
+    let folder = Folder::furnished();
+    let text = format!(
+        "{LEAST}[[organization]]\nid = \"c\"\nname = \"C\"\ndomains = [\"c.com\"]\nmetadata = \"bad.xml\"\n"
+    );
+    let good = Idp::entra().entity_descriptor("_m");
+    folder.write("bad.xml", &good);
+    folder.load(&text).expect("the control");
+    for (bad, part) in [
+        (good.replace("KeyDescriptor", "KeyDescriptors"), "no signing certificate"),
+        (good.replace("\"https://login.", "\"http://login."), "not an https URL"),
+        (good.replace(" ID=\"_m\"", " ID=\"_m\" validUntil=\"2026-11-23T11:59:59Z\""), "was valid until"),
+        (format!("<!DOCTYPE x>{good}"), "DOCTYPE"),
+        (good.replace("IDPSSODescriptor", "SPSSODescriptor"), "no SAML 2.0 identity provider"),
+        ("<html></html>".to_owned(), "no SAML metadata"),
+        ("not XML".to_owned(), "cannot be read"),
+    ] {
+        folder.write("bad.xml", bad);
+        check_one(&folder, &text, &["11: organization[0].metadata", "bad.xml", part]);
+    }
+}
+
+#[test]
+fn certificates_near_their_end_are_noted() {
+    let folder = Folder::furnished();
+    let text = format!(
+        "{LEAST}[[organization]]\nid = \"c\"\nname = \"C\"\ndomains = [\"c.com\"]\nmetadata = \"contoso.xml\"\n"
+    );
+    assert_eq!(folder.load(&text).expect("valid").notes, Vec::<String>::new());
+    for (moment, part) in
+        [("2049-12-15T00:00:00Z", "expires on 2049-12-31"), ("2050-01-01T00:00:00Z", "have expired")]
+    {
+        let later = moment.parse().expect("a time");
+        let config =
+            config::load(&folder.path("anteroom.toml"), &Environment::default(), later).expect("valid");
+        assert!(config.notes.concat().contains(part), "{:?}", config.notes);
+    }
+}
+
+#[test]
+fn variables_override_the_file() {
+    let folder = Folder::furnished();
+    let config = folder
+        .load_with(
+            LEAST,
+            &[
+                ("ANTEROOM_APP__NAME", "true"),
+                ("ANTEROOM_APP__UPSTREAMS", r#"["http://10.0.0.1:80", "http://10.0.0.2:80"]"#),
+                ("ANTEROOM_SAML__ENTITY_ID", "\"urn:example:quoted\""),
+                ("ANTEROOM_LISTEN__PUBLIC", "[::1]:8443"),
+                ("ANTEROOM_LISTEN__PROXY_PROTOCOL", "false"),
+                ("ANTEROOM_LISTEN__TLS__CERTIFICATE", "tls.crt"),
+                ("ANTEROOM_LISTEN__TLS__KEY", "tls.key"),
+                ("ANTEROOM_SESSION__IDLE", "30m"),
+                (
+                    "ANTEROOM_ORGANIZATION",
+                    r#"[{id = "c", name = "C", domains = ["c.com"], metadata = "contoso.xml"}]"#,
+                ),
+                ("HOME", "/nowhere"),
+                ("ANTEROOM_LOG", "debug"),
+                ("ANTEROOM_LOG_FORMAT", "json"),
+                // What Kubernetes sets next to a service of our name.
+                ("ANTEROOM_SERVICE_HOST", "10.0.0.1"),
+                ("ANTEROOM_SERVICE_PORT", "443"),
+                ("ANTEROOM_SERVICE_PORT_HTTPS", "443"),
+                ("ANTEROOM_PORT", "tcp://10.0.0.1:443"),
+                ("ANTEROOM_PORT_443_TCP_ADDR", "10.0.0.1"),
+                ("ANTEROOM_OPS_SERVICE_PORT_METRICS", "9464"),
+                ("ANTEROOM_OPS_PORT_9464_TCP", "tcp://10.0.0.1:9464"),
+            ],
+        )
+        .expect("valid");
+    assert_eq!(config.app.name.as_str(), "true");
+    assert_eq!(config.app.upstreams[1].as_str(), "http://10.0.0.2/");
+    assert_eq!(config.saml.entity_id, "urn:example:quoted");
+    assert_eq!(config.listen.public.to_string(), "[::1]:8443");
+    assert_eq!(config.listen.tls.len(), 1);
+    assert_eq!(config.session.idle, Duration::from_mins(30));
+    assert_eq!(config.organizations[0].organization.id.as_str(), "c");
+}
+
+#[test]
+fn mistakes_in_variables_name_the_variable() {
+    let folder = Folder::new();
+    for (variable, value, part) in [
+        ("ANTEROOM_APP_URL", "x", "names no known key — did you mean ANTEROOM_APP__URL?"),
+        ("ANTEROOM_SESSION__IDEL", "x", "did you mean ANTEROOM_SESSION__IDLE?"),
+        ("ANTEROOM_NOTHING_LIKE_IT", "x", "names no known key — unset it"),
+        ("ANTEROOM_SESSION__IDLE", "2", "session.idle: \"2\" is not a duration"),
+        ("ANTEROOM_SESSION__IDLE", "", "session.idle: \"\" is not a duration"),
+        ("ANTEROOM_APP__UPSTREAMS", "http://10.0.0.1", "app.upstreams: must be a list of texts"),
+        ("ANTEROOM_APP__UPSTREAMS", "[1]", "app.upstreams: must be a list of texts"),
+        ("ANTEROOM_APP__PUBLIC_PATHS", "[\"/\"]", "app.public_paths[0]: \"/\" would make"),
+        ("ANTEROOM_LISTEN__PROXY_PROTOCOL", "true", "listen.proxy_protocol: is not supported yet"),
+        ("ANTEROOM_MAIL__SMTP", "smtp://x", "mail.smtp: is not supported yet"),
+        ("ANTEROOM_ORGANIZATION__ID", "x", "organization.id: one key of a list of tables"),
+        ("ANTEROOM_ORGANIZATION", "x", "organization: must be a table"),
+        ("ANTEROOM_ORGANIZATION", "[{idd = \"x\"}]", "organization[0].idd: is not a known key"),
+        ("ANTEROOM_STORE", "{url = \"mysql:\"}", "store.url: is not the URL"),
+    ] {
+        let mistakes = folder.mistakes_with(LEAST, &[(variable, value)]);
+        let expected = format!("{variable}: ");
+        let told = mistakes.iter().any(|found| found.starts_with(&expected) && found.contains(part));
+        assert!(told, "{part:?} not in {mistakes:#?}");
+    }
+}
+
+#[test]
+fn what_needs_a_restart_is_known() {
+    let folder = Folder::furnished();
+    let old = folder.load(LEAST).expect("valid");
+    let reloadable = folder.load(&format!("{LEAST}[session]\nidle = \"1h\"\n")).expect("valid");
+    assert_eq!(old.needs_restart(&reloadable), Vec::<&str>::new());
+    let new = folder.load(&format!(
+        "{LEAST}[listen]\npublic = \"127.0.0.1:1\"\nops = \"127.0.0.1:2\"\n[store]\nurl = \"sqlite:b\"\nsecret_file = \"c\"\n"
+    ));
+    let keys = ["listen.public", "listen.ops", "store.url", "store.secret_file"];
+    assert_eq!(old.needs_restart(&new.expect("valid")), keys);
+}
+
+/// A value that the key takes, where its default or the example does not give one.
+fn sample(key: &Key) -> &'static str {
+    match (key.name, key.kind) {
+        ("listen.tls.certificate", _) => "\"tls.crt\"",
+        ("listen.tls.key", _) => "\"tls.key\"",
+        ("brand.logo", _) => "\"logo.svg\"",
+        ("organization.metadata", _) => "\"contoso.xml\"",
+        ("listen.proxy_protocol", _) => "true",
+        (_, Kind::Text) => "\"text\"",
+        (_, Kind::Texts) => "[\"text\"]",
+        (_, Kind::Switch) => "false",
+    }
+}
+
+#[test]
+fn every_key_of_the_schema_reaches_the_reader() {
+    let folder = Folder::furnished();
+    for key in KEYS {
+        let (table, last) = key.name.rsplit_once('.').expect("keys stand in tables");
+        let many = TABLES.iter().any(|known| known.name == table && known.shape == Shape::Many);
+        let heading = if many { format!("[[{table}]]") } else { format!("[{table}]") };
+        let text = format!("{heading}\n{last} = {}\n", sample(key));
+        let mistakes = folder.mistakes(&text).concat();
+        assert!(!mistakes.contains("not a known key"), "{mistakes}");
+        assert!(!mistakes.contains("unknown field"), "{mistakes}");
+        let refused = mistakes.contains(&format!("{}: is not supported yet", key.name));
+        assert_eq!(refused, key.support == Support::Later, "{}: {mistakes}", key.name);
+    }
+}
+
+#[test]
+fn the_sample_of_the_design_is_accepted_but_for_what_comes_later() {
+    let folder = Folder::furnished();
+    let mistakes = folder.mistakes(
+        r##"
+[app]
+url = "https://app.servusconnect.com"              # required: the Sign-on URL
+upstreams = ["http://127.0.0.1:3000"]              # required: the application; several are balanced
+public_paths = ["/favicon.ico", "/assets/"]         # exact, or whole-segment prefix when it ends in "/"
+name = "ServusConnect"
+support_email = "support@servusconnect.com"
+
+[saml]
+entity_id = "urn:amazon:cognito:sp:us-east-1_rlgU6e3y5"            # required
+acs_url = "https://login.servusconnect.com/saml2/idpresponse"      # required
+signing_key = "sp.key"            # optional: sign requests; with certificate it also
+certificate = "sp.crt"            # decrypts encrypted assertions
+
+[listen]
+public = "0.0.0.0:8443"           # default 127.0.0.1:8080
+ops = "127.0.0.1:9464"
+trusted_proxies = []              # CIDRs whose X-Forwarded-* / PROXY protocol is believed
+proxy_protocol = false
+[listen.tls]                      # absent: plain HTTP behind a TLS-terminating load balancer
+certificate = "tls.crt"           # a list of pairs serves several names by SNI
+key = "tls.key"
+
+[store]
+url = "sqlite:anteroom.db"        # or postgres://user@host/db for several nodes
+secret_file = "anteroom.secret"   # 32 random bytes, made at first start (0600); the same on every node
+
+[session]
+idle = "2h"
+lifetime = "12h"
+
+[identity]
+issuer = "https://app.servusconnect.com"
+audience = "https://app.servusconnect.com"
+algorithm = "ES256"
+lifetime = "60s"
+presets = []
+
+[access]
+levels = ["viewer", "technician", "manager", "administrator"]       # lowest first
+may_request = ["manager", "administrator"]
+
+[mail]
+smtp = "smtp://127.0.0.1:25"      # absent: messages are kept in the outbox and shown to support
+from = "ServusConnect <no-reply@servusconnect.com>"
+
+[sign_on]
+other_url = "/login"            # the application's own login, for people without SSO
+
+[brand]
+logo = "logo.svg"
+accent = "#0b6e4f"
+
+[[organization]]                  # declared here, or created at run time by support
+id = "contoso"
+name = "Contoso Residential"
+domains = ["contoso.com", "contoso.co.uk"]
+metadata = "contoso.xml"          # file or https URL (refreshed hourly, last good copy kept)
+"##,
+    );
+    assert_eq!(mistakes.len(), 4, "{mistakes:#?}");
+    for key in ["saml.signing_key", "saml.certificate", "mail.smtp", "mail.from"] {
+        let told = mistakes.iter().any(|found| found.contains(&format!("{key}: is not supported yet")));
+        assert!(told, "{key}: {mistakes:#?}");
+    }
+}
+
+#[test]
+fn every_file_in_the_config_folder_is_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let files: Vec<_> = fs::read_dir(folder).expect("a folder").map(|entry| entry.unwrap().path()).collect();
+    assert!(!files.is_empty());
+    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "toml")) {
+        let report = check::report(file, &Environment::default(), now());
+        assert!(report.is_ok(), "{report}");
+        assert!(report.to_string().contains(": ok\n"), "{report}");
+    }
+}
+
+#[test]
+fn the_example_mentions_every_key_and_shows_the_defaults() {
+    let mut table = String::new();
+    let mut seen = Vec::new();
+    for line in init::EXAMPLE.lines() {
+        let line = line.trim_start_matches("# ");
+        if line.starts_with('[') && line.ends_with(']') {
+            line.trim_matches(['[', ']']).clone_into(&mut table);
+        } else if let Some((key, value)) = line.split_once(" = ") {
+            seen.push((format!("{table}.{key}"), value.split("   ").next().unwrap_or(value)));
+        }
+    }
+    for key in KEYS {
+        let found = seen.iter().find(|(name, _)| name == key.name);
+        let (_, value) = found.unwrap_or_else(|| panic!("{} is not in the example", key.name));
+        if let Absent::Value(default) = key.absent {
+            assert_eq!(*value, default, "{} shows its default", key.name);
+        }
+    }
+    // With every key of the example set to what it shows, only what comes later is refused.
+    let folder = Folder::furnished();
+    let mut text = String::new();
+    for line in init::EXAMPLE.lines() {
+        let bare = line.trim_start_matches("# ");
+        let name = bare.split([' ', ']']).next().unwrap_or_default().trim_start_matches('[');
+        let is_key = bare.contains(" = ") && KEYS.iter().any(|key| key.name.ends_with(&format!(".{name}")));
+        let is_table = bare.starts_with('[') && TABLES.iter().any(|table| table.name == name);
+        text.push_str(if is_key || is_table { bare } else { line });
+        text.push('\n');
+    }
+    for found in folder.mistakes(&text) {
+        assert!(found.contains("is not supported yet"), "{found}");
+    }
+}
+
+#[test]
+fn init_writes_what_check_asks_to_complete() {
+    let folder = Folder::new();
+    let path = folder.path("anteroom.toml");
+    init::write(&path).expect("written");
+    let report = check::report(&path, &Environment::default(), now());
+    assert!(!report.is_ok());
+    let problems = report.to_json()["problems"].clone();
+    let keys: Vec<_> = problems.as_array().unwrap().iter().map(|problem| problem["key"].clone()).collect();
+    assert_eq!(keys, ["app.url", "app.upstreams", "saml.entity_id", "saml.acs_url"]);
+    assert!(problems[0]["line"].is_number(), "the place to write it: {problems}");
+
+    let error = init::write(&path).expect_err("never over another");
+    assert!(matches!(error, init::Error::Exists { .. }), "{error}");
+    let complete = fs::read_to_string(&path).unwrap();
+    let complete = ["url = \"https", "upstreams =", "entity_id =", "acs_url ="]
+        .iter()
+        .fold(complete, |text, key| text.replacen(&format!("# {key}"), key, 1));
+    folder.write("anteroom.toml", complete);
+    let report = check::report(&path, &Environment::default(), now());
+    assert!(report.is_ok(), "{report}");
+}
+
+#[test]
+fn check_tells_what_a_configuration_amounts_to() {
+    let folder = Folder::furnished();
+    folder.write(
+        "anteroom.toml",
+        format!(
+            "{LEAST}[[organization]]\nid = \"contoso\"\nname = \"C\"\ndomains = [\"c.com\"]\nmetadata = \"contoso.xml\"\n"
+        ),
+    );
+    let report = check::report(&folder.path("anteroom.toml"), &Environment::default(), now());
+    let text = report.to_string();
+    for part in
+        ["anteroom.toml: ok", "contoso (C): c.com", "https://sts.windows.net/3f2b", "until 2049-12-31"]
+    {
+        assert!(text.contains(part), "{part:?} not in {text}");
+    }
+    let json = report.to_json();
+    assert_eq!(json["ok"], true);
+    assert_eq!(json["organizations"][0]["certificates"][0]["not_after"], "2049-12-31T00:00:00Z");
+}
+
+#[test]
+fn the_table_of_the_manual_has_every_key() {
+    let manual = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md"))
+        .expect("the manual");
+    let table: String = KEYS.iter().map(manual_line).collect();
+    assert!(manual.contains(&table), "docs/operations.md should contain\n{table}");
+    assert!(manual.contains(&variable_of("session.idle")));
+}
+
+fn manual_line(key: &Key) -> String {
+    let absent = match key.absent {
+        Absent::Missing => "required".to_owned(),
+        Absent::Value(value) => format!("`{value}`"),
+        Absent::Means(words) => words.to_owned(),
+    };
+    let later = if key.support == Support::Later { "*Not supported yet.* " } else { "" };
+    format!("| `{}` | {absent} | {later}{} |\n", key.name, key.meaning)
+}
+
+#[tokio::test]
+async fn a_changed_file_is_noticed() {
+    let folder = Folder::furnished();
+    let text = format!(
+        "{LEAST}[[organization]]\nid = \"c\"\nname = \"C\"\ndomains = [\"c.com\"]\nmetadata = \"now/contoso.xml\"\n"
+    );
+    // As Kubernetes mounts files: the folder in between is a symbolic link that is swapped.
+    for version in ["one", "two"] {
+        fs::create_dir(folder.path(version)).unwrap();
+        fs::copy(folder.path("contoso.xml"), folder.path(&format!("{version}/contoso.xml"))).unwrap();
+    }
+    symlink("one", folder.path("now")).unwrap();
+    let config = folder.load(&text).expect("valid");
+    let names: Vec<_> = config.files.paths().filter_map(Path::file_name).collect();
+    assert_eq!(names, ["anteroom.toml", "contoso.xml"]);
+
+    let soon = Duration::from_millis(2);
+    let mut watch = Watch::new(config.files.clone()).with_period(soon);
+    let quiet = tokio::time::timeout(Duration::from_millis(20), watch.changed()).await;
+    assert!(quiet.is_err(), "nothing has changed");
+
+    symlink("two", folder.path("next")).unwrap();
+    fs::rename(folder.path("next"), folder.path("now")).unwrap();
+    noticed(&mut watch).await;
+
+    // A change between reading and watching is not missed.
+    let config = folder.load(&text).expect("valid");
+    folder.write("anteroom.toml", format!("{text}# more\n"));
+    watch.follow(config.files);
+    noticed(&mut watch).await;
+
+    // A file that a refused configuration lacks may still come.
+    let problems = folder.load(&text.replace("now/contoso.xml", "late.xml")).expect_err("it is not there");
+    watch.follow(problems.files);
+    fs::copy(folder.path("contoso.xml"), folder.path("late.xml")).unwrap();
+    noticed(&mut watch).await;
+}
+
+/// Waits until the change is noticed.
+async fn noticed(watch: &mut Watch) {
+    tokio::time::timeout(Duration::from_secs(10), watch.changed()).await.expect("the change is noticed");
+}

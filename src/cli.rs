@@ -14,6 +14,7 @@ mod health;
 mod keys;
 mod opened;
 mod property;
+mod serve;
 mod session;
 mod setup;
 mod user;
@@ -44,6 +45,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run Anteroom until it is told to stop.
+    Serve,
     /// Check the configuration and say what it amounts to, or everything that is wrong with it.
     Check(Format),
     /// Write a commented configuration file to begin with.
@@ -104,6 +107,7 @@ impl Arguments {
     fn run(self) -> Result<Answer, Failure> {
         let config = self.config.unwrap_or_else(default_config);
         match self.command {
+            Command::Serve => serve::run(&config),
             Command::Check(_) => setup::check(&config),
             Command::Init(_) => setup::init(&config),
             Command::Health(_) => block_on(async { health::run(opened::load(&config)?.listen.ops).await }),
@@ -124,6 +128,7 @@ impl Arguments {
 impl Command {
     const fn format(&self) -> Format {
         match self {
+            Self::Serve => Format { json: false },
             Self::Check(format) | Self::Init(format) | Self::Health(format) => *format,
             Self::User(arguments) => arguments.format,
             Self::Property(arguments) => arguments.format,

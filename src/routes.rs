@@ -50,7 +50,7 @@ use cookies::{Kind, Transport};
 use negotiation::Audience;
 use site::{Site, Sites};
 
-pub use reply::{Decision, Outcome};
+pub use reply::{Decision, Outcome, SignOnEnd};
 
 /// What the routes need to know; replaced whole when the configuration is reloaded.
 #[derive(Debug)]

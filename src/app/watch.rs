@@ -72,7 +72,7 @@ impl Probed for Watched {
         if self.stop.is_cancelled() {
             reasons.push("draining");
         }
-        if self.sign_on.silence() > SILENCE_MAX {
+        if self.sign_on.silence() > Metrics::FEED_SILENCE_MAX {
             reasons.push("no word from the store: changes are not heard");
         }
         reasons
@@ -82,9 +82,6 @@ impl Probed for Watched {
         self.metrics.encode(self.sign_on.live().count(), self.sign_on.silence())
     }
 }
-
-/// A few polls of the change feed.
-const SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// One line of the access log. Never the query, which may hold what is nobody's business (T-G10).
 struct Entry {
@@ -104,8 +101,18 @@ impl Entry {
         }
     }
 
-    fn write(&self, response: &Response<Body>, started: Instant, _metrics: &Metrics) {
+    fn write(&self, response: &Response<Body>, started: Instant, metrics: &Metrics) {
         let outcome = response.extensions().get::<Outcome>();
+        let decision = outcome.map_or(Decision::Failed, |outcome| outcome.decision);
+        let code = outcome.and_then(|outcome| outcome.code);
+        let elapsed = started.elapsed();
+        metrics.request(decision.as_str(), response.status().as_u16(), elapsed);
+        if let (Decision::Failed, Some(code)) = (decision, code) {
+            metrics.upstream_failed(code);
+        }
+        if let Some(sign_on) = outcome.and_then(|outcome| outcome.sign_on) {
+            metrics.signed_on(sign_on.as_str(), code.unwrap_or("none"));
+        }
         tracing::info!(
             target: "access",
             request_id = self.request_id.as_ref().and_then(|id| id.to_str().ok()),
@@ -113,10 +120,10 @@ impl Entry {
             method = %self.method,
             path = self.uri.path(),
             status = response.status().as_u16(),
-            decision = outcome.map_or(Decision::Failed, |outcome| outcome.decision).as_str(),
+            decision = decision.as_str(),
             user = outcome.and_then(|outcome| outcome.user.as_ref()).map(crate::id::UserId::as_str),
-            code = outcome.and_then(|outcome| outcome.code),
-            duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            code,
+            duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
         );
     }
 }

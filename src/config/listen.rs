@@ -115,9 +115,7 @@ fn pairs(typed: Option<&file::Tls>, reading: &mut Reading<'_>) -> Read<Vec<Pair>
 fn pair(at: &str, typed: &file::TlsPair, reading: &mut Reading<'_>) -> Read<Pair> {
     let (certificate_at, key_at) = (format!("{at}.certificate"), format!("{at}.key"));
     let chain = pem_file(&certificate_at, typed.certificate.as_deref(), "certificate = \"tls.crt\"", reading)
-        .and_then(|(path, octets)| {
-            Ok((path, reading.told(&certificate_at, certificates(&octets))?, octets))
-        });
+        .and_then(|(path, octets)| Ok((path, reading.told(&certificate_at, certificates(&octets))?, octets)));
     let key = pem_file(&key_at, typed.key.as_deref(), "key = \"tls.key\"", reading)
         .and_then(|(_, octets)| Ok((reading.told(&key_at, private_key(&octets))?, octets)));
     let ((certificate, chain, certificate_pem), (key, key_pem)) = (chain?, key?);

@@ -54,7 +54,8 @@ impl Transport {
     pub(super) fn read(self, headers: &HeaderMap, kind: Kind) -> Option<&str> {
         let name = self.name(kind);
         let mut found = None;
-        for pair in headers.get_all(COOKIE).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';')) {
+        for pair in headers.get_all(COOKIE).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';'))
+        {
             if let Some((key, value)) = pair.trim().split_once('=')
                 && key == name
                 && found.replace(value).is_some_and(|other| other != value)
@@ -77,7 +78,8 @@ impl Transport {
 
     /// Remembers an address.
     pub(super) fn set_email(self, email: &EmailAddress) -> HeaderValue {
-        let encoded = percent_encoding::utf8_percent_encode(email.as_str(), percent_encoding::NON_ALPHANUMERIC);
+        let encoded =
+            percent_encoding::utf8_percent_encode(email.as_str(), percent_encoding::NON_ALPHANUMERIC);
         self.set(Kind::Email, &encoded.to_string(), Some(EMAIL_LIFETIME))
     }
 

@@ -50,9 +50,9 @@ impl Call {
     /// (`Authorization: Bearer …`), or for the browser of a session.
     pub(super) async fn identity_document(&self) -> Response<Body> {
         let bearer = self.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = bearer.and_then(|value| value.strip_prefix("Bearer ")).or_else(|| {
-            self.headers.get(identity::HEADER).and_then(|value| value.to_str().ok())
-        });
+        let token = bearer
+            .and_then(|value| value.strip_prefix("Bearer "))
+            .or_else(|| self.headers.get(identity::HEADER).and_then(|value| value.to_str().ok()));
         let found = match token.map(str::to_owned) {
             Some(token) => {
                 self.off_core(|sign_on| async move { sign_on.identity_behind(&token).await }).await
@@ -75,8 +75,7 @@ impl Call {
 
     /// `GET /.well-known/anteroom/jwks.json` (RFC 7517 5).
     pub(super) fn jwks(&self) -> Response<Body> {
-        let mut response =
-            reply::json_document(&self.shared.keys.ring().published(), "public, max-age=300");
+        let mut response = reply::json_document(&self.shared.keys.ring().published(), "public, max-age=300");
         response
             .headers_mut()
             .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));

@@ -31,7 +31,9 @@ impl Audience {
         }
         match preference(headers) {
             Preference::Data => Self::Program,
-            Preference::Either if headers.contains_key("x-requested-with") || !is_page_method => Self::Program,
+            Preference::Either if headers.contains_key("x-requested-with") || !is_page_method => {
+                Self::Program
+            }
             Preference::Page | Preference::Either => Self::Person,
         }
     }

@@ -54,6 +54,26 @@ impl Decision {
     }
 }
 
+/// How a sign-on has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SignOnEnd {
+    /// With a session.
+    Completed,
+    /// Without, for the reason in [`Outcome::code`].
+    Refused,
+}
+
+impl SignOnEnd {
+    /// The end's name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// Goes along with every response, among its extensions.
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -63,6 +83,8 @@ pub struct Outcome {
     pub user: Option<crate::id::UserId>,
     /// The stable code of what went wrong.
     pub code: Option<&'static str>,
+    /// How a sign-on has ended, if one has.
+    pub sign_on: Option<SignOnEnd>,
 }
 
 /// Adds what was decided to a response.
@@ -72,7 +94,21 @@ pub(super) fn decided(
     user: Option<crate::id::UserId>,
     code: Option<&'static str>,
 ) -> Response<Body> {
-    response.extensions_mut().insert(Outcome { decision, user, code });
+    response.extensions_mut().insert(Outcome { decision, user, code, sign_on: None });
+    response
+}
+
+/// Adds to a response that a sign-on has ended well.
+pub(super) fn sign_on_completed(mut response: Response<Body>) -> Response<Body> {
+    let sign_on = Some(SignOnEnd::Completed);
+    response.extensions_mut().insert(Outcome { decision: Decision::Own, user: None, code: None, sign_on });
+    response
+}
+
+/// Adds to a response why a sign-on was refused.
+pub(super) fn sign_on_refused(mut response: Response<Body>, reason: &'static str) -> Response<Body> {
+    let (decision, code, sign_on) = (Decision::Refused, Some(reason), Some(SignOnEnd::Refused));
+    response.extensions_mut().insert(Outcome { decision, user: None, code, sign_on });
     response
 }
 
@@ -97,10 +133,8 @@ pub(super) fn page_leading_to(status: StatusCode, html: String, targets: FormTar
     let mut response = Response::new(Body::from(html));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(policy::content_security_policy(targets)),
-    );
+    headers
+        .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy::content_security_policy(targets)));
     for (name, value) in policy::HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
@@ -151,6 +185,11 @@ pub(super) fn problem(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(ERROR_CODE, HeaderValue::from_static(code));
     decided(response, Decision::Refused, None, Some(code))
+}
+
+fn with_status(mut response: Response<Body>, status: StatusCode) -> Response<Body> {
+    *response.status_mut() = status;
+    response
 }
 
 /// Adds a cookie to a response.
@@ -246,15 +285,11 @@ impl Call {
     }
 
     pub(super) fn uri_too_long(&self) -> Response<Body> {
-        let mut response = self.bad_request();
-        *response.status_mut() = StatusCode::URI_TOO_LONG;
-        response
+        with_status(self.bad_request(), StatusCode::URI_TOO_LONG)
     }
 
     pub(super) fn unsupported_type(&self) -> Response<Body> {
-        let mut response = self.bad_request();
-        *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        response
+        with_status(self.bad_request(), StatusCode::UNSUPPORTED_MEDIA_TYPE)
     }
 
     pub(super) fn method_not_allowed(&self, methods: &[Method]) -> Response<Body> {
@@ -281,8 +316,10 @@ impl Call {
             return self.fault(&Fault::NotFound);
         };
         let asset = found.asset;
-        let is_known = self.headers.get(IF_NONE_MATCH).is_some_and(|tag| tag.as_bytes() == asset.etag.as_bytes());
-        let mut response = Response::new(if is_known { Body::empty() } else { Body::from(asset.octets.clone()) });
+        let is_known =
+            self.headers.get(IF_NONE_MATCH).is_some_and(|tag| tag.as_bytes() == asset.etag.as_bytes());
+        let mut response =
+            Response::new(if is_known { Body::empty() } else { Body::from(asset.octets.clone()) });
         *response.status_mut() = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));

@@ -38,12 +38,11 @@ impl Call {
                 let notice =
                     Notice::Refused { reference: &reference, headline, advice, restart_url: &restart };
                 let page = self.notice(StatusCode::FORBIDDEN, &notice);
-                reply::decided(page, Decision::Refused, None, Some(reason))
+                reply::sign_on_refused(page, reason)
             }
             Ok(Answer::Replayed { reference: _ }) => {
-                let page =
-                    self.notice(StatusCode::FORBIDDEN, &Notice::AlreadyUsed { restart_url: &restart });
-                reply::decided(page, Decision::Refused, None, Some("replayed"))
+                let page = self.notice(StatusCode::FORBIDDEN, &Notice::AlreadyUsed { restart_url: &restart });
+                reply::sign_on_refused(page, "replayed")
             }
             Err(error) => self.unavailable(&error),
         }
@@ -54,9 +53,7 @@ impl Call {
         let settings = self.shared.sign_on.settings();
         let acs_url = self.settings.sites.acs_url().as_str();
         let mut response = Response::new(Body::from(saml::sp_metadata(&settings.entity_id, acs_url)));
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/samlmetadata+xml"));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/samlmetadata+xml"));
         reply::decided(response, Decision::Own, None, None)
     }
 

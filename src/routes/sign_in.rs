@@ -109,14 +109,20 @@ impl Call {
         match completion {
             Ok(Completion::SignedOn(signed_on)) => self.signed_on(&signed_on),
             Ok(Completion::Restart { return_path }) => reply::redirect(&sign_in_path(&return_path)),
-            Ok(Completion::OtherBrowser { reference }) => self.refused_here(&reference, OTHER_BROWSER),
-            Ok(Completion::NotProvisioned { reference }) => self.refused_here(&reference, NOT_PROVISIONED),
+            Ok(Completion::OtherBrowser { reference }) => {
+                reply::sign_on_refused(self.refused_here(&reference, OTHER_BROWSER), "other_browser")
+            }
+            Ok(Completion::NotProvisioned { reference }) => {
+                reply::sign_on_refused(self.refused_here(&reference, NOT_PROVISIONED), "subject_not_stable")
+            }
             Ok(Completion::Conflict { reference }) => {
-                self.notice(StatusCode::FORBIDDEN, &Notice::Conflict { reference: &reference })
+                let page = self.notice(StatusCode::FORBIDDEN, &Notice::Conflict { reference: &reference });
+                reply::sign_on_refused(page, "subject_conflict")
             }
             Ok(Completion::Disabled { email }) => {
                 let page = self.notice(StatusCode::FORBIDDEN, &Notice::Disabled { email: email.as_str() });
-                reply::with_cookie(page, transport.clear(Kind::Session))
+                let page = reply::with_cookie(page, transport.clear(Kind::Session));
+                reply::sign_on_refused(page, "user_disabled")
             }
             Err(error) => self.unavailable(&error),
         }
@@ -129,7 +135,8 @@ impl Call {
         let response = reply::redirect(signed_on.return_path.as_str());
         let response = reply::with_cookie(response, transport.set_session(&signed_on.session_id));
         let response = reply::with_cookie(response, transport.set_tabs(sealed.as_deref()));
-        reply::with_cookie(response, transport.set_email(&signed_on.email))
+        let response = reply::with_cookie(response, transport.set_email(&signed_on.email));
+        reply::sign_on_completed(response)
     }
 
     fn refused_here(&self, reference: &str, (headline, advice): (&str, &str)) -> Response<Body> {
@@ -199,9 +206,7 @@ impl Call {
 }
 
 fn return_path_of(form: &Form) -> ReturnPath {
-    form.field("return_to")
-        .and_then(|text| ReturnPath::parse(text).ok())
-        .unwrap_or_else(ReturnPath::root)
+    form.field("return_to").and_then(|text| ReturnPath::parse(text).ok()).unwrap_or_else(ReturnPath::root)
 }
 
 const OTHER_BROWSER: (&str, &str) = (

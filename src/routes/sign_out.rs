@@ -18,8 +18,7 @@ impl Call {
             Ok(Some(visitor)) => {
                 let user = visitor.user();
                 let return_path = self.return_path();
-                let view =
-                    ConfirmSignOut { email: user.email.as_str(), return_to: return_path.as_str() };
+                let view = ConfirmSignOut { email: user.email.as_str(), return_to: return_path.as_str() };
                 reply::page(StatusCode::OK, view.render(self.brand()))
             }
             Ok(None) => self.signed_out(),

@@ -120,10 +120,19 @@ mod tests {
         assert_eq!(site("app.example.com"), Some(Site::App));
         assert_eq!(site("APP.Example.COM.:8443"), Some(Site::App));
         assert_eq!(site("login.example.com"), Some(Site::Login));
-        for host in ["", "example.com", "app.example.com.evil.example", "xapp.example.com", "127.0.0.1", "u@app.example.com", "a b"] {
+        for host in [
+            "",
+            "example.com",
+            "app.example.com.evil.example",
+            "xapp.example.com",
+            "127.0.0.1",
+            "u@app.example.com",
+            "a b",
+        ] {
             assert_eq!(site(host), None, "{host:?}");
         }
-        let absolute = Request::get("https://evil.example/").header(HOST, "app.example.com").body(()).unwrap();
+        let absolute =
+            Request::get("https://evil.example/").header(HOST, "app.example.com").body(()).unwrap();
         assert_eq!(sites.of(&absolute), None);
     }
 }

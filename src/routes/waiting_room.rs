@@ -16,10 +16,10 @@ use http_body_util::StreamBody;
 use crate::directory::Standing;
 use crate::pages::WaitingRoom;
 use crate::proxy::Body;
-use crate::routes::{Call, Shared};
 use crate::routes::gate::unauthorized;
 use crate::routes::reply::{self, Decision};
 use crate::routes::sign_in::{sign_in_path, waiting_room_path};
+use crate::routes::{Call, Shared};
 use crate::sign_on::Visitor;
 use crate::store::{self, UserFilter};
 use crate::target::ReturnPath;
@@ -108,7 +108,12 @@ impl Call {
                     .any(|grant| may_request.iter().any(|level| level == grant.level.as_str())))
             };
             let names = accounts.iter().filter(|account| is_manager(account)).map(|account| {
-                account.user.name.as_ref().map_or(account.user.email.as_str(), |name| name.as_str()).to_owned()
+                account
+                    .user
+                    .name
+                    .as_ref()
+                    .map_or(account.user.email.as_str(), |name| name.as_str())
+                    .to_owned()
             });
             Ok(names.take(MANAGERS_MAX).collect())
         };

@@ -76,7 +76,7 @@ impl Notice<'_> {
                 heading: headline.to_owned(),
                 paragraphs: vec![advice.to_owned()],
                 facts: vec![("Reference for the support team", reference.to_owned())],
-                action: Some(("Sign in again", link::path(restart_url))),
+                action: Some(("Sign in again", link::page(restart_url).unwrap_or("/"))),
             },
             Self::AlreadyUsed { restart_url } => Message {
                 heading: "This sign-in has been used already".to_owned(),
@@ -86,7 +86,7 @@ impl Notice<'_> {
                         .to_owned(),
                 ],
                 facts: Vec::new(),
-                action: Some(("Sign in again", link::path(restart_url))),
+                action: Some(("Sign in again", link::page(restart_url).unwrap_or("/"))),
             },
             Self::Conflict { reference } => Message {
                 heading: "The support team has to look at your account".to_owned(),

@@ -207,3 +207,6 @@ fn event(step: Step, new: Option<&StoredKey>, actor: &str, now: Timestamp) -> Au
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,90 @@ entity_id = "urn:example:app"
 acs_url = "https://login.example.com/saml2/idpresponse"
 "#;
 
+/// Every key that is supported, with another value than its default.
+const EVERYTHING: &str = r##"
+[app]
+url = "https://app.example.com/"
+upstreams = ["http://127.0.0.1:3000", "http://backend.internal:3000"]
+public_paths = ["/favicon.ico", "/assets/", "/login"]
+name = "ServusConnect"
+support_email = "Support@Example.com"
+[saml]
+entity_id = "urn:amazon:cognito:sp:us-east-1_rlgU6e3y5"
+acs_url = "https://login.example.com/saml2/idpresponse"
+[listen]
+public = "0.0.0.0:8443"
+ops = "127.0.0.1:9465"
+trusted_proxies = ["10.1.2.3/8", "192.0.2.7"]
+proxy_protocol = false
+[[listen.tls]]
+certificate = "tls.crt"
+key = "tls.key"
+[[listen.tls]]
+certificate = "other.crt"
+key = "other.key"
+[store]
+url = "sqlite:data.db"
+secret_file = "/run/secrets/anteroom"
+[session]
+idle = "90s"
+lifetime = "1h30m"
+[identity]
+issuer = "anteroom"
+audience = "app"
+algorithm = "EdDSA"
+lifetime = "5m"
+presets = ["remote-user", "x-forwarded-user"]
+[access]
+levels = ["guest", "manager"]
+[sign_on]
+other_url = "/login"
+[brand]
+logo = "logo.svg"
+accent = "#00BB66"
+[[organization]]
+id = "contoso"
+name = "Contoso Residential"
+domains = ["contoso.com", "contoso.co.uk"]
+metadata = "contoso.xml"
+[[organization]]
+id = "fabrikam"
+name = "Fabrikam"
+domains = ["contoso.com"]
+metadata = "fabrikam.xml"
+"##;
+
+const EVERY_KIND_OF_MISTAKE: &str = r#"[app]
+url = "http://app.example.com"
+upstream = ["http://127.0.0.1:3000"]
+public_paths = ["/ok", "/", "/.anteroom/x", "assets/", "/a/../b", "/q?x"]
+name = 7
+[saml]
+acs_url = "https://login.example.com/"
+signing_key = "sp.key"
+[listen]
+public = "localhost:80"
+proxy_protocol = true
+[store]
+url = "postgres://user:secret@db/anteroom"
+[session]
+idle = "2"
+lifetime = "0s"
+[identity]
+lifetime = "301s"
+algorithm = "HS256"
+[access]
+levels = ["a", "a", "b c"]
+[mail]
+smtp = "smtp://127.0.0.1:25"
+[sessions]
+idle = "2h"
+[[organization]]
+id = "con toso"
+domains = ["contoso"]
+metadata = "https://login.microsoftonline.com/x"
+"#;
+
 /// A folder with a configuration and the files that it names.
 struct Folder {
     folder: TempDir,
@@ -88,12 +172,12 @@ fn now() -> Timestamp {
 /// Asserts that there is exactly one mistake, and that it says these things.
 #[track_caller]
 fn check_one(folder: &Folder, text: &str, parts: &[&str]) {
-    let mistakes = folder.mistakes(text);
-    assert_eq!(mistakes.len(), 1, "{text}\n{mistakes:#?}");
+    let mistake = folder.mistakes(text).join("\n");
+    assert_eq!(mistake.lines().count(), 1, "{text}\n{mistake}");
     for part in parts {
-        assert!(mistakes[0].contains(part), "{part:?} is not in {:?}", mistakes[0]);
+        assert!(mistake.contains(part), "{part:?} is not in {mistake:?}");
     }
-    assert!(mistakes[0].contains(" — "), "it has a remedy: {:?}", mistakes[0]);
+    assert!(mistake.contains(" — "), "it has a remedy: {mistake:?}");
 }
 
 #[test]
@@ -117,59 +201,7 @@ fn the_least_that_must_be_said_is_enough() {
 #[test]
 fn everything_that_can_be_said_is_understood() {
     let folder = Folder::furnished();
-    let config = folder.load(
-        r##"
-[app]
-url = "https://app.example.com/"
-upstreams = ["http://127.0.0.1:3000", "http://backend.internal:3000"]
-public_paths = ["/favicon.ico", "/assets/", "/login"]
-name = "ServusConnect"
-support_email = "Support@Example.com"
-[saml]
-entity_id = "urn:amazon:cognito:sp:us-east-1_rlgU6e3y5"
-acs_url = "https://login.example.com/saml2/idpresponse"
-[listen]
-public = "0.0.0.0:8443"
-ops = "127.0.0.1:9465"
-trusted_proxies = ["10.1.2.3/8", "192.0.2.7"]
-proxy_protocol = false
-[[listen.tls]]
-certificate = "tls.crt"
-key = "tls.key"
-[[listen.tls]]
-certificate = "other.crt"
-key = "other.key"
-[store]
-url = "sqlite:data.db"
-secret_file = "/run/secrets/anteroom"
-[session]
-idle = "90s"
-lifetime = "1h30m"
-[identity]
-issuer = "anteroom"
-audience = "app"
-algorithm = "EdDSA"
-lifetime = "5m"
-presets = ["remote-user", "x-forwarded-user"]
-[access]
-levels = ["guest", "manager"]
-[sign_on]
-other_url = "/login"
-[brand]
-logo = "logo.svg"
-accent = "#00BB66"
-[[organization]]
-id = "contoso"
-name = "Contoso Residential"
-domains = ["contoso.com", "contoso.co.uk"]
-metadata = "contoso.xml"
-[[organization]]
-id = "fabrikam"
-name = "Fabrikam"
-domains = ["contoso.com"]
-metadata = "fabrikam.xml"
-"##,
-    );
+    let config = folder.load(EVERYTHING);
     let config = config.expect("valid");
     assert_eq!(config.app.upstreams.len(), 2);
     assert_eq!(config.app.public_paths[1], PathRule::parse("/assets/").unwrap());
@@ -196,38 +228,7 @@ metadata = "fabrikam.xml"
 
 #[test]
 fn every_mistake_is_told_at_once_with_its_line() {
-    let mistakes = Folder::furnished().mistakes(
-        r#"[app]
-url = "http://app.example.com"
-upstream = ["http://127.0.0.1:3000"]
-public_paths = ["/ok", "/", "/.anteroom/x", "assets/", "/a/../b", "/q?x"]
-name = 7
-[saml]
-acs_url = "https://login.example.com/"
-signing_key = "sp.key"
-[listen]
-public = "localhost:80"
-proxy_protocol = true
-[store]
-url = "postgres://user:secret@db/anteroom"
-[session]
-idle = "2"
-lifetime = "0s"
-[identity]
-lifetime = "301s"
-algorithm = "HS256"
-[access]
-levels = ["a", "a", "b c"]
-[mail]
-smtp = "smtp://127.0.0.1:25"
-[sessions]
-idle = "2h"
-[[organization]]
-id = "con toso"
-domains = ["contoso"]
-metadata = "https://login.microsoftonline.com/x"
-"#,
-    );
+    let mistakes = Folder::furnished().mistakes(EVERY_KIND_OF_MISTAKE);
     let expected = [
         "2: app.url: \"http://app.example.com\" would send",
         "1: app.upstreams: is missing",
@@ -392,6 +393,9 @@ fn certificates_and_keys_are_read_and_held_together() {
     let folder = Folder::furnished();
     folder.write("empty.pem", "");
     folder.write("none.pem", "no PEM in here\n");
+    let nameless = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    folder.write("nameless.crt", nameless.cert.pem());
+    folder.write("nameless.key", nameless.signing_key.serialize_pem());
     let tls = |certificate: &str, key: &str| {
         format!("{LEAST}[listen.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n")
     };
@@ -403,6 +407,7 @@ fn certificates_and_keys_are_read_and_held_together() {
         ("none.pem", "tls.key", ["8: listen.tls.certificate", "no certificate"]),
         ("tls.key", "tls.key", ["8: listen.tls.certificate", "no certificate"]),
         ("tls.crt", "tls.crt", ["9: listen.tls.key", "no private key"]),
+        ("nameless.crt", "nameless.key", ["8: listen.tls.certificate", "no DNS name"]),
     ] {
         check_one(&folder, &tls(certificate, key), &parts);
     }

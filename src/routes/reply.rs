@@ -11,7 +11,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Ver
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::pages::assets::Asset;
 use crate::pages::policy::{self, FormTargets};
 use crate::pages::{Brand, Fault};
 use crate::proxy::Body;
@@ -325,7 +324,7 @@ impl Call {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(found.cache_control));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(Asset::CONTENT_SECURITY_POLICY));
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(asset.content_security_policy()));
         if let Ok(etag) = HeaderValue::from_str(&asset.etag) {
             headers.insert(ETAG, etag);
         }

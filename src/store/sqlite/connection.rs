@@ -246,3 +246,50 @@ const STATEMENTS_CACHED: usize = 64;
 const WAL_BYTES_KEPT: &str = "67108864";
 /// Keeps `PRAGMA optimize` quick, as SQLite's manual recommends.
 const ANALYZED_ROWS_MAX: u32 = 400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_writer_waits_for_the_disk_and_readers_cannot_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("anteroom.db");
+        let connections = Connections::open(&Options::file(&path)).await.unwrap();
+        let mut write = connections.begin().await.unwrap();
+        let mode: String =
+            sqlx::query_scalar("PRAGMA journal_mode").fetch_one(write.connection()).await.unwrap();
+        assert_eq!(mode, "wal");
+        for (pragma, expected) in [
+            ("PRAGMA synchronous", 2),
+            ("PRAGMA foreign_keys", 1),
+            ("PRAGMA busy_timeout", 5_000),
+            ("PRAGMA fullfsync", 1),
+        ] {
+            let value: i64 = sqlx::query_scalar(pragma).fetch_one(write.connection()).await.unwrap();
+            assert_eq!(value, expected, "{pragma}");
+        }
+        write.roll_back().await.unwrap();
+        let refused = sqlx::query("CREATE TABLE things (id INTEGER)").execute(connections.readers()).await;
+        assert!(refused.unwrap_err().to_string().contains("readonly"));
+    }
+
+    #[tokio::test]
+    async fn a_write_that_is_dropped_is_undone_and_the_next_one_goes_on() {
+        let connections = Connections::open(&Options::memory()).await.unwrap();
+        let mut write = connections.begin().await.unwrap();
+        sqlx::query("CREATE TABLE things (id INTEGER)").execute(write.connection()).await.unwrap();
+        write.commit().await.unwrap();
+        for expected in 0..3_i64 {
+            let mut lost = connections.begin().await.unwrap();
+            sqlx::query("INSERT INTO things VALUES (1)").execute(lost.connection()).await.unwrap();
+            drop(lost);
+            let mut kept = connections.begin().await.unwrap();
+            let count: i64 =
+                sqlx::query_scalar("SELECT COUNT(*) FROM things").fetch_one(kept.connection()).await.unwrap();
+            assert_eq!(count, expected);
+            sqlx::query("INSERT INTO things VALUES (2)").execute(kept.connection()).await.unwrap();
+            kept.commit().await.unwrap();
+        }
+    }
+}

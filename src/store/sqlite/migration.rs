@@ -55,3 +55,45 @@ async fn version(db: &mut SqliteConnection) -> Result<i64> {
     }
     Ok(sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM schema_versions").fetch_one(db).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::Options;
+
+    const FIRST: &str = "CREATE TABLE things (id INTEGER PRIMARY KEY); INSERT INTO things VALUES (1), (2);";
+    const SECOND: &str = "ALTER TABLE things ADD COLUMN name TEXT; UPDATE things SET name = 'thing ' || id;";
+    const BROKEN: &str =
+        "DELETE FROM things; CREATE TABLE others (id INTEGER); INSERT INTO nowhere VALUES (1);";
+
+    async fn names(connections: &Connections) -> Vec<String> {
+        sqlx::query_scalar("SELECT name FROM things ORDER BY id")
+            .fetch_all(connections.readers())
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_step_runs_once_and_keeps_what_is_there() {
+        let connections = Connections::open(&Options::memory()).await.unwrap();
+        run_steps(&connections, &[FIRST]).await.unwrap();
+        for _ in 0..2 {
+            run_steps(&connections, &[FIRST, SECOND]).await.unwrap();
+            assert_eq!(names(&connections).await, ["thing 1", "thing 2"]);
+        }
+        let refused = run_steps(&connections, &[FIRST]).await;
+        assert!(matches!(refused, Err(Error::NewerSchema { found: 2, known: 1 })), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn a_step_that_fails_undoes_all_steps_of_the_run() {
+        let connections = Connections::open(&Options::memory()).await.unwrap();
+        run_steps(&connections, &[FIRST]).await.unwrap();
+        assert!(run_steps(&connections, &[FIRST, SECOND, BROKEN]).await.is_err());
+        let things: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM things").fetch_one(connections.readers()).await.unwrap();
+        assert_eq!(things, 2);
+        run_steps(&connections, &[FIRST, SECOND]).await.unwrap();
+        assert_eq!(names(&connections).await, ["thing 1", "thing 2"]);
+    }
+}

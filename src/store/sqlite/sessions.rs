@@ -27,6 +27,23 @@ macro_rules! session_columns {
     };
 }
 
+/// The newest `$1` sessions under a condition, with users and grants.
+macro_rules! select_newest {
+    ($condition:literal) => {
+        concat!(
+            "SELECT ",
+            session_columns!(),
+            ", ",
+            account_columns!(),
+            " FROM (SELECT * FROM sessions ",
+            $condition,
+            " ORDER BY created_at DESC, hash LIMIT $1) s \
+             JOIN users u ON u.id = s.user_id LEFT JOIN grants g ON g.user_id = u.id \
+             ORDER BY s.created_at DESC, s.hash, g.scope"
+        )
+    };
+}
+
 /// Begins a session; the oldest of too many give way.
 pub(super) async fn begin(connections: &Connections, session: &Session, audit: &AuditEvent) -> Result<()> {
     let mut write = connections.begin().await?;
@@ -92,21 +109,14 @@ pub(super) async fn by_hash(db: &SqlitePool, hash: &SessionHash) -> Result<Optio
 
 /// Sessions with their users, newest first.
 pub(super) async fn list(db: &SqlitePool, user: Option<&UserId>, limit: u32) -> Result<Vec<SessionView>> {
-    let rows = sqlx::query(concat!(
-        "SELECT ",
-        session_columns!(),
-        ", ",
-        account_columns!(),
-        " FROM (SELECT * FROM sessions WHERE user_id = COALESCE($1, user_id) \
-         ORDER BY created_at DESC, hash LIMIT $2) s \
-         JOIN users u ON u.id = s.user_id LEFT JOIN grants g ON g.user_id = u.id \
-         ORDER BY s.created_at DESC, s.hash, g.scope"
-    ))
-    .bind(user.map(UserId::as_str))
-    .bind(i64::from(limit))
-    .fetch_all(db)
-    .await?;
-    views(&rows)
+    // Two texts instead of one with a condition, so that each has an index to walk along.
+    let rows = match user {
+        Some(user) => {
+            sqlx::query(select_newest!("WHERE user_id = $2")).bind(i64::from(limit)).bind(user.as_str())
+        }
+        None => sqlx::query(select_newest!("")).bind(i64::from(limit)),
+    };
+    views(&rows.fetch_all(db).await?)
 }
 
 /// Sessions from rows in which those of one session stand together.

@@ -79,8 +79,7 @@ impl Options {
             // On macOS only these reach the disk itself; elsewhere they do nothing.
             .pragma("fullfsync", "ON")
             .pragma("checkpoint_fullfsync", "ON")
-            .pragma("journal_size_limit", WAL_BYTES_KEPT)
-            .optimize_on_close(true, ANALYZED_ROWS_MAX);
+            .pragma("journal_size_limit", WAL_BYTES_KEPT);
         Ok(match self.pages_max {
             Some(pages) => options.pragma("max_page_count", pages.to_string()),
             None => options,
@@ -244,8 +243,6 @@ const READERS: u32 = 4;
 const STATEMENTS_CACHED: usize = 64;
 /// The WAL is cut back to this after a burst of writes.
 const WAL_BYTES_KEPT: &str = "67108864";
-/// Keeps `PRAGMA optimize` quick, as SQLite's manual recommends.
-const ANALYZED_ROWS_MAX: u32 = 400;
 
 #[cfg(test)]
 mod tests {

@@ -272,6 +272,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_write_holds_the_lock_from_its_beginning() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut options = Options::file(&directory.path().join("anteroom.db"));
+        options.busy_timeout = Duration::from_millis(20);
+        let (one, other) =
+            (Connections::open(&options).await.unwrap(), Connections::open(&options).await.unwrap());
+        let write = one.begin().await.unwrap();
+        assert!(matches!(other.begin().await, Err(Error::Unavailable(_))));
+        assert!(matches!(one.begin().await, Err(Error::Unavailable(_))), "nor twice in one process");
+        write.roll_back().await.unwrap();
+        other.begin().await.unwrap().commit().await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_write_that_is_dropped_is_undone_and_the_next_one_goes_on() {
         let connections = Connections::open(&Options::memory()).await.unwrap();
         let mut write = connections.begin().await.unwrap();

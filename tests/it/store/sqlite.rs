@@ -127,6 +127,27 @@ async fn many_that_start_at_once_on_a_new_file_all_succeed() {
 }
 
 #[tokio::test]
+async fn a_start_waits_for_another_that_is_making_the_file() {
+    let file = File::new();
+    let mut other = file_in_the_making(&file).await;
+    let options = Options::file(&file.path());
+    let start = Database::open(&options);
+    tokio::pin!(start);
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut start).await;
+    assert!(early.is_err(), "neither gives up nor goes on: {early:?}");
+    run(&mut other, "ROLLBACK").await.unwrap();
+    start.await.unwrap();
+}
+
+/// Holds the lock that SQLite does not wait for when it changes to WAL.
+async fn file_in_the_making(file: &File) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(file.path()).create_if_missing(true);
+    let mut db = SqliteConnection::connect_with(&options).await.unwrap();
+    run(&mut db, "BEGIN IMMEDIATE").await.unwrap();
+    db
+}
+
+#[tokio::test]
 async fn a_newer_schema_is_refused_and_left_alone() {
     let file = File::new();
     file.open().await.close().await;

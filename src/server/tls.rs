@@ -37,15 +37,12 @@ pub enum Error {
     /// The key is another certificate's.
     #[error("the private key does not belong to the certificate")]
     Mismatch(#[source] rustls::Error),
-    /// The certificate names no host.
-    #[error("the certificate has no DNS name (subjectAltName)")]
-    NoNames,
     /// The TLS library refuses our parameters.
     #[error("TLS cannot be set up")]
     Setup(#[source] rustls::Error),
 }
 
-/// A certificate with its chain, and its private key, both in PEM.
+/// A certificate with its chain, and its private key, both in PEM. One that names no host can still be the first.
 #[derive(Debug, Clone)]
 pub struct KeyPair {
     /// The certificate first, then intermediates.
@@ -164,13 +161,12 @@ fn certify(pair: &KeyPair, provider: &CryptoProvider) -> Result<(Arc<CertifiedKe
 fn dns_names(certificate: &CertificateDer<'_>) -> Result<Vec<String>, Error> {
     let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| Error::Certificate)?;
     let alternatives = parsed.subject_alternative_name().map_err(|_| Error::Certificate)?;
-    let names: Vec<String> = alternatives
-        .iter()
-        .flat_map(|extension| &extension.value.general_names)
-        .filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-            _ => None,
-        })
-        .collect();
-    if names.is_empty() { Err(Error::NoNames) } else { Ok(names) }
+    let names =
+        alternatives.iter().flat_map(|extension| &extension.value.general_names).filter_map(
+            |name| match name {
+                GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+                _ => None,
+            },
+        );
+    Ok(names.collect())
 }

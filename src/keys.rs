@@ -155,14 +155,14 @@ impl Keeper<'_> {
     ) -> Result<(bool, Vec<StoredKey>), Error> {
         for _ in 0..ATTEMPTS {
             let keys = self.store.keys().await?;
-            let now = self.clock.now();
+            let now = whole_second(self.clock.now());
             let Some(step) = decide(&keys, now) else { return Ok((false, keys)) };
             // A secret that does not fit must be found before a key is sealed with it.
             for key in &keys {
                 ring::unseal(key, self.seal)?;
             }
             let new = (step != Step::Forget).then(|| self.new_key(step, now));
-            let event = event(step, new.as_ref(), actor, now);
+            let event = event(step, new.as_ref(), actor, self.clock.now());
             let next = schedule::after(step, &keys, new, now);
             let expected: Vec<_> = keys.into_iter().map(|key| key.kid).collect();
             if self.store.replace_keys(&expected, &next, event).await? {
@@ -187,6 +187,11 @@ impl Keeper<'_> {
 
 /// Enough for a handful of nodes that start together.
 const ATTEMPTS: u32 = 8;
+
+/// Keys change by the day; fractions of a second would only make lists hard to read.
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
 
 fn event(step: Step, new: Option<&StoredKey>, actor: &str, now: Timestamp) -> AuditEvent {
     AuditEvent {

@@ -56,6 +56,7 @@ pub(super) fn routes(config: &Config) -> anyhow::Result<routes::Settings> {
 fn brand(config: &Config) -> pages::Settings {
     pages::Settings {
         application_name: config.app.name.as_str().to_owned(),
+        application_url: config.app.url.as_str().to_owned(),
         support_email: config.app.support_email.clone(),
         accent: config.brand.accent.unwrap_or_default(),
         logo: config.brand.logo.clone(),

@@ -31,6 +31,8 @@ pub const LOGO_BYTES_MAX: usize = 256 * 1024;
 pub struct Settings {
     /// The application's name, on every page.
     pub application_name: String,
+    /// The application's front page, whole: our pages are also shown on the login host.
+    pub application_url: String,
     /// Where visitors find help.
     pub support_email: Option<EmailAddress>,
     /// The colour of buttons and links.
@@ -43,6 +45,7 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub struct Brand {
     application_name: String,
+    application_url: String,
     support_email: Option<String>,
     assets: Assets,
 }
@@ -54,6 +57,7 @@ impl Brand {
         Self {
             assets: Assets::new(settings.accent, settings.logo),
             application_name: settings.application_name,
+            application_url: settings.application_url,
             support_email: settings.support_email.map(|address| address.to_string()),
         }
     }
@@ -62,6 +66,12 @@ impl Brand {
     #[must_use]
     pub fn application_name(&self) -> &str {
         &self.application_name
+    }
+
+    /// The application's front page.
+    #[must_use]
+    pub fn application_url(&self) -> &str {
+        &self.application_url
     }
 
     /// Where visitors find help.

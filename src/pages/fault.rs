@@ -3,8 +3,8 @@
 //! Separate because these are about the request or the machinery, not about the visitor: each gives a person
 //! something to do and something to quote, and no more.
 
-use crate::pages::Brand;
 use crate::pages::notice::{self, Message};
+use crate::pages::{Brand, link};
 
 /// A request that could not be answered.
 #[derive(Debug, Clone)]
@@ -51,18 +51,18 @@ impl Fault<'_> {
     /// The page as HTML.
     #[must_use]
     pub fn render(&self, brand: &Brand) -> String {
-        notice::render(brand, self.english(brand.application_name()))
+        notice::render(brand, self.english(brand))
     }
 
-    fn english(&self, application: &str) -> Message<'static> {
-        let (heading, advice) = self.english_texts(application);
+    fn english<'b>(&self, brand: &'b Brand) -> Message<'b> {
+        let (heading, advice) = self.english_texts(brand.application_name());
         let facts = self.facts().into_iter().map(|(fact, value)| (fact.english(), value)).collect();
         let action = match self {
             Self::UpstreamError { .. } | Self::Unavailable { .. } | Self::Internal { .. } => {
                 Some(("Try again", SAME_PAGE))
             }
             Self::NotFound | Self::ForeignForm | Self::MethodNotAllowed => {
-                Some(("Go to the front page", "/"))
+                Some(("Go to the front page", link::page(brand.application_url()).unwrap_or("/")))
             }
             Self::BadRequest { .. } | Self::TooLarge | Self::MisdirectedHost => None,
         };

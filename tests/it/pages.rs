@@ -166,6 +166,7 @@ fn fault_name(fault: &Fault<'_>) -> &'static str {
 fn brand(application_name: &str) -> Brand {
     Brand::new(Settings {
         application_name: application_name.to_owned(),
+        application_url: APPLICATION_URL.to_owned(),
         support_email: EmailAddress::parse("support@servusconnect.com").ok(),
         accent: Accent::default(),
         logo: None,
@@ -175,11 +176,14 @@ fn brand(application_name: &str) -> Brand {
 fn branded_with(accent: &str, logo: &str) -> Brand {
     Brand::new(Settings {
         application_name: "ServusConnect".to_owned(),
+        application_url: APPLICATION_URL.to_owned(),
         support_email: None,
         accent: Accent::parse(accent).expect("a colour"),
         logo: Some(Logo::parse(logo.as_bytes().to_vec()).expect("an SVG image")),
     })
 }
+
+const APPLICATION_URL: &str = "https://app.servusconnect.com/";
 
 const LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 180 36" width="180" height="36"><style>text{font:700 22px sans-serif;fill:#123}</style><circle cx="18" cy="18" r="14" fill="#d9480f"/><text x="42" y="26">Contoso</text></svg>"##;
 
@@ -316,6 +320,14 @@ fn one_known_connection_shows_its_button_and_does_not_name_the_customer() {
 }
 
 #[test]
+fn the_way_to_the_front_page_leaves_the_login_host() {
+    for fault in [Fault::NotFound, Fault::MethodNotAllowed, Fault::ForeignForm] {
+        let html = fault.render(&brand("ServusConnect"));
+        assert!(html.contains(&format!("href=\"{APPLICATION_URL}\"")), "{}", fault_name(&fault));
+    }
+}
+
+#[test]
 fn the_waiting_room_reloads_itself_only_without_scripts() {
     let pages = every_page(&brand("ServusConnect"), &PLAIN);
     for (name, html) in &pages {
@@ -424,7 +436,8 @@ impl Element {
         for name in ["href", "src", "action", "data-events"] {
             let Some(value) = self.attribute(name) else { continue };
             let own_path = value.starts_with('/') && !value[1..].starts_with(['/', '\\']);
-            let known = value.is_empty() || value == "data:," || value.starts_with("mailto:support@");
+            let known =
+                ["", "data:,", APPLICATION_URL].contains(&value) || value.starts_with("mailto:support@");
             assert!(own_path || known, "{page}: {name}={value:?} with {hostile:?}");
         }
     }

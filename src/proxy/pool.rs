@@ -112,18 +112,25 @@ impl Pool {
     /// closing right now.
     pub(super) async fn take(self: &Arc<Self>, replayable: bool) -> Result<Connection, Failure> {
         let fresh = if replayable { self.timeouts.pool_idle } else { self.timeouts.pool_idle / 4 };
-        if let Some(site) = self.next_site()
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        if let Some(site) = self.preferred(turn)
             && let Some(parked) = self.unpark(site, fresh)
         {
             return Ok(self.connection(site, parked, true));
         }
-        self.connect().await
+        self.connect_in(turn).await
     }
 
     /// A new connection to the least busy upstream that can be reached.
     pub(super) async fn connect(self: &Arc<Self>) -> Result<Connection, Failure> {
+        self.connect_in(self.turn.fetch_add(1, Ordering::Relaxed)).await
+    }
+
+    async fn connect_in(self: &Arc<Self>, turn: usize) -> Result<Connection, Failure> {
+        let mut order: Vec<usize> = self.in_turn(turn).collect();
+        order.sort_by_key(|site| self.reluctance(*site));
         let mut failure = Failure::NoUpstream;
-        for site in self.sites_by_preference() {
+        for site in order {
             let Some(Site { upstream, rests_until, .. }) = self.sites.get(site) else { continue };
             match open(upstream, &self.timeouts).await {
                 Ok(parked) => {
@@ -148,30 +155,39 @@ impl Pool {
 
     fn unpark(&self, site: usize, fresh: Duration) -> Option<Parked> {
         let mut parked = self.sites.get(site)?.parked();
-        while let Some(last) = parked.pop() {
-            if last.sender.is_ready() && last.since.elapsed() < fresh {
-                return Some(last);
+        while let Some(last) = parked.last() {
+            let age = last.since.elapsed();
+            if last.sender.is_ready() && age < fresh {
+                return parked.pop();
             }
+            if last.sender.is_ready() && age < self.timeouts.pool_idle {
+                // Good for another request; those below it are older still.
+                return None;
+            }
+            parked.pop();
         }
         None
     }
 
-    /// Where the next request goes: not resting, least busy, in turn.
-    fn next_site(&self) -> Option<usize> {
-        if self.sites.len() == 1 { Some(0) } else { self.sites_by_preference().first().copied() }
+    /// Where the next request goes.
+    fn preferred(&self, turn: usize) -> Option<usize> {
+        if self.sites.len() < 2 {
+            return Some(0);
+        }
+        self.in_turn(turn).min_by_key(|site| self.reluctance(*site))
     }
 
-    fn sites_by_preference(&self) -> Vec<usize> {
-        let (now, count) = (self.millis(), self.sites.len().max(1));
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let mut order: Vec<usize> = (0..self.sites.len()).map(|place| (place + turn) % count).collect();
-        order.sort_by_key(|site| {
-            self.sites.get(*site).map(|site| {
-                let rests = site.rests_until.load(Ordering::Relaxed) > now;
-                (rests, site.in_flight.load(Ordering::Relaxed))
-            })
-        });
-        order
+    /// All upstreams, another one first every time.
+    fn in_turn(&self, turn: usize) -> impl Iterator<Item = usize> {
+        let count = self.sites.len();
+        (0..count).map(move |place| place.wrapping_add(turn) % count)
+    }
+
+    /// What speaks against an upstream: that it could not be reached a moment ago, then how busy it is.
+    fn reluctance(&self, site: usize) -> Option<(bool, usize)> {
+        let site = self.sites.get(site)?;
+        let rests = site.rests_until.load(Ordering::Relaxed) > self.millis();
+        Some((rests, site.in_flight.load(Ordering::Relaxed)))
     }
 
     fn millis(&self) -> u64 {

@@ -8,5 +8,7 @@ mod cli;
 mod config;
 mod idp;
 mod pages;
+mod proxy;
 mod saml;
 mod store;
+mod upstream;

@@ -1,0 +1,301 @@
+//! Serving and forwarding over real sockets: a recording application behind, a raw client in front.
+//!
+//! Separate from the tests of the whole because only `server`, `proxy` and the gate take part: one session,
+//! made in the store, through whose eyes everything outside `/public/` is asked for.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the whole of it is test, also what clippy does not know as such"
+)]
+
+mod deaths;
+mod fields;
+mod framing;
+mod limits;
+mod streams;
+mod tls;
+mod tunnels;
+
+use std::io::{self, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::num::NonZero;
+use std::sync::{Arc, mpsc};
+
+use anteroom::clock::SystemClock;
+use anteroom::directory::{DisplayName, Grant, Levels, Organization, Role, Scope};
+use anteroom::email::EmailAddress;
+use anteroom::id::{ConnectionId, OrganizationId, SessionName, SystemRandomness, UserId};
+use anteroom::keys::Keys;
+use anteroom::proxy::{self, Body, Forwarder, Peer, PublicUrl, Upstream as Address};
+use anteroom::secret::ClusterSecret;
+use anteroom::server::{self, Handler, Server};
+use anteroom::session::{Lifetimes, Session, SessionId};
+use anteroom::sign_on::connections::Connections;
+use anteroom::sign_on::{self, Entry, SignOn, Visitor};
+use anteroom::store::{self, AuditEvent, NewUser};
+use anteroom::target::{PathRule, RequestTarget, ReturnPath};
+use anteroom::{clock::Clock, identity};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
+
+use crate::upstream::{self, Head, PATIENCE, Upstream};
+
+/// The host that visitors ask for.
+const HOST: &str = "app.example.com";
+
+/// The cookie that must not reach the application.
+const COOKIE: &str = "__Host-anteroom";
+
+/// What a front is made of; change it before [`Plan::start`].
+struct Plan {
+    server: server::Settings,
+    proxy: proxy::Settings,
+}
+
+impl Plan {
+    /// One core on a free port, in front of these applications.
+    fn before(upstreams: &[&Upstream]) -> Self {
+        let addresses = upstreams.iter().map(|upstream| Address::parse(&upstream.url()).unwrap());
+        let public = PublicUrl::parse(&format!("https://{HOST}")).unwrap();
+        let mut proxy = proxy::Settings::new(addresses.collect(), public);
+        proxy.own_cookie_names = vec![COOKIE.to_owned()];
+        let loopback = vec!["127.0.0.1:0".parse().unwrap()];
+        let mut server = server::Settings::new(loopback, Arc::new(SystemRandomness));
+        server.workers = Some(NonZero::<usize>::MIN);
+        Self { server, proxy }
+    }
+
+    fn start(self) -> Front {
+        let shutdown = CancellationToken::new();
+        let (told, address) = mpsc::channel();
+        let stop = shutdown.clone();
+        let ended = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let (sign_on, visitor) = one_session().await;
+                let server = Server::bind(self.server).unwrap();
+                let session = Arc::new((sign_on, visitor));
+                told.send((server.addresses()[0], Arc::clone(&session), tokio::runtime::Handle::current()))
+                    .unwrap();
+                let (settings, closing) = (Arc::new(self.proxy), stop.clone());
+                let make = move || Doorman {
+                    forwarder: Forwarder::new(Arc::clone(&settings), closing.clone()),
+                    session: Arc::clone(&session),
+                };
+                server.serve(make, stop).await.unwrap();
+            });
+        });
+        let (address, session, runtime) = address.recv_timeout(PATIENCE).unwrap();
+        Front { address, session, runtime, shutdown, ended: Some(ended) }
+    }
+}
+
+/// Anteroom's network side, running.
+struct Front {
+    address: SocketAddr,
+    session: Arc<(SignOn, Visitor)>,
+    runtime: tokio::runtime::Handle,
+    shutdown: CancellationToken,
+    ended: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Front {
+    fn before(upstream: &Upstream) -> Self {
+        Plan::before(&[upstream]).start()
+    }
+
+    fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Sends one request on a connection of its own and reads the answer.
+    fn ask(&self, head: &str) -> Answer {
+        let mut client = self.connect();
+        client.send(head);
+        client.answer()
+    }
+
+    fn end_session(&self) {
+        let (sign_on, visitor) = &*self.session;
+        self.runtime.block_on(sign_on.sign_out(visitor)).unwrap();
+    }
+
+    /// Begins the shutdown and returns how the serving thread ended.
+    fn shut_down(&mut self) -> std::thread::Result<()> {
+        self.shutdown.cancel();
+        self.ended.take().unwrap().join()
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// A connection to the front that sends octets as they are.
+struct Client(BufReader<TcpStream>);
+
+/// A response as it came.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: Head,
+    body: Vec<u8>,
+}
+
+impl Client {
+    fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    fn send(&mut self, octets: impl AsRef<[u8]>) {
+        self.0.get_mut().write_all(octets.as_ref()).unwrap();
+    }
+
+    fn head(&mut self) -> Head {
+        upstream::read_head(&mut self.0).unwrap().expect("the front answers")
+    }
+
+    fn answer(&mut self) -> Answer {
+        self.try_answer().unwrap().expect("the front answers")
+    }
+
+    /// A whole response, `None` if the connection ends before it, an error if it ends within it.
+    fn try_answer(&mut self) -> io::Result<Option<Answer>> {
+        let Some(head) = upstream::read_head(&mut self.0)? else { return Ok(None) };
+        let status = head.word(1).parse().expect("a status is a number");
+        let bodiless = matches!(status, 100..=199 | 204 | 304);
+        let body = if bodiless { Vec::new() } else { upstream::read_body(&mut self.0, &head)?.0 };
+        Ok(Some(Answer { status, head, body }))
+    }
+
+    /// Whether the front closes the connection without another byte.
+    fn is_closed(&mut self) -> bool {
+        match io::copy(&mut self.0, &mut io::sink()) {
+            Ok(octets) => octets == 0,
+            Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
+        }
+    }
+}
+
+/// Turns requests into proofs, as `routes` will: `/public/` for everybody, the rest for the one session.
+struct Doorman {
+    forwarder: Forwarder,
+    session: Arc<(SignOn, Visitor)>,
+}
+
+impl Handler for Doorman {
+    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        let Ok(target) = RequestTarget::parse(request.uri()) else {
+            return refusal(StatusCode::BAD_REQUEST, "target");
+        };
+        assert_ne!(target.path(), "/panic", "asked to panic");
+        let (sign_on, visitor) = &*self.session;
+        let forwarded = if let Some(public) = sign_on.enter_public(&target) {
+            self.forwarder.forward_public(&public, request, &peer).await
+        } else {
+            let Entry::Admitted(authenticated) = sign_on.enter(visitor, &target) else {
+                return refusal(StatusCode::FORBIDDEN, "not_admitted");
+            };
+            self.forwarder.forward(&authenticated, request, &peer).await
+        };
+        forwarded.unwrap_or_else(|failure| refusal(failure.status(), failure.code()))
+    }
+}
+
+fn refusal(status: StatusCode, code: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(code));
+    *response.status_mut() = status;
+    response
+}
+
+/// A sign-on over a store of its own, and a visitor with a session in it.
+async fn one_session() -> (SignOn, Visitor) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = store::open(&store::Settings::Memory).await.unwrap();
+    let secret = ClusterSecret::new([7; 32]);
+    let identity = identity_settings();
+    let seal = secret.seal_key("identity keys");
+    let keys = Keys::load(Arc::clone(&store), seal, Arc::clone(&clock), identity.algorithm).await.unwrap();
+    let (user, hash) = populate(&*store, &*clock).await;
+    assert!(user.as_str().starts_with("u_"));
+    let settings = sign_on::Settings {
+        entity_id: "urn:example:app".to_owned(),
+        acs_url: "https://login.example.com/saml2/idpresponse".to_owned(),
+        lifetimes: Lifetimes {
+            idle: std::time::Duration::from_hours(1),
+            lifetime: std::time::Duration::from_hours(2),
+        },
+        public_paths: vec![PathRule::parse("/public/").unwrap()],
+        identity,
+        connections: Connections::new(Vec::new()),
+    };
+    let parts = (clock, Arc::new(SystemRandomness) as _);
+    let sign_on = SignOn::new(settings, store, Arc::new(keys), &secret, parts);
+    let visitor = sign_on.look_up(&hash).await.unwrap().expect("the session is there");
+    (sign_on, visitor)
+}
+
+fn identity_settings() -> identity::Settings {
+    let url = format!("https://{HOST}");
+    identity::Settings {
+        issuer: url.clone(),
+        audience: url.clone(),
+        algorithm: identity::Algorithm::ES256,
+        lifetime: identity::LIFETIME_DEFAULT,
+        presets: Vec::new(),
+        app_url: url.parse().unwrap(),
+    }
+}
+
+async fn populate(store: &dyn store::Store, clock: &dyn Clock) -> (UserId, anteroom::session::SessionHash) {
+    let now = clock.now();
+    let audit = |action| AuditEvent {
+        at: now,
+        action,
+        actor: "test".to_owned(),
+        subject: None,
+        reason: None,
+        reference: None,
+        details: serde_json::Value::Null,
+    };
+    let organization = OrganizationId::parse("contoso").unwrap();
+    let name = DisplayName::parse("Contoso").unwrap();
+    let declared = Organization { id: organization.clone(), name, domains: Vec::new() };
+    store.declare_organizations(&[declared]).await.unwrap();
+    let level = Levels::new(vec!["viewer".to_owned()]).parse("viewer").unwrap();
+    let user = NewUser {
+        id: UserId::random(&SystemRandomness),
+        email: EmailAddress::parse("ada@contoso.com").unwrap(),
+        name: None,
+        organization,
+        role: Role::Member,
+        grants: vec![Grant { scope: Scope::parse("*").unwrap(), level, until: None }],
+    };
+    store.add_user(&user, audit("user.added")).await.unwrap();
+    let hash = SessionId::random(&SystemRandomness).hash();
+    let session = Session {
+        hash,
+        name: SessionName::random(&SystemRandomness),
+        user: user.id.clone(),
+        connection: ConnectionId::parse("contoso").unwrap(),
+        created_at: now,
+        last_seen_at: now,
+        ends_at: now + std::time::Duration::from_hours(1),
+        authenticated_at: now,
+        methods: Vec::new(),
+        return_path: ReturnPath::root(),
+        session_index: None,
+    };
+    store.begin_session(&session, audit("session.begun")).await.unwrap();
+    (user.id, hash)
+}

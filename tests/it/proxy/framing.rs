@@ -1,0 +1,180 @@
+//! Messages that two servers could read in two ways (T-G1 to T-G3, T-B5, R-25, R-28).
+
+use super::{Answer, Front, HOST};
+use crate::upstream::Upstream;
+
+/// What must come of a case.
+enum Expected {
+    /// Refused before anything is forwarded.
+    Refused(u16),
+    /// Refused for its target; the message as such is sound, and so is its connection.
+    Denied,
+    /// Exactly one request arrives, with this body.
+    One(&'static str),
+}
+use Expected::{Denied, One, Refused};
+
+fn cases() -> Vec<(&'static str, String, Expected)> {
+    let head = |rest: &str| format!("POST /a HTTP/1.1\r\nHost: {HOST}\r\n{rest}");
+    let smuggled = format!("GET /smuggled HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    vec![
+        ("control: length", head("Content-Length: 3\r\n\r\nabc"), One("abc")),
+        ("control: chunks", head("Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), One("abc")),
+        (
+            "CL.TE",
+            head(&format!(
+                "Content-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}",
+                5 + smuggled.len()
+            )),
+            One(""),
+        ),
+        (
+            "TE.CL",
+            head(&format!(
+                "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n{:x}\r\n{smuggled}\r\n0\r\n\r\n",
+                smuggled.len()
+            )),
+            One("GET /smuggled HTTP/1.1\r\nHost: app.example.com\r\n\r\n"),
+        ),
+        ("TE.TE", head("Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n"), Refused(400)),
+        ("two codings", head("Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), Refused(400)),
+        ("chunked twice", head("Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"), Refused(400)),
+        ("unknown coding", head("Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"), Refused(400)),
+        ("equal lengths", head("Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc"), One("abc")),
+        ("different lengths", head("Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"), Refused(400)),
+        ("signed length", head("Content-Length: +3\r\n\r\nabc"), Refused(400)),
+        ("length as a list", head("Content-Length: 3, 3\r\n\r\nabc"), Refused(400)),
+        ("folded field", head("Content-Length: 3\r\nX: a\r\n b\r\n\r\nabc"), Refused(400)),
+        ("space before the colon", head("Content-Length : 3\r\n\r\nabc"), Refused(400)),
+        (
+            "chunked in HTTP/1.0",
+            format!("POST /a HTTP/1.0\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            Refused(400),
+        ),
+        ("bare line feeds", format!("POST /a HTTP/1.1\nHost: {HOST}\nContent-Length: 3\n\nabc"), One("abc")),
+        ("no host", "GET /a HTTP/1.1\r\n\r\n".to_owned(), Refused(400)),
+        ("two hosts", format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\nHost: {HOST}\r\n\r\n"), Refused(400)),
+        ("strange host", "GET /a HTTP/1.1\r\nHost: a.example@b.example\r\n\r\n".to_owned(), Refused(400)),
+        ("absolute form", format!("GET http://{HOST}/a HTTP/1.1\r\nHost: {HOST}\r\n\r\n"), One("")),
+        (
+            "absolute form of another host",
+            format!("GET http://evil.example/a HTTP/1.1\r\nHost: {HOST}\r\n\r\n"),
+            Refused(400),
+        ),
+        ("CONNECT", format!("CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n\r\n"), Refused(405)),
+        ("TRACE", format!("TRACE /a HTTP/1.1\r\nHost: {HOST}\r\n\r\n"), Refused(405)),
+        ("lower-case method", format!("get /a HTTP/1.1\r\nHost: {HOST}\r\n\r\n"), Refused(501)),
+        ("two slashes", format!("GET //evil.example/a HTTP/1.1\r\nHost: {HOST}\r\n\r\n"), Denied),
+        ("backslash", format!("GET /\\evil.example/a HTTP/1.1\r\nHost: {HOST}\r\n\r\n"), Denied),
+        ("asterisk", format!("OPTIONS * HTTP/1.1\r\nHost: {HOST}\r\n\r\n"), Denied),
+    ]
+}
+
+/// T-G3: each case is refused, or arrives as exactly one request with the body that was meant.
+#[test]
+fn an_ambiguous_message_is_refused_or_arrives_as_one() {
+    for (name, message, expected) in cases() {
+        let upstream = Upstream::polite();
+        let front = Front::before(&upstream);
+        let mut client = front.connect();
+        client.send(&message);
+        let answer = client.answer();
+        match expected {
+            Refused(status) => {
+                assert_eq!(answer.status, status, "{name}");
+                assert!(client.is_closed(), "{name}: the connection goes on");
+                assert_eq!(upstream.requests().len(), 0, "{name}");
+            }
+            Denied => {
+                assert_eq!(answer.status, 400, "{name}");
+                assert_eq!(upstream.requests().len(), 0, "{name}");
+            }
+            One(body) => {
+                assert_eq!(answer.status, 200, "{name}");
+                // A message with both framings must end its connection, before what may be hidden in it.
+                if name.contains("TE.CL") || name.contains("CL.TE") {
+                    assert!(client.is_closed(), "{name}: the connection goes on");
+                }
+                let request = upstream.only_request();
+                assert_eq!(String::from_utf8_lossy(&request.body), body, "{name}");
+                assert_eq!(request.target(), "/a", "{name}");
+            }
+        }
+    }
+}
+
+/// T-G1: bytes behind a request to switch protocols are no request.
+#[test]
+fn a_refused_upgrade_ends_the_connection() {
+    let upstream = Upstream::polite();
+    let front = Front::before(&upstream);
+    for protocol in ["websocket", "h2c", "anything"] {
+        let before = upstream.requests().len();
+        let mut client = front.connect();
+        client.send(format!(
+            "GET /first HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n\
+             GET /second HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
+        ));
+        let answer = client.answer();
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.head.one("connection"), Some("close"));
+        assert!(client.is_closed());
+        let requests = upstream.requests();
+        assert_eq!(requests.len(), before + 1, "{protocol}");
+        let upgraded = requests[before].head.one("upgrade").is_some();
+        assert_eq!(upgraded, protocol == "websocket", "{protocol}");
+    }
+}
+
+#[test]
+fn several_requests_share_a_connection_on_both_sides() {
+    let upstream = Upstream::polite();
+    let front = Front::before(&upstream);
+    let mut client = front.connect();
+    for round in 0..5 {
+        client.send(format!("POST /{round} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 1\r\n\r\n{round}"));
+        assert_eq!(client.answer().status, 200);
+    }
+    assert_eq!(upstream.connections(), 1);
+    assert_eq!(upstream.requests()[4].body, b"4");
+}
+
+/// R-28: a response to HEAD keeps its length and has no body; nor have 204 and 304.
+#[test]
+fn responses_without_a_body_have_none() {
+    let upstream = Upstream::start(|exchange| match exchange.recorded.target() {
+        "/head" => exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n"),
+        "/204" => exchange.write("HTTP/1.1 204 No Content\r\n\r\n"),
+        "/304" => exchange.write("HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n"),
+        _ => exchange.respond("200 OK", &[], b"end"),
+    });
+    let front = Front::before(&upstream);
+    let mut client = front.connect();
+    client.send(format!("HEAD /head HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+    let head = client.head();
+    assert_eq!((head.word(1), head.one("content-length")), ("200", Some("1234")));
+    for (path, status) in [("/204", 204), ("/304", 304), ("/end", 200)] {
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+        let Answer { status: got, body, .. } = client.answer();
+        assert_eq!(got, status);
+        assert_eq!(body, if status == 200 { b"end".as_slice() } else { b"" });
+    }
+    assert_eq!(upstream.connections(), 1, "a response without a body leaves its connection usable");
+}
+
+#[test]
+fn an_old_client_gets_a_plain_answer_and_the_end_of_the_connection() {
+    let upstream = Upstream::start(|exchange| {
+        exchange.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+    });
+    let front = Front::before(&upstream);
+    let mut client = front.connect();
+    client.send(format!("GET /x HTTP/1.0\r\nHost: {HOST}\r\n\r\n"));
+    let head = client.head();
+    assert_eq!((head.word(0), head.word(1)), ("HTTP/1.0", "200"));
+    assert_eq!(head.one("transfer-encoding"), None);
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut client.0, &mut rest).unwrap();
+    assert_eq!(rest, "ok");
+    assert_eq!(upstream.only_request().head.word(2), "HTTP/1.1");
+}

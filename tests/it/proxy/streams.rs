@@ -1,0 +1,228 @@
+//! Bodies that flow: large, slow, endless, cut (R-26, R-30, R-31, R-40).
+
+use std::io::{BufRead, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use super::{Front, HOST, Plan};
+use crate::upstream::{PATIENCE, Upstream, eventually};
+
+const MIB: usize = 1024 * 1024;
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")
+}
+
+/// The octet that fills a block, so that none can take another's place unseen.
+fn stamp(block: usize) -> u8 {
+    u8::try_from(block % 251).unwrap()
+}
+
+/// Resident memory of this process, in bytes.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
+#[test]
+fn twenty_megabytes_pass_both_ways_unchanged_and_unkept() {
+    let upstream = Upstream::start(|exchange| {
+        let length: usize = exchange.recorded.head.one("content-length").unwrap().parse().unwrap();
+        exchange.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"))?;
+        let mut chunk = vec![0; 64 * 1024];
+        let mut left = length;
+        while left > 0 {
+            let count = exchange.stream.read(&mut chunk)?;
+            exchange.write(&chunk[..count])?;
+            left -= count;
+        }
+        Ok(())
+    });
+    let front = Front::before(&upstream);
+    assert_eq!(
+        front.ask(&format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 2\r\n\r\nok")).body,
+        b"ok"
+    );
+    let before = resident();
+
+    let length = 20 * MIB;
+    let mut client = front.connect();
+    let mut writer = client.0.get_ref().try_clone().unwrap();
+    let sending = std::thread::spawn(move || {
+        writer.write_all(
+            format!("POST /up HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {length}\r\n\r\n").as_bytes(),
+        )?;
+        (0..length / 1024).try_for_each(|block| writer.write_all(&[stamp(block); 1024]))
+    });
+    let head = client.head();
+    assert_eq!(head.one("content-length"), Some(length.to_string().as_str()));
+    let mut block = [0; 1024];
+    for number in 0..length / 1024 {
+        client.0.read_exact(&mut block).unwrap();
+        assert_eq!(block, [stamp(number); 1024], "block {number}");
+    }
+    sending.join().unwrap().unwrap();
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 8 * MIB, "20 MiB passed and {grown} bytes stayed");
+}
+
+/// R-30: who does not read stops the application from sending, not us from having memory.
+#[test]
+fn a_slow_reader_slows_the_application_down() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&sent);
+    let upstream = Upstream::start(move |exchange| {
+        exchange.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+        loop {
+            exchange.write(&chunk)?;
+            counter.fetch_add(0x10000, Ordering::SeqCst);
+        }
+    });
+    let front = Front::before(&upstream);
+    let mut client = front.connect();
+    client.send(get("/endless"));
+    client.head();
+    let mut last = 0;
+    eventually("the application is held up", || {
+        std::thread::sleep(Duration::from_millis(300));
+        let now = sent.load(Ordering::SeqCst);
+        std::mem::replace(&mut last, now) == now && now > 0
+    });
+    assert!(last < 40 * MIB, "{last} bytes went nowhere");
+    // It goes on where the reader does.
+    let mut gulp = vec![0; 32 * MIB];
+    client.0.read_exact(&mut gulp).unwrap();
+    eventually("the application goes on", || sent.load(Ordering::SeqCst) > last);
+    drop(client);
+    upstream.wait_for_open(0);
+}
+
+#[test]
+fn the_first_event_of_a_stream_does_not_wait_for_the_second() {
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = std::sync::Mutex::new(gone);
+    let upstream = Upstream::start(move |exchange| {
+        exchange.write(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n\
+             b\r\ndata: one\n\n\r\n",
+        )?;
+        gone.lock().unwrap().recv_timeout(PATIENCE).map_err(std::io::Error::other)?;
+        exchange.write("b\r\ndata: two\n\n\r\n0\r\n\r\n")
+    });
+    let front = Front::before(&upstream);
+    let mut client = front.connect();
+    client.send(get("/events"));
+    client.head();
+    let mut read_until = |event: &str| {
+        let mut line = String::new();
+        while !line.contains(event) {
+            line.clear();
+            assert_ne!(client.0.read_line(&mut line).unwrap(), 0, "the stream ended before {event}");
+        }
+    };
+    read_until("data: one");
+    go.send(()).unwrap();
+    read_until("data: two");
+}
+
+/// R-31: an application whose client has left is told.
+#[test]
+fn a_client_that_leaves_ends_the_request_behind() {
+    let upstream = Upstream::start(crate::upstream::Exchange::wait_for_close);
+    let front = Front::before(&upstream);
+    let mut client = front.connect();
+    client.send(get("/slow"));
+    upstream.wait_for_requests(1);
+    drop(client);
+    upstream.wait_for_open(0);
+}
+
+/// R-40: within a second of the session's end, and without the ending that a whole response has.
+#[test]
+fn the_end_of_a_session_cuts_what_is_streaming() {
+    let upstream = Upstream::start(|exchange| {
+        exchange.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")?;
+        exchange.wait_for_close()
+    });
+    let front = Front::before(&upstream);
+    let mut private = front.connect();
+    private.send(get("/private"));
+    private.head();
+    let mut public = front.connect();
+    public.send(get("/public/stream"));
+    public.head();
+
+    let begun = Instant::now();
+    front.end_session();
+    let mut rest = Vec::new();
+    private.0.read_to_end(&mut rest).unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "the stream looks complete");
+    upstream.wait_for_open(1);
+    public.0.get_ref().set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let mut rest = Vec::new();
+    assert!(public.0.read_to_end(&mut rest).is_err(), "what belongs to no session goes on");
+}
+
+#[test]
+fn a_response_that_comes_after_the_session_ended_is_withheld() {
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = std::sync::Mutex::new(gone);
+    let upstream = Upstream::start(move |exchange| {
+        gone.lock().unwrap().recv_timeout(PATIENCE).map_err(std::io::Error::other)?;
+        exchange.respond("200 OK", &[], b"secret")
+    });
+    let front = Front::before(&upstream);
+    let mut client = front.connect();
+    client.send(get("/private"));
+    upstream.wait_for_requests(1);
+    front.end_session();
+    go.send(()).unwrap();
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.body.as_slice()), (401, b"session_ended".as_slice()));
+}
+
+/// R-26: the body is pulled when the application wants it; a final answer instead leaves it where it is.
+#[test]
+fn a_body_waits_until_the_application_asks_for_it() {
+    let upstream = Upstream::start(|exchange| {
+        assert_eq!(exchange.recorded.head.one("expect"), Some("100-continue"));
+        if exchange.recorded.target() == "/refused" {
+            return exchange.respond("417 Expectation Failed", &[], b"no");
+        }
+        exchange.write("HTTP/1.1 100 Continue\r\n\r\n")?;
+        exchange.read_body()?;
+        exchange.respond("200 OK", &[], b"yes")
+    });
+    let front = Front::before(&upstream);
+    let head = |path| {
+        format!("POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+    };
+    let mut client = front.connect();
+    client.send(head("/wanted"));
+    assert_eq!(client.answer().status, 100);
+    client.send("abc");
+    assert_eq!(client.answer().body, b"yes");
+
+    let mut client = front.connect();
+    client.send(head("/refused"));
+    assert_eq!(client.answer().status, 417);
+}
+
+/// R-04: an upload that stops is given up, and the application is told.
+#[test]
+fn an_upload_that_stalls_is_given_up() {
+    let upstream = Upstream::polite();
+    let mut plan = Plan::before(&[&upstream]);
+    plan.proxy.timeouts.request_body = Duration::from_millis(300);
+    let front = plan.start();
+    let mut client = front.connect();
+    client.send(format!("POST /x HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 10\r\n\r\nabc"));
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.body.as_slice()), (408, b"request_timeout".as_slice()));
+    upstream.wait_for_open(0);
+}

@@ -1,0 +1,228 @@
+//! TLS: HTTP/2 by ALPN, certificates by server name, and their replacement.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anteroom::secret::Secret;
+use anteroom::server::{CertificateError, Certificates, KeyPair};
+use bytes::Bytes;
+use http::{Request, Version};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::{Front, HOST, Plan};
+use crate::upstream::Upstream;
+
+fn pair(names: &[&str]) -> (KeyPair, CertificateDer<'static>) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
+    let key_pem = Secret::new(signing_key.serialize_pem().into_bytes());
+    (KeyPair { certificate_pem: cert.pem().into_bytes(), key_pem }, cert.der().clone())
+}
+
+/// A front with TLS, and the certificates' handle.
+fn front(upstream: &Upstream, pairs: &[KeyPair]) -> (Front, Arc<Certificates>) {
+    let certificates = Certificates::new(pairs).unwrap();
+    let mut plan = Plan::before(&[upstream]);
+    plan.server.certificates = Some(Arc::clone(&certificates));
+    (plan.start(), certificates)
+}
+
+async fn handshake(
+    front: &Front,
+    name: &str,
+    trusted: &[&CertificateDer<'static>],
+    protocols: &[&[u8]],
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in trusted {
+        roots.add((*certificate).clone()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    let stream = TcpStream::connect(front.address).await?;
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}
+
+#[tokio::test]
+async fn http2_is_spoken_under_tls_and_streams_share_a_connection() {
+    let upstream = Upstream::polite();
+    let (pair, certificate) = pair(&[HOST]);
+    let (front, _) = front(&upstream, &[pair]);
+    let stream = handshake(&front, HOST, &[&certificate], &[b"h2", b"http/1.1"]).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
+    let io = TokioIo::new(stream);
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    let requests = (0..20).map(|number| {
+        let request = Request::post(format!("https://{HOST}/{number}"))
+            .header("cookie", "a=1")
+            .header("cookie", "__Host-anteroom=s3cret")
+            .header("cookie", "b=2")
+            .body(Full::new(Bytes::from(number.to_string())))
+            .unwrap();
+        sender.send_request(request)
+    });
+    for response in futures_util::future::join_all(requests).await {
+        let response = response.unwrap();
+        assert_eq!((response.status().as_u16(), response.version()), (200, Version::HTTP_2));
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "ok");
+    }
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 20);
+    for request in requests {
+        assert_eq!(request.head.one("host"), Some(HOST));
+        assert_eq!(request.head.one("cookie"), Some("a=1; b=2"));
+        assert_eq!(format!("/{}", String::from_utf8_lossy(&request.body)), request.target());
+    }
+}
+
+#[tokio::test]
+async fn the_authority_of_http2_must_be_the_host() {
+    let upstream = Upstream::polite();
+    let (pair, certificate) = pair(&[HOST]);
+    let (front, _) = front(&upstream, &[pair]);
+    let stream = handshake(&front, HOST, &[&certificate], &[b"h2"]).await.unwrap();
+    let io = TokioIo::new(stream);
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    let request = |host: &str| {
+        let request = Request::get(format!("https://{HOST}/x")).header("host", host);
+        request.body(Full::<Bytes>::default()).unwrap()
+    };
+    assert_eq!(sender.send_request(request(HOST)).await.unwrap().status(), 200);
+    assert_eq!(sender.send_request(request("evil.example")).await.unwrap().status(), 400);
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn the_certificate_is_the_one_that_the_client_asks_for() {
+    let upstream = Upstream::polite();
+    let (app, app_certificate) = pair(&[HOST]);
+    let (login, login_certificate) = pair(&["login.example.com", "*.wild.example.com"]);
+    let (front, _) = front(&upstream, &[app, login]);
+    let cases = [
+        (HOST, &app_certificate),
+        ("login.example.com", &login_certificate),
+        ("LOGIN.example.com", &login_certificate),
+        ("a.wild.example.com", &login_certificate),
+        ("a.b.wild.example.com", &app_certificate),
+        ("unknown.example.net", &app_certificate),
+        ("127.0.0.1", &app_certificate),
+    ];
+    for (name, expected) in cases {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let seen = presented(&front, name, provider).await;
+        assert_eq!(&seen, expected, "{name}");
+    }
+    let stream = handshake(&front, HOST, &[&app_certificate], &[b"http/1.1"]).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"http/1.1".as_slice()));
+}
+
+#[tokio::test]
+async fn certificates_are_replaced_while_serving_and_kept_on_an_error() {
+    let upstream = Upstream::polite();
+    let (old, old_certificate) = pair(&[HOST]);
+    let (new, new_certificate) = pair(&[HOST]);
+    let (front, certificates) = front(&upstream, std::slice::from_ref(&old));
+    handshake(&front, HOST, &[&old_certificate], &[]).await.unwrap();
+
+    let mixed = KeyPair { certificate_pem: new.certificate_pem.clone(), key_pem: old.key_pem.clone() };
+    assert!(matches!(certificates.replace(&[mixed]), Err(CertificateError::Mismatch(_))));
+    assert!(matches!(certificates.replace(&[]), Err(CertificateError::Empty)));
+    let no_key = KeyPair { certificate_pem: new.certificate_pem.clone(), key_pem: Secret::new(Vec::new()) };
+    assert!(matches!(certificates.replace(&[no_key]), Err(CertificateError::Key)));
+    let no_certificate = KeyPair { certificate_pem: b"none".to_vec(), key_pem: new.key_pem.clone() };
+    assert!(matches!(certificates.replace(&[no_certificate]), Err(CertificateError::Certificate)));
+    handshake(&front, HOST, &[&old_certificate], &[]).await.unwrap();
+
+    certificates.replace(&[new]).unwrap();
+    handshake(&front, HOST, &[&old_certificate], &[]).await.unwrap_err();
+    handshake(&front, HOST, &[&new_certificate], &[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_handshake_has_a_limit() {
+    let upstream = Upstream::polite();
+    let (pair, _) = pair(&[HOST]);
+    let mut plan = Plan::before(&[&upstream]);
+    plan.server.certificates = Some(Certificates::new(&[pair]).unwrap());
+    plan.server.limits.handshake = Duration::from_millis(300);
+    let front = plan.start();
+    for begin in [b"".as_slice(), b"\x16", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n"] {
+        let mut client = front.connect();
+        client.send(begin);
+        let closed = tokio::task::spawn_blocking(move || {
+            std::io::copy(&mut client.0, &mut std::io::sink()).is_ok_and(|octets| octets < 50)
+        });
+        assert!(closed.await.unwrap(), "{begin:?}");
+    }
+}
+
+/// The certificate that the front shows for a name, whoever issued it.
+async fn presented(
+    front: &Front,
+    name: &str,
+    provider: Arc<rustls::crypto::CryptoProvider>,
+) -> CertificateDer<'static> {
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config =
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anything)).with_no_client_auth();
+    let stream = TcpStream::connect(front.address).await.unwrap();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+    stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+}
+
+/// Takes any certificate: the test itself looks at it.
+#[derive(Debug)]
+struct Anything;
+
+impl rustls::client::danger::ServerCertVerifier for Anything {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: rustls::pki_types::UnixTime,
+    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+        Ok(rustls::client::danger::ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        use rustls::SignatureScheme::{ECDSA_NISTP256_SHA256, ED25519, RSA_PSS_SHA256};
+        vec![ECDSA_NISTP256_SHA256, ED25519, RSA_PSS_SHA256]
+    }
+}

@@ -39,5 +39,8 @@ pub mod telemetry;
 // All of it together.
 pub mod app;
 
+// The product on show.
+pub mod demo;
+
 // The commands.
 pub mod cli;

@@ -1,9 +1,222 @@
 //! `anteroom demo`: the whole product with everything around it, in one process on loopback.
 //!
-//! Separate from `app`, of which it is one user: what runs in the demo is what `serve` runs.
+//! Separate from `app`, of which it is one user: what stands in front of the demo's application is what `serve`
+//! runs, from a configuration file that could be served by hand.
+//!
+//! | part | where |
+//! |---|---|
+//! | Anteroom | `http://app.localhost:PORT`, `http://login.localhost:PORT` |
+//! | the application behind it | a port of its own |
+//! | the identity provider | a port of its own |
+//! | the mailbox | a port of its own |
 
 mod application;
+mod folder;
 mod listener;
+mod mailbox;
 mod people;
 mod provider;
+mod seeds;
+mod steps;
+mod tour;
 mod visitor;
+
+use std::fmt;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use url::Url;
+
+use crate::app::{self, Running, Sources};
+use crate::clock::SystemClock;
+use crate::config::Environment;
+use crate::demo::application::Application;
+use crate::demo::folder::{ENTITY_ID, Folder};
+use crate::demo::listener::Listener;
+use crate::demo::mailbox::Mailbox;
+use crate::demo::people::{EVERYBODY, NEW_JOINER};
+use crate::demo::provider::{Provider, Registration};
+use crate::demo::steps::Steps;
+use crate::demo::tour::{GRANT, Tour};
+use crate::store;
+
+/// What was asked for on the command line.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Walk the story instead of waiting for somebody who does.
+    pub tour: bool,
+    /// Anteroom's port, 0 for any; without one 8080, or any if that is taken.
+    pub port: Option<u16>,
+    /// The folder to keep everything in; without one, a temporary folder.
+    pub data: Option<PathBuf>,
+}
+
+/// Runs the demo until it is interrupted, or the tour until it is over.
+pub fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let out = &mut std::io::stdout();
+    if options.tour { runtime.block_on(walk(options, out)) } else { runtime.block_on(show(options, out)) }
+}
+
+async fn show(options: Options, out: &mut (dyn Write + Send)) -> anyhow::Result<ExitCode> {
+    let stage = Stage::set(options).await?;
+    write!(out, "{}", Welcome(&stage))?;
+    out.flush()?;
+    told_to_stop().await?;
+    writeln!(out, "\nStopping.")?;
+    stage.strike().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn walk(options: Options, out: &mut (dyn Write + Send)) -> anyhow::Result<ExitCode> {
+    let started_at = Instant::now();
+    writeln!(out, "A tour of Anteroom\n")?;
+    let text = "Anteroom, an application behind it and an identity provider are up";
+    let stage = Steps::new(out).step(text, Stage::set(options)).await?;
+    let config = stage.folder.config_path();
+    let tour = Tour { addresses: &stage.addresses, config: &config };
+    let walked = tokio::select! {
+        walked = tokio::time::timeout(TOUR_TIMEOUT, tour.walk(out)) => {
+            walked.with_context(|| format!("the tour took longer than {} s", TOUR_TIMEOUT.as_secs())).flatten()
+        }
+        stopped = told_to_stop() => stopped.and_then(|()| Err(anyhow::anyhow!("the tour was interrupted"))),
+    };
+    stage.strike().await?;
+    match walked {
+        Ok(()) => {
+            writeln!(out, "\nAll of it happened, in {} ms.", started_at.elapsed().as_millis())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            writeln!(out, "\nThe tour has failed: {error:#}")?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Where everything is.
+pub(crate) struct Addresses {
+    /// Anteroom as the application's visitors see it.
+    pub(crate) anteroom: Url,
+    /// Anteroom's assertion consumer service.
+    pub(crate) login: Url,
+    /// Anteroom's listener.
+    pub(crate) public: SocketAddr,
+    /// The application.
+    pub(crate) application: SocketAddr,
+    /// The identity provider.
+    pub(crate) provider: SocketAddr,
+    /// The mailbox.
+    pub(crate) mailbox: SocketAddr,
+}
+
+/// Everything that runs.
+struct Stage {
+    addresses: Addresses,
+    anteroom: Running,
+    sites: Vec<JoinHandle<()>>,
+    folder: Folder,
+}
+
+impl Stage {
+    /// Starts everything.
+    async fn set(options: Options) -> anyhow::Result<Self> {
+        let folder = Folder::open(options.data)?;
+        let (application, provider, mailbox) =
+            (Listener::bind().await?, Listener::bind().await?, Listener::bind().await?);
+        let public = free_address(options.port)?;
+        let port = public.port();
+        let addresses = Addresses {
+            anteroom: Url::parse(&format!("http://app.localhost:{port}"))?,
+            login: Url::parse(&format!("http://login.localhost:{port}/saml2/idpresponse"))?,
+            public,
+            application: application.address()?,
+            provider: provider.address()?,
+            mailbox: mailbox.address()?,
+        };
+        let clock = Arc::new(SystemClock);
+        let registration =
+            Registration { entity_id: ENTITY_ID.to_owned(), reply_url: addresses.login.to_string() };
+        let identities = Provider::new(addresses.provider, registration, clock.clone())?;
+        folder.write(&addresses, identities.metadata())?;
+        let sites = vec![
+            application.serve(Arc::new(Application::new(addresses.anteroom.clone(), clock))),
+            provider.serve(Arc::new(identities)),
+            mailbox.serve(Arc::new(Mailbox)),
+        ];
+
+        // The environment configures another Anteroom, if any.
+        let environment = Environment::default();
+        let config = app::load(&folder.config_path(), &environment)?;
+        let database = store::Settings::Sqlite { path: config.store.database.clone() };
+        let levels = config.access.levels.clone();
+        let anteroom = app::start(folder.config_path(), environment, config, Sources::default()).await?;
+        seeds::sow(&database, levels).await.context("the people of the demo cannot be made")?;
+        Ok(Self { addresses, anteroom, sites, folder })
+    }
+
+    /// Stops everything, Anteroom first.
+    async fn strike(self) -> anyhow::Result<()> {
+        let stopped = self.anteroom.stop().await;
+        for site in self.sites {
+            site.abort();
+        }
+        drop(self.folder);
+        stopped
+    }
+}
+
+/// A free address of this machine for Anteroom, which opens it itself a moment later.
+fn free_address(port: Option<u16>) -> anyhow::Result<SocketAddr> {
+    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    let listener = match port {
+        Some(port) => bind(port).with_context(|| format!("the port {port} cannot be opened"))?,
+        None => bind(PORT_DEFAULT).or_else(|_| bind(0)).context("no loopback port can be opened")?,
+    };
+    Ok(listener.local_addr()?)
+}
+
+/// Waits for Ctrl-C or a polite end from elsewhere.
+async fn told_to_stop() -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// What is there, and what to try.
+struct Welcome<'a>(&'a Stage);
+
+impl fmt::Display for Welcome<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Addresses { anteroom, application, provider, mailbox, .. } = &self.0.addresses;
+        let config = self.0.folder.config_path();
+        let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("anteroom"));
+        writeln!(f, "Anteroom is up, and so is everything around it. Open\n\n    {anteroom}work-orders/1024\n")?;
+        writeln!(f, "and sign on as one of")?;
+        for person in EVERYBODY {
+            writeln!(f, "    {:<31} {}", person.email, person.part)?;
+        }
+        let name = NEW_JOINER.given_name;
+        writeln!(f, "\n{name} will be held in the Waiting Room. Leave that page open, and let {name} in:\n")?;
+        writeln!(f, "    {} {} --config {}\n", program.display(), GRANT.join(" "), config.display())?;
+        writeln!(f, "Then try the same with `user revoke {}`, or `session list`.\n", NEW_JOINER.email)?;
+        writeln!(f, "    the application, unprotected   http://{application}/")?;
+        writeln!(f, "    the identity provider          http://{provider}{}", provider::METADATA_PATH)?;
+        writeln!(f, "    the mailbox                    http://{mailbox}/")?;
+        writeln!(f, "    everything else                {}", self.0.folder.path().display())?;
+        writeln!(f, "\nCtrl-C ends it.")
+    }
+}
+
+const PORT_DEFAULT: u16 = 8080;
+const TOUR_TIMEOUT: Duration = Duration::from_secs(60);

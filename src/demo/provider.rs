@@ -32,7 +32,11 @@ use crate::id::{Randomness, SystemRandomness, random_hex};
 pub(crate) use request::Registration;
 
 /// The demo's tenant.
-pub(crate) const TENANT: &str = "8f2d5c10-7b3e-4d69-9c51-3a0be7c4d2f6";
+const TENANT: &str = "8f2d5c10-7b3e-4d69-9c51-3a0be7c4d2f6";
+
+/// Where the Federation Metadata is.
+pub(crate) const METADATA_PATH: &str =
+    "/8f2d5c10-7b3e-4d69-9c51-3a0be7c4d2f6/federationmetadata/2007-06/federationmetadata.xml";
 
 /// The identity provider.
 pub(crate) struct Provider {
@@ -51,7 +55,7 @@ impl Provider {
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let key = Key::generate(clock.now())?;
-        let sso_url = format!("http://{address}/{TENANT}/saml2");
+        let sso_url = format!("http://{address}{SSO_PATH}");
         let metadata = metadata::document(TENANT, &sso_url, &fresh_id(), &key)?;
         Ok(Self { sso_url, metadata, registration, key, clock })
     }
@@ -123,15 +127,15 @@ impl Site for Provider {
         };
         match (request.method(), path.to_ascii_lowercase().as_str()) {
             (&Method::GET, "/saml2") => self.start(request.uri().query().unwrap_or_default()),
-            (&Method::POST, "/saml2") => match form_of(request).await {
+            (&Method::POST, SSO_PATH) => match form_of(request).await {
                 Some(fields) => self.proceed(&fields),
                 None => refuse(Refused::Malformed),
             },
-            (&Method::GET, "/federationmetadata/2007-06/federationmetadata.xml") => {
+            (&Method::GET, METADATA_PATH) => {
                 with_type(StatusCode::OK, "application/samlmetadata+xml", self.metadata.clone())
             }
-            (_, "/saml2") => with_type(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Only GET and POST."),
-            _ => with_type(StatusCode::NOT_FOUND, TEXT, "There is no such page here."),
+            (_, SSO_PATH) => with_type(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Only GET and POST."),
+            _ => with_type(StatusCode::NOT_FOUND, TEXT, "There is no such page here, or no such tenant."),
         }
     }
 }
@@ -174,6 +178,7 @@ struct RefusedPage {
     reason: String,
 }
 
+const SSO_PATH: &str = "/8f2d5c10-7b3e-4d69-9c51-3a0be7c4d2f6/saml2";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 #[cfg(test)]

@@ -178,6 +178,12 @@ impl Page {
         })
     }
 
+    /// The value of the first attribute of that name.
+    pub(crate) fn attribute(&self, name: &str) -> anyhow::Result<String> {
+        html::first_attribute(&self.text, name)
+            .ok_or_else(|| anyhow!("{} has no attribute {name}", self.url.path()))
+    }
+
     /// The form that has a field of this value.
     pub(crate) fn form_with(&self, name: &str, value: &str) -> anyhow::Result<Form> {
         self.form_where(&format!("with {name}={value}"), |form| {

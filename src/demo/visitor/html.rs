@@ -52,6 +52,11 @@ pub(crate) fn forms(page: &str) -> Vec<Form> {
     forms
 }
 
+/// The value of the first attribute of that name on the page.
+pub(crate) fn first_attribute(page: &str, name: &str) -> Option<String> {
+    page.split('<').skip(1).find_map(|tag| attribute(tag, name))
+}
+
 /// The value of an attribute of the tag that `text` is the rest of.
 fn attribute(text: &str, name: &str) -> Option<String> {
     let mut rest = text;

@@ -84,7 +84,7 @@ async fn walk(options: Options, out: &mut (dyn Write + Send)) -> anyhow::Result<
     let tour = Tour { addresses: &stage.addresses, config: &config };
     let walked = tokio::select! {
         walked = tokio::time::timeout(TOUR_TIMEOUT, tour.walk(out)) => {
-            walked.with_context(|| format!("the tour took longer than {} s", TOUR_TIMEOUT.as_secs())).flatten()
+            walked.context("the tour took longer than a minute").flatten()
         }
         stopped = told_to_stop() => stopped.and_then(|()| Err(anyhow::anyhow!("the tour was interrupted"))),
     };
@@ -201,7 +201,10 @@ impl fmt::Display for Welcome<'_> {
         let Addresses { anteroom, application, provider, mailbox, .. } = &self.0.addresses;
         let config = self.0.folder.config_path();
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("anteroom"));
-        writeln!(f, "Anteroom is up, and so is everything around it. Open\n\n    {anteroom}work-orders/1024\n")?;
+        writeln!(
+            f,
+            "Anteroom is up, and so is everything around it. Open\n\n    {anteroom}work-orders/1024\n"
+        )?;
         writeln!(f, "and sign on as one of")?;
         for person in EVERYBODY {
             writeln!(f, "    {:<31} {}", person.email, person.part)?;
@@ -209,9 +212,9 @@ impl fmt::Display for Welcome<'_> {
         let name = NEW_JOINER.given_name;
         writeln!(f, "\n{name} will be held in the Waiting Room. Leave that page open, and let {name} in:\n")?;
         writeln!(f, "    {} {} --config {}\n", program.display(), GRANT.join(" "), config.display())?;
-        writeln!(f, "Then try the same with `user revoke {}`, or `session list`.\n", NEW_JOINER.email)?;
+        writeln!(f, "Then try the same with `user revoke {}`, or look at `session list`.\n", NEW_JOINER.email)?;
         writeln!(f, "    the application, unprotected   http://{application}/")?;
-        writeln!(f, "    the identity provider          http://{provider}{}", provider::METADATA_PATH)?;
+        writeln!(f, "    the provider's metadata        http://{provider}{}", provider::METADATA_PATH)?;
         writeln!(f, "    the mailbox                    http://{mailbox}/")?;
         writeln!(f, "    everything else                {}", self.0.folder.path().display())?;
         writeln!(f, "\nCtrl-C ends it.")
@@ -219,4 +222,7 @@ impl fmt::Display for Welcome<'_> {
 }
 
 const PORT_DEFAULT: u16 = 8080;
-const TOUR_TIMEOUT: Duration = Duration::from_secs(60);
+const TOUR_TIMEOUT: Duration = Duration::from_mins(1);
+
+#[cfg(test)]
+mod tests;

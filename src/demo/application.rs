@@ -107,14 +107,12 @@ fn work_order_page(visitor: &Identity, number: u32) -> Reply {
     let Some(order) = WORK_ORDERS.into_iter().find(|order| order.number == number) else {
         return not_found(visitor);
     };
-    match visitor.level_on(order.property.id) {
-        Some(level) => page(StatusCode::OK, &WorkOrderPage { visitor, order, level }),
-        None => {
-            let heading = format!("You have no access to {}", order.property.name);
-            let text = "Anteroom let you in; what you may see here is for the application to say.";
-            page(StatusCode::FORBIDDEN, &NoticePage { visitor, heading, text })
-        }
-    }
+    let Some(level) = visitor.level_on(order.property.id) else {
+        let heading = format!("You have no access to {}", order.property.name);
+        let text = "Anteroom let you in; what you may see here is for the application to say.";
+        return page(StatusCode::FORBIDDEN, &NoticePage { visitor, heading, text });
+    };
+    page(StatusCode::OK, &WorkOrderPage { visitor, order, level })
 }
 
 fn not_found(visitor: &Identity) -> Reply {

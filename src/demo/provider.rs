@@ -121,12 +121,9 @@ impl Provider {
 #[async_trait]
 impl Site for Provider {
     async fn answer(&self, request: http::Request<Incoming>) -> Reply {
-        let Some(path) = request.uri().path().strip_prefix('/').and_then(|path| path.strip_prefix(TENANT))
-        else {
-            return with_type(StatusCode::NOT_FOUND, TEXT, "There is no such tenant here.");
-        };
-        match (request.method(), path.to_ascii_lowercase().as_str()) {
-            (&Method::GET, "/saml2") => self.start(request.uri().query().unwrap_or_default()),
+        let path = request.uri().path().to_ascii_lowercase();
+        match (request.method(), path.as_str()) {
+            (&Method::GET, SSO_PATH) => self.start(request.uri().query().unwrap_or_default()),
             (&Method::POST, SSO_PATH) => match form_of(request).await {
                 Some(fields) => self.proceed(&fields),
                 None => refuse(Refused::Malformed),

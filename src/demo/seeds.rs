@@ -8,10 +8,10 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::admin::{Admin, Error, GrantToMake, Refused, UserToAdd};
+use crate::clock::SystemClock;
 use crate::demo::application::work_orders::PROPERTIES;
 use crate::demo::folder::ORGANIZATION;
 use crate::demo::people::{MANAGER, NEW_JOINER, Person, SUPPORT_AGENT};
-use crate::clock::SystemClock;
 use crate::directory::{DisplayName, Levels, Property, Role, Scope};
 use crate::email::EmailAddress;
 use crate::id::{OrganizationId, PropertyId, SystemRandomness};

@@ -6,14 +6,13 @@
 //! Access is granted by the very command an operator would type, run as a process of its own, so that the release
 //! has to find its way from one process to another.
 
-use std::io::Write;
+use std::io::{Read as _, Write};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use http::StatusCode;
-use tokio::process::Command;
 use url::Url;
 
 use crate::demo::Addresses;
@@ -36,7 +35,8 @@ impl Tour<'_> {
         let mut steps = Steps::new(out);
         self.outsiders(&mut steps).await?;
         self.manager(&mut steps).await?;
-        let joiner = self.joiner(&mut steps).await?;
+        let mut joiner = self.joiner(&mut steps).await?;
+        self.revocation(&mut steps, &mut joiner).await?;
         self.sign_out(&mut steps, joiner).await
     }
 
@@ -118,10 +118,11 @@ impl Tour<'_> {
             .await
     }
 
+    /// From the first sign-on to the first work order.
     async fn joiner(&self, steps: &mut Steps<'_>) -> anyhow::Result<Visitor> {
         let mut browser = Visitor::default();
         let page = self.sign_on(steps, &mut browser, &NEW_JOINER).await?;
-        let events = steps
+        let mut events = steps
             .step("Nobody has let Noa in yet: the Waiting Room, and its event stream is open", async {
                 expect_path(&page, WAITING_ROOM)?;
                 ensure!(page.text.contains(NEW_JOINER.email), "it does not say who is signed in");
@@ -137,26 +138,12 @@ impl Tour<'_> {
             })
             .await?;
 
-        // Waited for from before the command on, and looked at when it is over: the event may be first.
-        let released = tokio::spawn(async move {
-            let mut events = events;
-            let event = events.next("released", COMMAND_TIMEOUT + RELEASE_TIMEOUT).await;
-            event.map(|event| (event, Instant::now()))
-        });
         let command = GRANT.join(" ");
-        let text = format!("`anteroom {command}` (the request and its approval: by command in this version)");
-        let granted_at = steps
-            .step(&text, async {
-                self.run(&GRANT).await?;
-                Ok(Instant::now())
-            })
-            .await?;
-        let (event, released_at) = released.await?.context("the Waiting Room did not open")?;
-        let took = released_at.saturating_duration_since(granted_at);
-        ensure!(took <= RELEASE_TIMEOUT, "the Waiting Room took {} ms to open", took.as_millis());
+        let text = format!("`anteroom {command}` (request and approval: by command in this version)");
+        let released = async move { events.next("released", RELEASE_WAIT).await };
+        let (event, took) = self.run_and_await(steps, &text, &GRANT, released).await?;
         steps.done(took, "From the end of that command to the Waiting Room's event `released`")?;
         steps.note("Nobody is told by e-mail: this version sends none.")?;
-
         steps
             .step("Noa's page moves on to the deep link, and the application knows who is there", async {
                 let page = browser.open(&self.addresses.anteroom.join(&event.data)?).await?;
@@ -164,12 +151,54 @@ impl Tour<'_> {
             })
             .await?;
         steps
-            .step("Work orders of the other property stay closed: the access came along in the header", async {
-                let page = browser.open(&self.addresses.anteroom.join("/work-orders/2001")?).await?;
-                expect_status(&page, StatusCode::FORBIDDEN)
-            })
+            .step(
+                "Work orders of the other property stay closed: the access came along in the header",
+                async {
+                    let page = browser.open(&self.addresses.anteroom.join("/work-orders/2001")?).await?;
+                    expect_status(&page, StatusCode::FORBIDDEN)
+                },
+            )
             .await?;
         Ok(browser)
+    }
+
+    /// What was given can be taken away, also from a page that is open.
+    async fn revocation(&self, steps: &mut Steps<'_>, browser: &mut Visitor) -> anyhow::Result<()> {
+        let mut live = steps
+            .step("Noa opens the application's live page; its events stream through Anteroom", async {
+                let mut live = browser.events(&self.addresses.anteroom.join("/live/events")?).await?;
+                live.next("message", RELEASE_WAIT).await?;
+                Ok(live)
+            })
+            .await?;
+        let text = format!("`anteroom {}`", REVOKE.join(" "));
+        let cut = async move { live.end(RELEASE_WAIT).await };
+        let ((), took) = self.run_and_await(steps, &text, &REVOKE, cut).await?;
+        steps.done(took, "From the end of that command to the end of the stream")?;
+        steps
+            .step("The deep link leads Noa to the Waiting Room again", async {
+                let page = browser.open(&self.deep_link()?).await?;
+                expect_path(&page, WAITING_ROOM)
+            })
+            .await
+    }
+
+    /// Runs a command while something waits for its effect; gives what came of it and the time from the end of
+    /// the command on, zero if the effect was first.
+    async fn run_and_await<T: Send + 'static>(
+        &self,
+        steps: &mut Steps<'_>,
+        text: &str,
+        arguments: &[&str],
+        effect: impl Future<Output = anyhow::Result<T>> + Send + 'static,
+    ) -> anyhow::Result<(T, Duration)> {
+        let effect = tokio::spawn(async { effect.await.map(|effect| (effect, Instant::now())) });
+        steps.step(text, self.run(arguments)).await?;
+        let ended_at = Instant::now();
+        let (effect, took_effect_at) = effect.await?.context("the change has no effect")?;
+        let took = took_effect_at.saturating_duration_since(ended_at);
+        ensure!(took <= EFFECT_TIME_MAX, "the change took effect after {} ms only", took.as_millis());
+        Ok((effect, took))
     }
 
     async fn sign_out(&self, steps: &mut Steps<'_>, mut browser: Visitor) -> anyhow::Result<()> {
@@ -202,20 +231,34 @@ impl Tour<'_> {
         Ok(())
     }
 
+    /// Runs a command of this very program, in a process of its own.
     async fn run(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let program = std::env::current_exe().context("the program does not know where it is")?;
         let mut command = Command::new(program);
-        command.args(arguments).arg("--config").arg(self.config).stdin(Stdio::null()).kill_on_drop(true);
+        command.args(arguments).arg("--config").arg(self.config);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("ANTEROOM_") {
                 command.env_remove(name);
             }
         }
-        let output = tokio::time::timeout(COMMAND_TIMEOUT, command.output())
-            .await
-            .with_context(|| format!("the command took longer than {} s", COMMAND_TIMEOUT.as_secs()))??;
-        let errors = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{}: {}", output.status, errors.trim());
+        let mut child = command.spawn().context("the command cannot be started")?;
+        let started_at = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            if started_at.elapsed() > COMMAND_TIMEOUT {
+                child.kill()?;
+                bail!("the command took longer than {} s", COMMAND_TIMEOUT.as_secs());
+            }
+            tokio::time::sleep(COMMAND_POLL).await;
+        };
+        let mut errors = String::new();
+        if let Some(stderr) = child.stderr.take() {
+            stderr.take(ERRORS_OCTETS_MAX).read_to_string(&mut errors)?;
+        }
+        ensure!(status.success(), "{status}: {}", errors.trim());
         Ok(())
     }
 }
@@ -223,6 +266,9 @@ impl Tour<'_> {
 /// The arguments that let the new joiner in.
 pub(crate) const GRANT: [&str; 7] =
     ["user", "grant", NEW_JOINER.email, "--level", "technician", "--property", LAKESIDE.id];
+
+/// The arguments that shut the new joiner out again.
+const REVOKE: [&str; 3] = ["user", "revoke", NEW_JOINER.email];
 
 fn expect_status(page: &Page, status: StatusCode) -> anyhow::Result<()> {
     ensure!(page.status == status, "{} answers {} instead of {status}", page.url.path(), page.status);
@@ -241,6 +287,11 @@ const SIGN_IN_START: &str = "/.anteroom/sign-in/start";
 const SIGN_OUT: &str = "/.anteroom/sign-out";
 const WAITING_ROOM: &str = "/.anteroom/waiting-room";
 const BUTTON: &str = "Log In with Microsoft";
-/// DESIGN section 3.
-const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
+/// DESIGN section 3: a change of access is in force within one second.
+const EFFECT_TIME_MAX: Duration = Duration::from_secs(1);
+/// Waiting begins before the command does.
+const RELEASE_WAIT: Duration = Duration::from_secs(25);
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
+/// How exactly the end of a command is known.
+const COMMAND_POLL: Duration = Duration::from_millis(2);
+const ERRORS_OCTETS_MAX: u64 = 16 * 1024;

@@ -15,8 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use bytes::Bytes;
-use http::header::{self, HeaderMap};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -27,7 +26,7 @@ use url::Url;
 
 use crate::demo::visitor::cookies::Cookies;
 
-pub(crate) use events::{Event, Events};
+pub(crate) use events::Events;
 pub(crate) use html::Form;
 
 /// One person with one browser.
@@ -43,8 +42,6 @@ pub(crate) struct Page {
     pub(crate) url: Url,
     /// The answer's status.
     pub(crate) status: StatusCode,
-    /// The answer's headers.
-    pub(crate) headers: HeaderMap,
     /// The answer's text.
     pub(crate) text: String,
 }
@@ -228,7 +225,7 @@ async fn read(url: Url, response: Response<Incoming>) -> anyhow::Result<Page> {
         .with_context(|| format!("{url} does not end"))?
         .map_err(|error| anyhow!("{url} cannot be read: {error}"))?;
     let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-    Ok(Page { url, status: head.status, headers: head.headers, text })
+    Ok(Page { url, status: head.status, text })
 }
 
 const REDIRECTS_MAX: usize = 10;

@@ -6,6 +6,7 @@ mod attacks;
 mod canonical_form;
 mod cli;
 mod config;
+mod demo;
 mod idp;
 mod pages;
 mod proxy;

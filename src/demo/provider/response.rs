@@ -128,11 +128,10 @@ pub(crate) fn entity_id(tenant: &str) -> String {
 }
 
 fn attribute(name: &str, values: &[&str]) -> String {
-    let values: String = values
-        .iter()
-        .map(|value| format!("<AttributeValue>{}</AttributeValue>", canonical_text(value)))
-        .collect();
-    format!("<Attribute Name=\"{}\">{values}</Attribute>", canonical_value(name))
+    let values = values.iter().map(|value| canonical_text(value)).collect::<Vec<_>>();
+    let values = values.join("</AttributeValue><AttributeValue>");
+    let name = canonical_value(name);
+    format!("<Attribute Name=\"{name}\"><AttributeValue>{values}</AttributeValue></Attribute>")
 }
 
 /// Three digits of milliseconds and a `Z`.

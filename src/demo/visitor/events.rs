@@ -61,6 +61,13 @@ impl Events {
         .with_context(|| format!("no event `{name}` within {} ms", within.as_millis()))?
     }
 
+    /// Waits for the stream to end, from whichever side and however roughly.
+    pub(crate) async fn end(&mut self, within: Duration) -> anyhow::Result<()> {
+        timeout(within, async { while let Some(Ok(_)) = self.body.frame().await {} })
+            .await
+            .with_context(|| format!("the stream did not end within {} ms", within.as_millis()))
+    }
+
     /// The first whole event that was received, with data.
     fn take(&mut self) -> Option<Event> {
         loop {

@@ -79,15 +79,13 @@ fn unescape(text: &str) -> String {
     let mut pieces = text.split('&');
     let mut plain = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
-        match piece.split_once(';').and_then(|(name, rest)| Some((character(name)?, rest))) {
-            Some((c, rest)) => {
-                plain.push(c);
-                plain.push_str(rest);
-            }
-            None => {
-                plain.push('&');
-                plain.push_str(piece);
-            }
+        if let Some((c, rest)) = piece.split_once(';').and_then(|(name, rest)| Some((character(name)?, rest)))
+        {
+            plain.push(c);
+            plain.push_str(rest);
+        } else {
+            plain.push('&');
+            plain.push_str(piece);
         }
     }
     plain

@@ -1,5 +1,7 @@
 //! The visitor's habits that the story depends on.
 
+use http::HeaderMap;
+
 use super::*;
 
 fn url(text: &str) -> Url {

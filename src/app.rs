@@ -157,7 +157,7 @@ impl Running {
     }
 
     /// Serves until a signal says to stop; a second one ends at once. `SIGHUP` reloads.
-    async fn until_signalled(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn until_signalled(mut self) -> anyhow::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;

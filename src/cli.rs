@@ -9,6 +9,7 @@
 
 mod answer;
 mod audit;
+mod demo;
 mod failure;
 mod health;
 mod keys;
@@ -47,6 +48,7 @@ struct Arguments {
 enum Command {
     /// Run Anteroom until it is told to stop.
     Serve,
+    Demo(demo::Arguments),
     /// Check the configuration and say what it amounts to, or everything that is wrong with it.
     Check(Format),
     /// Write a commented configuration file to begin with.
@@ -108,6 +110,7 @@ impl Arguments {
         let config = self.config.unwrap_or_else(default_config);
         match self.command {
             Command::Serve => serve::run(&config),
+            Command::Demo(demo) => demo.run(),
             Command::Check(_) => setup::check(&config),
             Command::Init(_) => setup::init(&config),
             Command::Health(_) => block_on(async { health::run(opened::load(&config)?.listen.ops).await }),
@@ -128,7 +131,7 @@ impl Arguments {
 impl Command {
     const fn format(&self) -> Format {
         match self {
-            Self::Serve => Format { json: false },
+            Self::Serve | Self::Demo(_) => Format { json: false },
             Self::Check(format) | Self::Init(format) | Self::Health(format) => *format,
             Self::User(arguments) => arguments.format,
             Self::Property(arguments) => arguments.format,

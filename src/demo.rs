@@ -25,13 +25,12 @@ use std::fmt;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use url::Url;
 
 use crate::app::{self, Running, Sources};
@@ -58,47 +57,39 @@ pub struct Options {
     pub data: Option<PathBuf>,
 }
 
-/// Runs the demo until it is interrupted, or the tour until it is over.
-pub fn run(options: Options) -> anyhow::Result<ExitCode> {
+/// Runs the demo until it is interrupted, or the tour until it is over. Gives the closing words.
+pub fn run(options: Options) -> anyhow::Result<String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let out = &mut std::io::stdout();
     if options.tour { runtime.block_on(walk(options, out)) } else { runtime.block_on(show(options, out)) }
 }
 
-async fn show(options: Options, out: &mut (dyn Write + Send)) -> anyhow::Result<ExitCode> {
-    let stage = Stage::set(options).await?;
-    write!(out, "{}", Welcome(&stage))?;
+async fn show(options: Options, out: &mut (dyn Write + Send)) -> anyhow::Result<String> {
+    let Stage { addresses, anteroom, sites, folder } = Stage::set(options).await?;
+    write!(out, "{}", Welcome { addresses: &addresses, folder: &folder })?;
     out.flush()?;
-    told_to_stop().await?;
-    writeln!(out, "\nStopping.")?;
-    stage.strike().await?;
-    Ok(ExitCode::SUCCESS)
+    let ended = anteroom.until_signalled().await;
+    drop((sites, folder));
+    ended.map(|()| "The demo is over.".to_owned())
 }
 
-async fn walk(options: Options, out: &mut (dyn Write + Send)) -> anyhow::Result<ExitCode> {
+async fn walk(options: Options, out: &mut (dyn Write + Send)) -> anyhow::Result<String> {
     let started_at = Instant::now();
     writeln!(out, "A tour of Anteroom\n")?;
     let text = "Anteroom, an application behind it and an identity provider are up";
-    let stage = Steps::new(out).step(text, Stage::set(options)).await?;
-    let config = stage.folder.config_path();
-    let tour = Tour { addresses: &stage.addresses, config: &config };
+    let Stage { addresses, anteroom, sites, folder } =
+        Steps::new(out).step(text, Stage::set(options)).await?;
+    let tour = Tour { addresses: &addresses, config: &folder.config_path() };
     let walked = tokio::select! {
         walked = tokio::time::timeout(TOUR_TIMEOUT, tour.walk(out)) => {
             walked.context("the tour took longer than a minute").flatten()
         }
         stopped = told_to_stop() => stopped.and_then(|()| Err(anyhow::anyhow!("the tour was interrupted"))),
     };
-    stage.strike().await?;
-    match walked {
-        Ok(()) => {
-            writeln!(out, "\nAll of it happened, in {} ms.", started_at.elapsed().as_millis())?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(error) => {
-            writeln!(out, "\nThe tour has failed: {error:#}")?;
-            Ok(ExitCode::FAILURE)
-        }
-    }
+    let stopped = anteroom.stop().await;
+    drop((sites, folder));
+    walked.and(stopped)?;
+    Ok(format!("\nAll of it happened, in {} ms.", started_at.elapsed().as_millis()))
 }
 
 /// Where everything is.
@@ -121,7 +112,8 @@ pub(crate) struct Addresses {
 struct Stage {
     addresses: Addresses,
     anteroom: Running,
-    sites: Vec<JoinHandle<()>>,
+    /// Ends them when it is dropped.
+    sites: JoinSet<()>,
     folder: Folder,
 }
 
@@ -146,11 +138,10 @@ impl Stage {
             Registration { entity_id: ENTITY_ID.to_owned(), reply_url: addresses.login.to_string() };
         let identities = Provider::new(addresses.provider, registration, clock.clone())?;
         folder.write(&addresses, identities.metadata())?;
-        let sites = vec![
-            application.serve(Arc::new(Application::new(addresses.anteroom.clone(), clock))),
-            provider.serve(Arc::new(identities)),
-            mailbox.serve(Arc::new(Mailbox)),
-        ];
+        let mut sites = JoinSet::new();
+        sites.spawn(application.serve(Arc::new(Application::new(addresses.anteroom.clone(), clock))));
+        sites.spawn(provider.serve(Arc::new(identities)));
+        sites.spawn(mailbox.serve(Arc::new(Mailbox)));
 
         // The environment configures another Anteroom, if any.
         let environment = Environment::default();
@@ -160,16 +151,6 @@ impl Stage {
         let anteroom = app::start(folder.config_path(), environment, config, Sources::default()).await?;
         seeds::sow(&database, levels).await.context("the people of the demo cannot be made")?;
         Ok(Self { addresses, anteroom, sites, folder })
-    }
-
-    /// Stops everything, Anteroom first.
-    async fn strike(self) -> anyhow::Result<()> {
-        let stopped = self.anteroom.stop().await;
-        for site in self.sites {
-            site.abort();
-        }
-        drop(self.folder);
-        stopped
     }
 }
 
@@ -194,12 +175,15 @@ async fn told_to_stop() -> anyhow::Result<()> {
 }
 
 /// What is there, and what to try.
-struct Welcome<'a>(&'a Stage);
+struct Welcome<'a> {
+    addresses: &'a Addresses,
+    folder: &'a Folder,
+}
 
 impl fmt::Display for Welcome<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Addresses { anteroom, application, provider, mailbox, .. } = &self.0.addresses;
-        let config = self.0.folder.config_path();
+        let Addresses { anteroom, application, provider, mailbox, .. } = self.addresses;
+        let config = self.folder.config_path();
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("anteroom"));
         writeln!(
             f,
@@ -212,11 +196,15 @@ impl fmt::Display for Welcome<'_> {
         let name = NEW_JOINER.given_name;
         writeln!(f, "\n{name} will be held in the Waiting Room. Leave that page open, and let {name} in:\n")?;
         writeln!(f, "    {} {} --config {}\n", program.display(), GRANT.join(" "), config.display())?;
-        writeln!(f, "Then try the same with `user revoke {}`, or look at `session list`.\n", NEW_JOINER.email)?;
+        writeln!(
+            f,
+            "Then try the same with `user revoke {}`, or look at `session list`.\n",
+            NEW_JOINER.email
+        )?;
         writeln!(f, "    the application, unprotected   http://{application}/")?;
         writeln!(f, "    the provider's metadata        http://{provider}{}", provider::METADATA_PATH)?;
         writeln!(f, "    the mailbox                    http://{mailbox}/")?;
-        writeln!(f, "    everything else                {}", self.0.folder.path().display())?;
+        writeln!(f, "    everything else                {}", self.folder.path().display())?;
         writeln!(f, "\nCtrl-C ends it.")
     }
 }

@@ -18,7 +18,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
 
 /// What a site answers with.
 pub(crate) type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;
@@ -48,17 +47,15 @@ impl Listener {
         Ok(address)
     }
 
-    /// Serves the site until the task is aborted.
-    pub(crate) fn serve(self, site: Arc<dyn Site>) -> JoinHandle<()> {
-        tokio::spawn(async move {
-            loop {
-                match self.0.accept().await {
-                    Ok((stream, _)) => drop(tokio::spawn(serve_connection(stream, Arc::clone(&site)))),
-                    // Out of descriptors: those that finish make room.
-                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-                }
+    /// Serves the site for as long as it is polled.
+    pub(crate) async fn serve(self, site: Arc<dyn Site>) {
+        loop {
+            match self.0.accept().await {
+                Ok((stream, _)) => drop(tokio::spawn(serve_connection(stream, Arc::clone(&site)))),
+                // Out of descriptors: those that finish make room.
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
-        })
+        }
     }
 }
 

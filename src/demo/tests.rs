@@ -13,7 +13,7 @@ async fn start_provider() -> (SocketAddr, saml::IdentityProvider) {
     let registration = Registration { entity_id: ENTITY_ID.to_owned(), reply_url: REPLY_URL.to_owned() };
     let provider = Provider::new(address, registration, Arc::new(SystemClock)).unwrap();
     let idp = saml::metadata::parse(provider.metadata().as_bytes(), SystemClock.now()).unwrap();
-    drop(listener.serve(Arc::new(provider)));
+    drop(tokio::spawn(listener.serve(Arc::new(provider))));
     (address, idp)
 }
 
@@ -69,7 +69,8 @@ async fn the_application_shows_nothing_to_a_request_without_an_identity() {
     let listener = Listener::bind().await.unwrap();
     let address = listener.address().unwrap();
     let anteroom = Url::parse("http://app.localhost:9").unwrap();
-    drop(listener.serve(Arc::new(Application::new(anteroom, Arc::new(SystemClock)))));
+    let application = Application::new(anteroom, Arc::new(SystemClock));
+    drop(tokio::spawn(listener.serve(Arc::new(application))));
     let at = |path: &str| Url::parse(&format!("http://{address}{path}")).unwrap();
     for path in ["/", "/work-orders/1024", "/identity", "/live/events"] {
         let page = Visitor::default().open(&at(path)).await.unwrap();

@@ -92,8 +92,14 @@ fn the_demo_says_what_to_try_and_ends_when_it_is_interrupted() {
             break;
         }
     }
-    for part in ["http://app.localhost:", "maren.holt@", "dario.quist@", "noa.lindstrom@", "user grant", "anteroom.toml"]
-    {
+    for part in [
+        "http://app.localhost:",
+        "maren.holt@",
+        "dario.quist@",
+        "noa.lindstrom@",
+        "user grant",
+        "anteroom.toml",
+    ] {
         assert!(printed.contains(part), "no {part:?} in\n{printed}");
     }
     assert_eq!(left_behind(&temporary), 1);

@@ -4,8 +4,9 @@
 //! environment also holds variables that are none of ours.
 //!
 //! Rules: the kind of a key decides how its value is read. Text is taken as it stands; lists and tables are in
-//! figment's notation, `["a", "b"]` and `{key = "value"}`. An `ANTEROOM_` variable that names no key is a
-//! mistake, except [`RESERVED`] and the links that Kubernetes and Docker make for a service of our name.
+//! figment's notation, `["a", "b"]` and `{key = "value"}`. A variable of the form `ANTEROOM_SECTION__KEY` that
+//! names no key is a mistake; any other `ANTEROOM_` variable is noted, except [`RESERVED`] and the links that
+//! Kubernetes and Docker make for a service of our name.
 
 use figment::value::{Dict, Value};
 
@@ -77,7 +78,16 @@ fn read_one(name: &str, text: &str, place: Place, findings: &mut Findings) -> Op
         return None;
     }
     if schema::key(name).is_none() && schema::table(name).is_none() {
-        let remedy = schema::nearest(name).map_or_else(
+        let nearest = schema::nearest(name);
+        // Other programs may have variables for their dealings with us; a key of ours always has a section.
+        if nearest.is_none() && !name.contains('.') {
+            let variable = variable_of(name);
+            findings
+                .notes
+                .push(format!("{variable} names no key and is not used; keys are ANTEROOM_SECTION__KEY"));
+            return None;
+        }
+        let remedy = nearest.map_or_else(
             || "unset it; docs/operations.md lists all keys".to_owned(),
             |known| format!("did you mean {}?", variable_of(known)),
         );

@@ -15,7 +15,7 @@ use super::schema::{self, Kind, Shape, Support};
 use super::source::{below, refuse_kind, refuse_later};
 
 /// Variables with our prefix that are no keys: which file to read, how logs look, and how much they tell.
-pub const RESERVED: [&str; 3] = ["ANTEROOM_CONFIG", "ANTEROOM_LOG", "ANTEROOM_LOG_FORMAT"];
+const RESERVED: [&str; 3] = ["ANTEROOM_CONFIG", "ANTEROOM_LOG", "ANTEROOM_LOG_FORMAT"];
 
 const PREFIX: &str = "ANTEROOM_";
 
@@ -32,13 +32,6 @@ impl Environment {
             Some((name, value.into_string().ok()))
         });
         Self(ours.collect())
-    }
-
-    /// The value of one of [`RESERVED`].
-    #[must_use]
-    pub fn reserved(&self, variable: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(name, _)| name == variable && RESERVED.contains(&variable));
-        found.and_then(|(_, value)| value.as_deref())
     }
 
     /// Reads them as a layer over the file.
@@ -150,7 +143,7 @@ fn check(name: &str, at: &str, value: Value, findings: &mut Findings) -> Option<
         _ => false,
     };
     if !fits {
-        refuse_kind(findings, at, key.kind, "something else");
+        refuse_kind(findings, at, key, "something else");
     }
     fits.then_some(value)
 }

@@ -344,6 +344,7 @@ fn single_values_that_are_no_good_are_refused() {
         (app("support_email = \"support\""), "must have the form"),
         (app("public_paths = \"/assets/\""), "must be a list of texts, not text"),
         (app("name = \"\""), "1 to 200"),
+        (with("[session]\nidle = 2"), "must be text, not a number — write it in double quotes, e.g. \"2h\""),
         (with("[listen]\nops = \"127.0.0.1:8080\""), "is taken by listen.public"),
         (with("[listen]\npublic = \"0.0.0.0:9464\""), "is taken by listen.public"),
         (with("[listen]\ntrusted_proxies = [\"0.0.0.0/0\"]"), "believe everybody"),

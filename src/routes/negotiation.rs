@@ -55,13 +55,14 @@ fn preference(headers: &HeaderMap) -> Preference {
     match page.cmp(&data) {
         std::cmp::Ordering::Greater => Preference::Page,
         std::cmp::Ordering::Less => Preference::Data,
-        std::cmp::Ordering::Equal if page == 0 => Preference::Data,
+        std::cmp::Ordering::Equal if page == (0, false) => Preference::Data,
         std::cmp::Ordering::Equal => Preference::Either,
     }
 }
 
-/// The highest quality, in thousandths, that any of the types has; `*/*` counts if none is named.
-fn quality(headers: &HeaderMap, types: &[&str]) -> u32 {
+/// The highest quality, in thousandths, that any of the types has; `*/*` counts if none is named. Of two that
+/// are as good, the one that is named is meant.
+fn quality(headers: &HeaderMap, types: &[&str]) -> (u32, bool) {
     let mut named = None;
     let mut any = 0;
     let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
@@ -77,7 +78,10 @@ fn quality(headers: &HeaderMap, types: &[&str]) -> u32 {
             any = quality;
         }
     }
-    named.unwrap_or(any)
+    match named {
+        Some(quality) => (quality, quality > 0),
+        None => (any, false),
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=1 before")]

@@ -2,14 +2,24 @@
 //!
 //! Separate from the unit tests in `src` because they know the surface alone, so that the inside can change.
 
+#![expect(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking, wherever it does")]
+
+mod app;
+mod application;
 mod attacks;
+mod attacks_surface;
+mod browser;
+mod browserless;
 mod canonical_form;
 mod cli;
 mod config;
 mod demo;
 mod idp;
+mod jose;
 mod pages;
 mod proxy;
 mod saml;
+mod sign_on;
+mod simplesamlphp;
 mod store;
 mod upstream;

@@ -73,10 +73,10 @@ fn missing() -> Vec<Attack> {
             control: |world| world.control().signed(Sign::Both),
             hostile: |world, control| {
                 // The response of another message, so only its own signature is broken.
-                let text = control.to_xml();
                 let issued =
-                    format!("IssueInstant=\"{}\" Version=\"2.0\"><Issuer", crate::idp::time(world.now));
-                replaced_first(&text, &issued, &issued.replace("10:30:00.000Z", "10:30:00.001Z")).into_bytes()
+                    |at| format!("IssueInstant=\"{}\" Version=\"2.0\"><Issuer", crate::idp::time(at));
+                let later = issued(world.now + jiff::SignedDuration::from_millis(1));
+                replaced_first(&control.to_xml(), &issued(world.now), &later).into_bytes()
             },
             codes: &["digest_mismatch"],
         },

@@ -1,0 +1,63 @@
+//! A store that does not do its work: nobody new gets in, a clear page says so, and nothing fails open.
+
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
+
+use crate::app::{MIA, NOAH, TestApp};
+
+/// A second connection to the store's file.
+async fn connect(app: &TestApp) -> SqliteConnection {
+    let path = app.path("anteroom.db");
+    SqliteConnection::connect(&format!("sqlite:{}", path.display())).await.expect("the file opens")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_store_refuses_logins_and_serves_known_sessions() {
+    let app = TestApp::new().await;
+    let mut mia = app.member(MIA).await;
+    app.add_member(NOAH).await;
+    let mut noah = app.visitor().who_is(NOAH);
+    let pending = noah.begin("/").await;
+    let message = noah.answer(&pending);
+
+    let mut other = connect(&app).await;
+    other.execute("BEGIN IMMEDIATE").await.expect("the write lock");
+    let page = noah.answer_with(&message).await.expect(503);
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert!(!page.header("retry-after").is_empty(), "it says when to try again");
+    assert!(!page.body.to_lowercase().contains("sqlite"), "{}", page.body);
+    assert_eq!(noah.session(), None);
+    mia.visit("/known").await.expect(200);
+    assert_eq!(app.application.last().claims().expect("an identity")["email"], MIA);
+
+    // Nothing was half-written: the same answer is good once the store works again.
+    other.execute("ROLLBACK").await.expect("the lock is given back");
+    noah.answer_with(&message).await.expect(200);
+    assert!(noah.session().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_cannot_be_looked_up_are_not_let_in() {
+    let mut app = TestApp::new().await;
+    let session = app.member(MIA).await.session().expect("a session");
+    app.restart().await;
+    let mut other = connect(&app).await;
+    let table: (String,) =
+        sqlx::query_as("SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'session%'")
+            .fetch_one(&mut other)
+            .await
+            .expect("sessions are kept somewhere");
+    let rename = |from: &str, to: &str| sqlx::AssertSqlSafe(format!("ALTER TABLE {from} RENAME TO {to}"));
+    other.execute(sqlx::raw_sql(rename(&table.0, "gone"))).await.expect("the table is taken away");
+
+    let before = app.application.received().len();
+    let mut mia = app.visitor();
+    mia.browser.plant(&app.app_url, "anteroom", &session);
+    let page = mia.visit("/page").await.expect(503);
+    assert_eq!(page.url, app.url("/page"));
+    let answer = mia.fetch("/api").await.expect(503);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert_eq!(app.application.received().len(), before, "nothing got through");
+
+    other.execute(sqlx::raw_sql(rename("gone", &table.0))).await.expect("the table is put back");
+    mia.visit("/page").await.expect(200);
+}

@@ -22,7 +22,7 @@ use crate::directory::Organization;
 use crate::id::{Randomness, SystemRandomness};
 use crate::keys::Keys;
 use crate::routes::ops::Ops;
-use crate::routes::{Routes, Shared};
+use crate::routes::{OpenPages, Routes, Shared};
 use crate::server::{Certificates, Handler, Server};
 use crate::sign_on::SignOn;
 use crate::store;
@@ -94,8 +94,9 @@ pub async fn start(
         settings: ArcSwap::from_pointee(settings::routes(&config)?),
         control: Handle::current(),
         closing: stop.clone(),
+        open_pages: OpenPages::default(),
     });
-    let watched = Arc::new(Watched::new(Arc::clone(&sign_on), Metrics::new(), stop.clone()));
+    let watched = Arc::new(Watched::new(Arc::clone(&shared), Metrics::new()));
     let (public_addresses, ops_addresses) = (public.addresses().to_vec(), ops.addresses().to_vec());
     let reloader = Arc::new(Reloader {
         path,

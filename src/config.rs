@@ -45,7 +45,7 @@ mod watch;
 pub use access::Access;
 pub use app::App;
 pub use brand::Brand;
-pub use environment::{Environment, RESERVED, variable_of};
+pub use environment::{Environment, variable_of};
 pub use listen::Listen;
 pub use organization::Organization;
 pub use problem::{Place, Problem, Problems};

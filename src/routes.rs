@@ -51,6 +51,7 @@ use negotiation::Audience;
 use site::{Site, Sites};
 
 pub use reply::{Decision, Outcome, SignOnEnd};
+pub use waiting_room::OpenPages;
 
 /// What the routes need to know; replaced whole when the configuration is reloaded.
 #[derive(Debug)]
@@ -84,6 +85,8 @@ pub struct Shared {
     pub control: Handle,
     /// Ends streams when the process drains.
     pub closing: CancellationToken,
+    /// The Waiting Room pages that are open.
+    pub open_pages: OpenPages,
 }
 
 /// The routes of one core.

@@ -5,28 +5,26 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::header::HOST;
 use http::{HeaderValue, Method, Request, Response, Uri};
 use hyper::body::Incoming;
-use tokio_util::sync::CancellationToken;
 
 use crate::proxy::{Body, Peer};
 use crate::routes::ops::{Ops, Probed};
-use crate::routes::{Decision, Outcome, Routes};
+use crate::routes::{Decision, Outcome, Routes, Shared};
 use crate::server::Handler;
-use crate::sign_on::SignOn;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Moment};
 
 /// What is counted and asked for.
 #[derive(Debug)]
 pub(super) struct Watched {
-    sign_on: Arc<SignOn>,
+    shared: Arc<Shared>,
     metrics: Metrics,
-    stop: CancellationToken,
 }
 
 impl Watched {
-    pub(super) const fn new(sign_on: Arc<SignOn>, metrics: Metrics, stop: CancellationToken) -> Self {
-        Self { sign_on, metrics, stop }
+    pub(super) const fn new(shared: Arc<Shared>, metrics: Metrics) -> Self {
+        Self { shared, metrics }
     }
 
     pub(super) fn reloaded(&self, succeeded: bool) {
@@ -69,17 +67,22 @@ impl Handler for Probes {
 impl Probed for Watched {
     fn reasons_not_ready(&self) -> Vec<&'static str> {
         let mut reasons = Vec::new();
-        if self.stop.is_cancelled() {
+        if self.shared.closing.is_cancelled() {
             reasons.push("draining");
         }
-        if self.sign_on.silence() > Metrics::FEED_SILENCE_MAX {
+        if self.shared.sign_on.silence() > Metrics::FEED_SILENCE_MAX {
             reasons.push("no word from the store: changes are not heard");
         }
         reasons
     }
 
     fn metrics(&self) -> String {
-        self.metrics.encode(self.sign_on.live().count(), self.sign_on.silence())
+        let sign_on = &self.shared.sign_on;
+        self.metrics.encode(&Moment {
+            sessions_live: sign_on.live().count(),
+            waiting_rooms_open: self.shared.open_pages.count(),
+            feed_silence: sign_on.silence(),
+        })
     }
 }
 
@@ -87,6 +90,7 @@ impl Probed for Watched {
 struct Entry {
     request_id: Option<HeaderValue>,
     method: Method,
+    host: Option<HeaderValue>,
     uri: Uri,
     client: std::net::IpAddr,
 }
@@ -96,6 +100,7 @@ impl Entry {
         Self {
             request_id: request.headers().get("x-request-id").cloned(),
             method: request.method().clone(),
+            host: request.headers().get(HOST).cloned(),
             uri: request.uri().clone(),
             client: peer.client_address(request.headers()),
         }
@@ -118,6 +123,7 @@ impl Entry {
             request_id = self.request_id.as_ref().and_then(|id| id.to_str().ok()),
             client = %self.client,
             method = %self.method,
+            host = self.uri.host().or_else(|| self.host.as_ref()?.to_str().ok()),
             path = self.uri.path(),
             status = response.status().as_u16(),
             decision = decision.as_str(),

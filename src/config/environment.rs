@@ -4,8 +4,9 @@
 //! environment also holds variables that are none of ours.
 //!
 //! Rules: the kind of a key decides how its value is read. Text is taken as it stands; lists and tables are in
-//! figment's notation, `["a", "b"]` and `{key = "value"}`. An `ANTEROOM_` variable that names no key is a
-//! mistake, except [`RESERVED`] and the links that Kubernetes and Docker make for a service of our name.
+//! figment's notation, `["a", "b"]` and `{key = "value"}`. A variable of the form `ANTEROOM_SECTION__KEY` that
+//! names no key is a mistake; any other `ANTEROOM_` variable is noted, except [`RESERVED`] and the links that
+//! Kubernetes and Docker make for a service of our name.
 
 use figment::value::{Dict, Value};
 
@@ -14,7 +15,7 @@ use super::schema::{self, Kind, Shape, Support};
 use super::source::{below, refuse_kind, refuse_later};
 
 /// Variables with our prefix that are no keys: which file to read, how logs look, and how much they tell.
-pub const RESERVED: [&str; 3] = ["ANTEROOM_CONFIG", "ANTEROOM_LOG", "ANTEROOM_LOG_FORMAT"];
+const RESERVED: [&str; 3] = ["ANTEROOM_CONFIG", "ANTEROOM_LOG", "ANTEROOM_LOG_FORMAT"];
 
 const PREFIX: &str = "ANTEROOM_";
 
@@ -31,13 +32,6 @@ impl Environment {
             Some((name, value.into_string().ok()))
         });
         Self(ours.collect())
-    }
-
-    /// The value of one of [`RESERVED`].
-    #[must_use]
-    pub fn reserved(&self, variable: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(name, _)| name == variable && RESERVED.contains(&variable));
-        found.and_then(|(_, value)| value.as_deref())
     }
 
     /// Reads them as a layer over the file.
@@ -77,7 +71,16 @@ fn read_one(name: &str, text: &str, place: Place, findings: &mut Findings) -> Op
         return None;
     }
     if schema::key(name).is_none() && schema::table(name).is_none() {
-        let remedy = schema::nearest(name).map_or_else(
+        let nearest = schema::nearest(name);
+        // Other programs may have variables for their dealings with us; a key of ours always has a section.
+        if nearest.is_none() && !name.contains('.') {
+            let variable = variable_of(name);
+            findings
+                .notes
+                .push(format!("{variable} names no key and is not used; keys are ANTEROOM_SECTION__KEY"));
+            return None;
+        }
+        let remedy = nearest.map_or_else(
             || "unset it; docs/operations.md lists all keys".to_owned(),
             |known| format!("did you mean {}?", variable_of(known)),
         );
@@ -140,7 +143,7 @@ fn check(name: &str, at: &str, value: Value, findings: &mut Findings) -> Option<
         _ => false,
     };
     if !fits {
-        refuse_kind(findings, at, key.kind, "something else");
+        refuse_kind(findings, at, key, "something else");
     }
     fits.then_some(value)
 }

@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Findings, Place};
-use super::schema::{self, Kind, Shape, Support};
+use super::schema::{self, Absent, Kind, Shape, Support};
 
 /// Reads the text; what it returns has only known keys with values of the right kind.
 pub(super) fn read(text: &str, findings: &mut Findings) -> Dict {
@@ -38,7 +38,7 @@ fn syntax_remedy(message: &str) -> &'static str {
     } else if message.starts_with("string values must be quoted") {
         "write the value in double quotes, e.g. key = \"value\""
     } else {
-        "correct the line; a value is \"text\", true, false or [\"a\", \"list\"]"
+        "correct the line: a heading is [table], a value is \"text\", true, false or [\"a\", \"list\"]"
     }
 }
 
@@ -124,22 +124,25 @@ impl Walk<'_> {
             }
             (Kind::Text, DeValue::String(text)) => Some(Value::from(text.to_string())),
             (Kind::Switch, DeValue::Boolean(on)) => Some(Value::from(*on)),
-            (Kind::Texts, DeValue::Array(items)) => self.texts(at, items),
-            (kind, other) => {
-                refuse_kind(self.findings, at, kind, named(other));
+            (Kind::Texts, DeValue::Array(items)) => self.texts(key, at, items),
+            (_, other) => {
+                refuse_kind(self.findings, at, key, named(other));
                 None
             }
         }
     }
 
-    fn texts(&mut self, at: &str, items: &[Spanned<DeValue<'_>>]) -> Option<Value> {
+    fn texts(&mut self, key: &schema::Key, at: &str, items: &[Spanned<DeValue<'_>>]) -> Option<Value> {
         let mut texts = Vec::new();
         for (index, item) in items.iter().enumerate() {
             let at = format!("{at}[{index}]");
             self.findings.stands_at(&at, Place::Line(position(self.text, item.span().start).0));
             match item.get_ref() {
                 DeValue::String(text) => texts.push(Value::from(text.to_string())),
-                other => refuse_kind(self.findings, &at, Kind::Text, named(other)),
+                other => {
+                    let item = schema::Key { kind: Kind::Text, absent: Absent::Missing, ..*key };
+                    refuse_kind(self.findings, &at, &item, named(other));
+                }
             }
         }
         (texts.len() == items.len()).then(|| Value::from(texts))
@@ -168,11 +171,15 @@ pub(super) fn refuse_later(findings: &mut Findings, at: &str) {
 }
 
 /// Adds that a value is of the wrong kind.
-pub(super) fn refuse_kind(findings: &mut Findings, at: &str, kind: Kind, found: &str) {
-    let (expected, remedy) = match kind {
-        Kind::Text => ("text", "write it in double quotes, e.g. \"value\""),
-        Kind::Texts => ("a list of texts", "write it in brackets, e.g. [\"value\"]"),
-        Kind::Switch => ("true or false", "write true or false, without quotes"),
+pub(super) fn refuse_kind(findings: &mut Findings, at: &str, key: &schema::Key, found: &str) {
+    let example = |other| match key.absent {
+        Absent::Value(default) if default != "[]" => default,
+        _ => other,
+    };
+    let (expected, remedy) = match key.kind {
+        Kind::Text => ("text", format!("write it in double quotes, e.g. {}", example("\"value\""))),
+        Kind::Texts => ("a list of texts", format!("write it in brackets, e.g. {}", example("[\"value\"]"))),
+        Kind::Switch => ("true or false", "write true or false, without quotes".to_owned()),
     };
     findings.refuse(at, format!("must be {expected}, not {found}"), remedy);
 }

@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -74,6 +75,7 @@ impl Call {
             return_path: self.wanted(&visitor),
             changes: visitor.live().changes(),
             shared: Arc::clone(&self.shared),
+            _counted: self.shared.open_pages.one_more(),
             visitor,
             stage: Stage::Opening,
         };
@@ -121,12 +123,39 @@ impl Call {
     }
 }
 
+/// How many pages wait for their release on this node.
+#[derive(Debug, Clone, Default)]
+pub struct OpenPages(Arc<AtomicU64>);
+
+impl OpenPages {
+    /// The number.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn one_more(&self) -> OpenPage {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        OpenPage(self.clone())
+    }
+}
+
+/// Counts one page as long as it lives.
+struct OpenPage(OpenPages);
+
+impl Drop for OpenPage {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// An open page.
 struct Waiting {
     visitor: Visitor,
     return_path: ReturnPath,
     changes: tokio::sync::watch::Receiver<()>,
     shared: Arc<Shared>,
+    _counted: OpenPage,
     stage: Stage,
 }
 

@@ -23,6 +23,17 @@ use prometheus_client::registry::{Registry, Unit};
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
+/// What is known only at the moment of asking.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Moment {
+    /// Sessions in the memory of this node.
+    pub sessions_live: u64,
+    /// Waiting Room pages that are open on this node.
+    pub waiting_rooms_open: u64,
+    /// For how long the change feed has told nothing, not even that nothing has changed.
+    pub feed_silence: Duration,
+}
+
 struct Inner {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
@@ -95,25 +106,19 @@ impl Metrics {
         self.0.upstream_failures.get_or_create(&CodeLabel { code }).inc();
     }
 
-    /// Somebody has a Waiting Room page open, as long as the value lives.
-    #[must_use]
-    pub fn waiting_room_opened(&self) -> WaitingRoomOpen {
-        self.0.waiting_rooms.inc();
-        WaitingRoomOpen(self.clone())
-    }
-
     /// The configuration was read again.
     pub fn config_reloaded(&self, succeeded: bool) {
         self.0.reload_success.set(i64::from(succeeded));
     }
 
-    /// The counts as text, with what is known only now: how many sessions this node has in memory, and for how
-    /// long the change feed has told nothing (also not that nothing has changed).
+    /// The counts as text.
     #[must_use]
-    pub fn encode(&self, sessions_live: u64, feed_silence: Duration) -> String {
-        self.0.sessions.set(i64::try_from(sessions_live).unwrap_or(i64::MAX));
-        self.0.feed_silence.set(feed_silence.as_secs_f64());
-        self.0.feed_hearing.set(i64::from(feed_silence <= Self::FEED_SILENCE_MAX));
+    pub fn encode(&self, moment: &Moment) -> String {
+        let whole = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        self.0.sessions.set(whole(moment.sessions_live));
+        self.0.waiting_rooms.set(whole(moment.waiting_rooms_open));
+        self.0.feed_silence.set(moment.feed_silence.as_secs_f64());
+        self.0.feed_hearing.set(i64::from(moment.feed_silence <= Self::FEED_SILENCE_MAX));
         let mut text = String::new();
         // Writing to a string fails only if a metric's own encoding does; what is there is still true.
         if text::encode(&mut text, &self.0.registry).is_err() {
@@ -124,9 +129,6 @@ impl Metrics {
 
     /// A node that has heard nothing for this long (a few polls of the feed) does not hear changes.
     pub const FEED_SILENCE_MAX: Duration = Duration::from_secs(5);
-
-    /// The media type of [`Metrics::encode`].
-    pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 }
 
 impl Default for Metrics {
@@ -138,16 +140,6 @@ impl Default for Metrics {
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Metrics(…)")
-    }
-}
-
-/// An open Waiting Room page.
-#[derive(Debug)]
-pub struct WaitingRoomOpen(Metrics);
-
-impl Drop for WaitingRoomOpen {
-    fn drop(&mut self) {
-        self.0.0.waiting_rooms.dec();
     }
 }
 
@@ -219,9 +211,9 @@ mod tests {
         metrics.request("failed", 502, Duration::from_secs(2));
         metrics.signed_on("refused", "wrong_audience");
         metrics.upstream_failed("upstream_refused");
-        let (one, other) = (metrics.waiting_room_opened(), metrics.waiting_room_opened());
-        drop(other);
-        let text = metrics.encode(7, Duration::from_millis(1500));
+        let moment =
+            Moment { sessions_live: 7, waiting_rooms_open: 3, feed_silence: Duration::from_millis(1500) };
+        let text = metrics.encode(&moment);
         for line in [
             "anteroom_build_info{version=\"0.1.0\"} 1",
             "anteroom_requests_total{decision=\"forwarded\",status=\"2xx\"} 2",
@@ -229,7 +221,7 @@ mod tests {
             "anteroom_request_duration_seconds_bucket{le=\"0.01\",decision=\"forwarded\"} 2",
             "anteroom_sign_ons_total{outcome=\"refused\",reason=\"wrong_audience\"} 1",
             "anteroom_upstream_failures_total{code=\"upstream_refused\"} 1",
-            "anteroom_waiting_rooms_open 1",
+            "anteroom_waiting_rooms_open 3",
             "anteroom_sessions_live 7",
             "anteroom_change_feed_silence_seconds 1.5",
             "anteroom_change_feed_hearing 1",
@@ -238,9 +230,8 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} not in\n{text}");
         }
-        drop(one);
         metrics.config_reloaded(false);
-        let text = metrics.encode(0, Duration::from_secs(6));
+        let text = metrics.encode(&Moment { feed_silence: Duration::from_secs(6), ..Moment::default() });
         for line in [
             "anteroom_waiting_rooms_open 0",
             "anteroom_change_feed_hearing 0",

@@ -344,6 +344,7 @@ fn single_values_that_are_no_good_are_refused() {
         (app("support_email = \"support\""), "must have the form"),
         (app("public_paths = \"/assets/\""), "must be a list of texts, not text"),
         (app("name = \"\""), "1 to 200"),
+        (with("[session]\nidle = 2"), "must be text, not a number — write it in double quotes, e.g. \"2h\""),
         (with("[listen]\nops = \"127.0.0.1:8080\""), "is taken by listen.public"),
         (with("[listen]\npublic = \"0.0.0.0:9464\""), "is taken by listen.public"),
         (with("[listen]\ntrusted_proxies = [\"0.0.0.0/0\"]"), "believe everybody"),
@@ -552,7 +553,7 @@ fn mistakes_in_variables_name_the_variable() {
     for (variable, value, part) in [
         ("ANTEROOM_APP_URL", "x", "names no known key — did you mean ANTEROOM_APP__URL?"),
         ("ANTEROOM_SESSION__IDEL", "x", "did you mean ANTEROOM_SESSION__IDLE?"),
-        ("ANTEROOM_NOTHING_LIKE_IT", "x", "names no known key — unset it"),
+        ("ANTEROOM_NOTHING__LIKE_IT", "x", "names no known key — unset it"),
         ("ANTEROOM_SESSION__IDLE", "2", "session.idle: \"2\" is not a duration"),
         ("ANTEROOM_SESSION__IDLE", "", "session.idle: \"\" is not a duration"),
         ("ANTEROOM_APP__UPSTREAMS", "http://10.0.0.1", "app.upstreams: must be a list of texts"),
@@ -570,6 +571,8 @@ fn mistakes_in_variables_name_the_variable() {
         let told = mistakes.iter().any(|found| found.starts_with(&expected) && found.contains(part));
         assert!(told, "{part:?} not in {mistakes:#?}");
     }
+    let config = Folder::furnished().load_with(LEAST, &[("ANTEROOM_QUITE_ANOTHER", "x")]).expect("valid");
+    assert!(config.notes.iter().any(|note| note.contains("ANTEROOM_QUITE_ANOTHER")), "{:?}", config.notes);
 }
 
 #[test]

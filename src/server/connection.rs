@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -173,35 +173,48 @@ impl<H: Handler> Desk<H> {
         }
     }
 
-    /// Answers one request; a panic in it is answered too, and hurts no other.
+    /// Answers one request.
     async fn answer(
         self: Rc<Self>,
         mut request: Request<Incoming>,
         peer: Peer,
         watch: Arc<Watch>,
     ) -> Result<Response<Tracked>, std::convert::Infallible> {
-        let tracked = Exchange::begin(watch);
+        let exchange = Exchange::begin(watch);
+        let version = request.version();
         let asks_upgrade = request.headers().contains_key(UPGRADE);
         self.request_ids.stamp(request.headers_mut(), &peer);
-        let mut response = match admit(&mut request) {
+        let response = match admit(&mut request) {
             Ok(()) => {
-                let handled = AssertUnwindSafe(self.handler.handle(request, peer)).catch_unwind().await;
-                handled.unwrap_or_else(|_| {
-                    tracing::error!("a request failed by a panic");
-                    refuse(StatusCode::INTERNAL_SERVER_ERROR)
-                })
+                let response = self.handle(request, peer).await;
+                let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+                // What follows a refused upgrade was meant for another protocol and is no request (T-G1).
+                if asks_upgrade && !switches { closing(response, version) } else { response }
             }
-            Err(status) => refuse(status),
+            Err(status) => closing(refuse(status), version),
         };
-        if asks_upgrade && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            // What follows was meant for another protocol and must not be read as a request (T-G1).
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        Ok(response.map(|body| Tracked { body, _exchange: tracked }))
+        Ok(response.map(|body| Tracked { body, _exchange: exchange }))
+    }
+
+    /// A panic is answered too, and hurts no other request.
+    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        let handled = AssertUnwindSafe(self.handler.handle(request, peer)).catch_unwind().await;
+        handled.unwrap_or_else(|_| {
+            tracing::error!("a request failed by a panic");
+            refuse(StatusCode::INTERNAL_SERVER_ERROR)
+        })
     }
 }
 
-/// An answer of this layer itself, after which nothing more is read from the connection.
+/// Ends the connection after the response; in HTTP/2, streams are apart and nothing can follow.
+fn closing(mut response: Response<Body>, version: Version) -> Response<Body> {
+    if version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// An answer of this layer itself.
 fn refuse(status: StatusCode) -> Response<Body> {
     let reason = status.canonical_reason().unwrap_or("refused");
     let mut response = Response::new(Body::from(format!("{} {reason}\n", status.as_u16())));
@@ -209,7 +222,6 @@ fn refuse(status: StatusCode) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 

@@ -21,6 +21,7 @@ pub mod request_id;
 pub mod tabs;
 
 mod answer;
+mod budget;
 mod complete;
 mod feed;
 mod visitor;
@@ -38,7 +39,7 @@ use crate::keys::Keys;
 use crate::saml;
 use crate::secret::{ClusterSecret, MacKey, SealKey};
 use crate::session::Lifetimes;
-use crate::store::{AuditEvent, Store};
+use crate::store::{self, AuditEvent, Store};
 use crate::target::{PathRule, RequestTarget, ReturnPath};
 
 pub use answer::Answer;
@@ -90,6 +91,7 @@ pub struct SignOn {
     tabs_key: SealKey,
     handoff_key: SealKey,
     hearing: feed::Hearing,
+    refusals: budget::Budget,
 }
 
 impl SignOn {
@@ -113,6 +115,7 @@ impl SignOn {
             tabs_key: secret.seal_key("pending logins"),
             handoff_key: secret.seal_key("hand-off"),
             hearing: feed::Hearing::default(),
+            refusals: budget::Budget::new(),
         }
     }
 
@@ -177,6 +180,11 @@ impl SignOn {
         };
         let redirect_url = request.redirect_url(None, email.map(EmailAddress::as_str));
         Some(Begun { redirect_url, tabs: tabs.with(id.as_str(), return_path) })
+    }
+
+    /// Writes down what an outsider can cause at will, as long as it is not a flood.
+    async fn audit_refusal(&self, event: AuditEvent) -> store::Result<()> {
+        if self.refusals.take(event.at) { self.store.audit(event).await } else { Ok(()) }
     }
 
     fn audit_event(&self, action: &'static str, actor: &str) -> AuditEvent {

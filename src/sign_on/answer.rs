@@ -173,7 +173,7 @@ impl SignOn {
     async fn unsolicited(&self) -> store::Result<Answer> {
         let mut event = self.audit_event("sign_on.unsolicited", "anteroom");
         event.reason = Some("unsolicited".to_owned());
-        self.store.audit(event).await?;
+        self.audit_refusal(event).await?;
         Ok(Answer::Unsolicited)
     }
 
@@ -200,7 +200,7 @@ impl SignOn {
         event.reason = Some(refused.reason.to_owned());
         event.reference = Some(reference.clone());
         event.details = json!({ "text": refused.text, "expected": refused.expected, "got": refused.got });
-        self.store.audit(event).await?;
+        self.audit_refusal(event).await?;
         Ok(reference)
     }
 }

@@ -181,7 +181,7 @@ impl SignOn {
         event.reason = Some(reason.to_owned());
         event.reference = Some(reference.clone());
         event.details = json!({ "text": text });
-        self.store.audit(event).await?;
+        self.audit_refusal(event).await?;
         Ok(reference)
     }
 }

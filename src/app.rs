@@ -65,6 +65,7 @@ pub async fn start(
     config: Config,
     sources: Sources,
 ) -> anyhow::Result<Running> {
+    log_notes(&config);
     let secret = secret_file::load_or_create(&config.store.secret_file, &*sources.randomness)?;
     let database = store::Settings::Sqlite { path: config.store.database.clone() };
     let store = store::open(&database).await.context("cannot open the store")?;
@@ -191,6 +192,13 @@ pub async fn serve(path: PathBuf, environment: Environment, config: Config) -> a
 /// Loads a configuration for [`start`].
 pub fn load(path: &std::path::Path, environment: &Environment) -> Result<Config, config::Problems> {
     config::load(path, environment, SystemClock.now())
+}
+
+/// Logs what is valid, but probably not meant.
+fn log_notes(config: &Config) {
+    for note in &config.notes {
+        tracing::warn!("{note}");
+    }
 }
 
 /// Makes the configured organizations known to the store, for users and properties to refer to.

@@ -15,7 +15,7 @@ use crate::routes::Shared;
 use crate::server::Certificates;
 
 use super::watch::Watched;
-use super::{Sources, declare, settings};
+use super::{Sources, declare, log_notes, settings};
 
 /// Puts a new configuration in the place of the old.
 #[derive(Debug)]
@@ -72,6 +72,7 @@ impl Reloader {
         if !fixed.is_empty() {
             bail!("{} can only be changed by a restart", fixed.join(", "));
         }
+        log_notes(&newer);
         let routes = settings::routes(&newer)?;
         let sign_on = settings::sign_on(&newer);
         declare(&*self.shared.store, &newer).await?;

@@ -545,6 +545,7 @@ fn variables_override_the_file() {
     assert_eq!(config.listen.tls.len(), 1);
     assert_eq!(config.session.idle, Duration::from_mins(30));
     assert_eq!(config.organizations[0].organization.id.as_str(), "c");
+    assert!(!config.notes.concat().contains("ANTEROOM_"), "{:?}", config.notes);
 }
 
 #[test]

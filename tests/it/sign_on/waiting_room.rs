@@ -39,6 +39,27 @@ async fn a_grant_opens_the_door_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn open_pages_are_counted() {
+    let app = TestApp::new().await;
+    let ops: url::Url = "http://ops.localhost/metrics".parse().expect("a URL");
+    app.net.lead(&ops, app.ops_address());
+    let mut mia = app.visitor();
+    let page = mia.sign_on("/").await.expect(200);
+    let probe = app.visitor();
+    let counted = async || {
+        let metrics = probe.browser.clone().fetch(&ops, &[]).await.expect(200).body;
+        let line = metrics.lines().find_map(|line| line.strip_prefix("anteroom_waiting_rooms_open "));
+        line.map(str::to_owned)
+    };
+    assert_eq!(counted().await.as_deref(), Some("0"));
+    let first = mia.listen(&page).await;
+    let second = mia.listen(&page).await;
+    assert_eq!(counted().await.as_deref(), Some("2"));
+    drop((first, second));
+    crate::app::until("closed pages are forgotten", async || counted().await.as_deref() == Some("0")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_tab_is_released_to_its_own_page() {
     let app = TestApp::new().await;
     let mut mia = app.visitor();

@@ -4,7 +4,7 @@
 //! `routes` alone turns it into a response.
 //!
 //! Rules: all text is escaped by the templates; an address from a view becomes a link only by way of
-//! [`link`](self::link), so it can neither run a script nor leave for another origin unseen; no inline style or
+//! `link`, so it can neither run a script nor leave for another origin unseen; no inline style or
 //! script, no resource from elsewhere; every sentence of a view stands in its `english` function, so a
 //! second language is a second function. A view is `struct` or `enum` with `render(&Brand) -> String`.
 

@@ -6,8 +6,8 @@
 //! | step (DESIGN section 2) | call |
 //! |---|---|
 //! | is there a live session? | [`SignOn::recognize`], [`SignOn::look_up`] |
-//! | may it pass? | [`Visitor::enter`], [`SignOn::enter_public`] |
-//! | which identity provider? | [`SignOn::connections`] |
+//! | may it pass? | [`SignOn::enter`], [`SignOn::enter_public`] |
+//! | which identity provider? | [`Settings::connections`] |
 //! | begin a login | [`SignOn::begin`] |
 //! | an answer arrives | [`SignOn::answer`] |
 //! | the browser is back | [`SignOn::complete`] |

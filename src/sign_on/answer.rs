@@ -24,7 +24,7 @@ use crate::store::{self, Consumed, Consumption, Handoff};
 pub enum Answer {
     /// Genuine: the browser takes this one-time code to the application's host.
     Accepted {
-        /// The code, good for [`HANDOFF_LIFETIME`] in the browser that began the login.
+        /// The code, good for a minute in the browser that began the login.
         code: String,
     },
     /// An answer to a login that began too long ago: it starts over, with its deep link.

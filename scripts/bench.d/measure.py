@@ -35,11 +35,11 @@ def processes(root):
         except (FileNotFoundError, ProcessLookupError):
             continue
         children.setdefault(parent, []).append(int(entry))
-    found, todo = [], [root]
-    while todo:
-        pid = todo.pop()
+    found, remaining = [], [root]
+    while remaining:
+        pid = remaining.pop()
         found.append(pid)
-        todo += children.get(pid, [])
+        remaining += children.get(pid, [])
     return found
 
 

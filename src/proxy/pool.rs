@@ -25,9 +25,9 @@ use super::{Deadline, Failure, Observe, Observed, Settings, Timeouts, Upstream, 
 /// Unused connections kept per upstream and core.
 const PARKED_MAX: usize = 256;
 
-/// Limits of a response's head.
+/// The largest head of a response. Of fields, hyper takes 100; to say so would cost it an allocation
+/// for every response.
 const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
-const RESPONSE_HEADERS_MAX: usize = 200;
 
 /// How long an upstream that could not be reached is asked last.
 const REST: Duration = Duration::from_secs(2);
@@ -320,7 +320,7 @@ async fn handshake(stream: TcpStream, timeouts: &Timeouts) -> Result<Parked, Fai
     let line = Arc::new(Line::new(timeouts.pool_idle));
     let io = TokioIo::new(Observed::new(stream, Arc::clone(&line)));
     let mut builder = http1::Builder::new();
-    builder.max_headers(RESPONSE_HEADERS_MAX).max_header_size(RESPONSE_HEAD_BYTES_MAX);
+    builder.max_header_size(RESPONSE_HEAD_BYTES_MAX);
     let (sender, connection) = builder.handshake(io).await.map_err(Failure::Reset)?;
     let (watched, tick) = (Arc::clone(&line), timeouts.pool_idle);
     let task = tokio::spawn(async move {

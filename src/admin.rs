@@ -6,6 +6,7 @@
 //! the store, with the audit event that names the actor; what is so already is not an error but `changed: false`;
 //! a refusal says what is wrong and what to do about it.
 
+mod actor;
 mod export;
 mod import;
 mod properties;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use actor::Actor;
 pub use export::Exported;
 pub use import::{LineProblem, UsersImported};
 pub use properties::PropertiesImported;
@@ -87,14 +89,15 @@ impl Admin {
         self.clock.now()
     }
 
-    fn event(&self, action: &'static str, actor: &str, subject: &str, details: Value) -> AuditEvent {
+    fn event(&self, action: &'static str, actor: &Actor, subject: &str, details: Value) -> AuditEvent {
         AuditEvent {
             at: self.now(),
             action,
-            actor: actor.to_owned(),
+            actor: actor.name().to_owned(),
             subject: Some(subject.to_owned()),
             reason: None,
             reference: None,
+            request_id: actor.request_id().map(str::to_owned),
             details,
         }
     }

@@ -25,7 +25,7 @@ use crate::routes::ops::Ops;
 use crate::routes::{OpenPages, Routes, Shared};
 use crate::server::{Certificates, Handler, Server};
 use crate::sign_on::SignOn;
-use crate::store;
+use crate::store::{self, AuditEvent};
 use crate::telemetry::Metrics;
 
 use reload::Reloader;
@@ -69,7 +69,7 @@ pub async fn start(
     let secret = secret_file::load_or_create(&config.store.secret_file, &*sources.randomness)?;
     let database = store::Settings::Sqlite { path: config.store.database.clone() };
     let store = store::open(&database).await.context("cannot open the store")?;
-    declare(&*store, &config).await?;
+    declare(&*store, &config, &*sources.clock).await?;
     let seal = secret.seal_key("identity keys");
     let keys = Keys::load(Arc::clone(&store), seal, Arc::clone(&sources.clock), config.identity.algorithm);
     let keys = Arc::new(keys.await.context("cannot use the identity keys")?);
@@ -202,10 +202,11 @@ fn log_notes(config: &Config) {
 }
 
 /// Makes the configured organizations known to the store, for users and properties to refer to.
-async fn declare(store: &dyn store::Store, config: &Config) -> anyhow::Result<()> {
+async fn declare(store: &dyn store::Store, config: &Config, clock: &dyn Clock) -> anyhow::Result<()> {
+    let event = AuditEvent::of_anteroom(clock.now(), "organizations.declared");
     let organizations: Vec<Organization> =
         config.organizations.iter().map(|declared| declared.organization.clone()).collect();
-    store.declare_organizations(&organizations).await.context("cannot write to the store")
+    store.declare_organizations(&organizations, event).await.context("cannot write to the store")
 }
 
 async fn serve_on<H: Handler>(

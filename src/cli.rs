@@ -71,9 +71,6 @@ struct Format {
     json: bool,
 }
 
-/// Who the audit log says has done it.
-const ACTOR: &str = "command";
-
 /// Runs the command of this process's arguments.
 #[must_use]
 pub fn run() -> ExitCode {

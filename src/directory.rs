@@ -2,6 +2,8 @@
 //!
 //! Separate from the store so that who may enter is decided by pure functions over plain values.
 
+pub mod request;
+
 use std::fmt;
 
 use jiff::Timestamp;
@@ -21,6 +23,9 @@ pub enum Error {
     /// A name that is empty, too long, or has control characters.
     #[error("must be 1 to 200 characters of text on one line")]
     Name,
+    /// A note that is empty, too long, or has control characters.
+    #[error("must be 1 to 2,000 characters of text")]
+    Note,
 }
 
 /// A name that people gave a person, a site or a company: one line of text.
@@ -47,6 +52,37 @@ impl fmt::Display for DisplayName {
         f.write_str(&self.0)
     }
 }
+
+/// What somebody wrote to somebody: plain text of a few lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note(String);
+
+impl Note {
+    /// Reads a note: white space around it is dropped, every kind of line end becomes `\n`.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        let text = text.trim();
+        let fits = !text.is_empty()
+            && text.chars().count() <= NOTE_CHARS_MAX
+            && !text.chars().any(|c| c != '\n' && is_unprintable(c));
+        if fits { Ok(Self(text.to_owned())) } else { Err(Error::Note) }
+    }
+
+    /// The note as text, unescaped.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A page of handwriting; more belongs in a message of its own.
+pub const NOTE_CHARS_MAX: usize = 2_000;
 
 /// An access level: a name from `access.levels`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -233,6 +269,34 @@ pub struct Property {
     pub organization: OrganizationId,
     /// Its name for people.
     pub name: DisplayName,
+    /// When it was given up: it keeps its id, but nobody has or gets access to it any more.
+    pub retired_at: Option<Timestamp>,
+}
+
+/// Where somebody in the Waiting Room says they work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workplace {
+    /// The property that was chosen, if it was in the list.
+    pub property: Option<PropertyId>,
+    /// What was written instead or besides.
+    pub text: Option<DisplayName>,
+    /// When it was said.
+    pub at: Timestamp,
+}
+
+/// A sign-on by a known address with another subject than the one bound to the user: support decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectConflict {
+    /// What the visitor was shown.
+    pub reference: String,
+    /// The user who has the address.
+    pub user: UserId,
+    /// Who signed on.
+    pub subject: Subject,
+    /// The asserted name.
+    pub name: Option<DisplayName>,
+    /// The last time that it happened.
+    pub at: Timestamp,
 }
 
 /// A person who may sign on, as the store has it.

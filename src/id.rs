@@ -94,6 +94,19 @@ made_id!(
     "s_"
 );
 
+chosen_id!(
+    /// A New User request, short enough to be read out on the telephone.
+    AccessRequestId
+);
+
+impl AccessRequestId {
+    /// Makes a new identifier: `R-` and a [`reference`].
+    #[must_use]
+    pub fn random(randomness: &dyn Randomness) -> Self {
+        Self(format!("R-{}", reference(randomness)))
+    }
+}
+
 /// A short reference that a visitor can read out to support: 10 characters without look-alikes.
 #[must_use]
 pub fn reference(randomness: &dyn Randomness) -> String {

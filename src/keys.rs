@@ -206,6 +206,7 @@ fn event(step: Step, new: Option<&StoredKey>, actor: &str, now: Timestamp) -> Au
         subject: new.map(|key| key.kid.clone()),
         reason: None,
         reference: None,
+        request_id: None,
         details: new.map_or_else(
             || json!({}),
             |key| json!({"algorithm": key.algorithm, "signs_from": key.signs_from.to_string()}),

@@ -19,9 +19,12 @@ pub mod session;
 // State.
 pub mod store;
 
+// On the store alone.
+pub mod keys;
+pub mod mail;
+
 // Use cases.
 pub mod admin;
-pub mod keys;
 pub mod sign_on;
 
 // Towards the visitor and the application.

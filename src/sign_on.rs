@@ -195,6 +195,7 @@ impl SignOn {
             subject: None,
             reason: None,
             reference: None,
+            request_id: None,
             details: serde_json::Value::Null,
         }
     }

@@ -7,10 +7,17 @@
 //! - Every operation that changes what a user may do, or ends sessions, adds one line per user to the change
 //!   feed in the same transaction. A change of grants, state, role, address or name also raises that user's
 //!   `access_version`.
-//! - Every change takes the audit events that tell of it and writes them in the same transaction.
+//! - Every change takes the audit events that tell of it and writes them in the same transaction; what a user
+//!   could do before and after it is added to the details there (`before`, `after`).
+//! - Every change takes the messages that tell people of it and puts them into the outbox in the same transaction.
 //! - Not found is `Ok(None)`; a refusal is an enum; `Err` means that the store did not do its work.
 
 pub mod sqlite;
+
+mod audit;
+mod organizations;
+mod outbox;
+mod requests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,13 +25,23 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::directory::request::{self, Request};
 use crate::directory::{
-    Account, DisplayName, Grant, Membership, Organization, Property, Role, Scope, Subject,
+    Account, DisplayName, Grant, Level, Membership, Organization, Property, Role, Scope, Subject,
+    SubjectConflict, Workplace,
 };
 use crate::email::EmailAddress;
-use crate::id::{ConnectionId, OrganizationId, PropertyId, SessionName, UserId};
+use crate::id::{AccessRequestId, ConnectionId, OrganizationId, PropertyId, SessionName, UserId};
 use crate::session::{Session, SessionHash};
 use crate::target::ReturnPath;
+
+pub use audit::{AuditAnchor, AuditEntry, AuditEvent, AuditFilter};
+pub use organizations::{
+    ConnectionTest, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, PropertyChange,
+    StoredConnection,
+};
+pub use outbox::{Batch, Claim, Message, NewMessage};
+pub use requests::{NewRequest, RequestChange, RequestChanged, RequestCount, RequestFiled, RequestFilter};
 
 /// Why the store did not do its work. What it says is for the log, never for a visitor.
 #[derive(Debug, thiserror::Error)]
@@ -108,46 +125,6 @@ pub enum Change {
     Keys,
 }
 
-/// One line of the audit log. Never holds a secret or an assertion.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditEvent {
-    /// When it happened.
-    pub at: Timestamp,
-    /// What happened: a stable dotted code, e.g. `sign_on.refused`.
-    pub action: &'static str,
-    /// Who did it: an e-mail address, `command` or `anteroom`.
-    pub actor: String,
-    /// Whom or what it concerns: an e-mail address, an id, or nothing.
-    pub subject: Option<String>,
-    /// The machine-readable reason, for refusals: e.g. `wrong_audience`.
-    pub reason: Option<String>,
-    /// The short reference that the visitor was shown.
-    pub reference: Option<String>,
-    /// The rest, as a JSON object; bounded to 4 kB.
-    pub details: serde_json::Value,
-}
-
-/// An [`AuditEvent`] as it stands in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditEntry {
-    /// Its place in the log, from 1.
-    pub seq: i64,
-    /// When it happened.
-    pub at: Timestamp,
-    /// What happened.
-    pub action: String,
-    /// Who did it.
-    pub actor: String,
-    /// Whom or what it concerns.
-    pub subject: Option<String>,
-    /// The machine-readable reason.
-    pub reason: Option<String>,
-    /// The short reference.
-    pub reference: Option<String>,
-    /// The rest.
-    pub details: serde_json::Value,
-}
-
 /// Which users a list shall have; all conditions together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserFilter {
@@ -155,6 +132,10 @@ pub struct UserFilter {
     pub organization: Option<OrganizationId>,
     /// Only in this state.
     pub state: Option<Membership>,
+    /// Only with this role.
+    pub role: Option<Role>,
+    /// Only those whose address or name contain every word of this, whatever the case.
+    pub text: Option<String>,
     /// Only after this address (for paging), in order of the address.
     pub after: Option<EmailAddress>,
     /// At most this many; 0 means all.
@@ -200,8 +181,12 @@ pub enum UserChanged {
     Unchanged,
     /// There is no such user.
     NoSuchUser,
-    /// The grant names a property that does not exist or is another organization's.
+    /// The grant names a property that does not exist, is retired, or is another organization's.
     NoSuchProperty(PropertyId),
+    /// Nobody would be left to work the support console.
+    LastSupport,
+    /// The subject is bound to another user.
+    SubjectTaken(UserId),
 }
 
 /// A change of one user's access.
@@ -217,6 +202,11 @@ pub enum UserChange {
     Enable,
     /// Gives a role.
     Role(Role),
+    /// Binds the user to a subject in the place of the one bound so far; ends all sessions and settles all
+    /// conflicts of the user.
+    Bind(Subject),
+    /// Forgets the subject, so that the next sign-on by that address binds anew; ends all sessions.
+    Unbind,
 }
 
 /// One line of an import: makes the user where missing and adds the grant.
@@ -392,14 +382,100 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     // Organizations and properties
 
     /// Makes the declared organizations known (added or renamed), for users and properties to refer to.
-    /// Those no longer declared stay, with their users.
-    async fn declare_organizations(&self, organizations: &[Organization]) -> Result<()>;
+    /// Those no longer declared stay, with their users, but without a connection. The event is written only if
+    /// anything changed; its details then name what did.
+    async fn declare_organizations(&self, organizations: &[Organization], audit: AuditEvent) -> Result<()>;
     /// All organizations, by id.
     async fn organizations(&self) -> Result<Vec<Organization>>;
+    /// All organizations with everything that is kept of them, by id.
+    async fn organization_records(&self) -> Result<Vec<OrganizationRecord>>;
+    /// Changes an organization.
+    async fn change_organization(
+        &self,
+        change: &OrganizationChange,
+        audit: AuditEvent,
+    ) -> Result<OrganizationChanged>;
     /// Adds a property; `false` if the id is taken or there is no such organization.
     async fn add_property(&self, property: &Property, audit: AuditEvent) -> Result<bool>;
-    /// Properties, of one organization or all, by id.
+    /// Properties, of one organization or all, by id; retired ones too.
     async fn properties(&self, organization: Option<&OrganizationId>) -> Result<Vec<Property>>;
+    /// Changes a property; `None` if there is none, `Some(false)` if it was so already.
+    async fn change_property(
+        &self,
+        property: &PropertyId,
+        change: &PropertyChange,
+        audit: AuditEvent,
+    ) -> Result<Option<bool>>;
+
+    // Trials of a connection
+
+    /// Notes that a trial begins.
+    async fn begin_connection_test(&self, test: &ConnectionTest, audit: AuditEvent) -> Result<()>;
+    /// The trial that a SAML request belongs to, if it is one.
+    async fn connection_test(&self, request_id: &str) -> Result<Option<ConnectionTest>>;
+    /// Keeps what a trial has found, once: `false` if there is no such trial or it has a report already.
+    async fn finish_connection_test(
+        &self,
+        request_id: &str,
+        report: serde_json::Value,
+        audit: AuditEvent,
+    ) -> Result<bool>;
+
+    // New User requests
+
+    /// Files a request, or joins the open one for the same person and scope. On a merge the event's action
+    /// becomes `request.merged` and its subject the id of the open request.
+    async fn file_request(
+        &self,
+        request: &NewRequest,
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<RequestFiled>;
+    /// Requests by filter, the oldest first unless the filter says otherwise.
+    async fn requests(&self, filter: &RequestFilter) -> Result<Vec<Request>>;
+    /// One request with its history, oldest first.
+    async fn request(&self, id: &AccessRequestId) -> Result<Option<(Request, Vec<request::Event>)>>;
+    /// How many requests there are in each state that has any.
+    async fn request_counts(&self) -> Result<Vec<RequestCount>>;
+    /// Lets something happen to a request of that version that is open. Tells the change feed of the user whom
+    /// it is for, if there is one.
+    async fn change_request(
+        &self,
+        id: &AccessRequestId,
+        version: i64,
+        change: &RequestChange,
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<RequestChanged>;
+
+    // The Waiting Room
+
+    /// Keeps where a user says they work, in the place of what was said before.
+    async fn say_workplace(
+        &self,
+        user: &UserId,
+        workplace: &Workplace,
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<()>;
+    /// Where a user said they work.
+    async fn workplace(&self, user: &UserId) -> Result<Option<Workplace>>;
+    /// Who of an organization waits, the longest first, and where they say they work.
+    async fn waiting(
+        &self,
+        organization: &OrganizationId,
+        limit: u32,
+    ) -> Result<Vec<(Account, Option<Workplace>)>>;
+    /// Active users of an organization who hold, at `now`, a grant of one of these levels, for this property or
+    /// for all; by address. With `None`, for any property.
+    async fn holders(
+        &self,
+        organization: &OrganizationId,
+        levels: &[Level],
+        property: Option<&PropertyId>,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Account>>;
 
     // Users
 
@@ -411,18 +487,27 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn accounts(&self, filter: &UserFilter) -> Result<Vec<Account>>;
     /// Makes a user.
     async fn add_user(&self, user: &NewUser, audit: AuditEvent) -> Result<UserAdded>;
-    /// Changes a user's access.
+    /// Changes a user's access. A change that would leave nobody who is not disabled with the role `support`
+    /// is refused.
     async fn change_user(&self, user: &UserId, change: &UserChange, audit: AuditEvent)
     -> Result<UserChanged>;
     /// Makes users and grants, all or none.
     async fn import(&self, lines: &[ImportedGrant], audit: AuditEvent) -> Result<Imported>;
+    /// Removes grants whose time is over, with an event `grant.lapsed` for each user; how many users lost
+    /// access that way. Bounded work per call, and next to none when there are none.
+    async fn lapse_grants(&self, now: Timestamp) -> Result<u64>;
+    /// Sign-ons that met a user with another subject and are not settled yet, of one user or all, newest first.
+    async fn subject_conflicts(&self, user: Option<&UserId>) -> Result<Vec<SubjectConflict>>;
+    /// Settles one conflict without binding; `false` if there is none of that reference.
+    async fn dismiss_conflict(&self, reference: &str, audit: AuditEvent) -> Result<bool>;
 
     // Sign-on
 
     /// Uses up the request and the assertion: a single atomic step, durable before it returns.
     async fn consume(&self, consumption: &Consumption) -> Result<Consumed>;
-    /// Finds, binds or makes the user, or finds a conflict. Writes the event that tells of the outcome:
-    /// `audit` is called with it inside the transaction.
+    /// Finds, binds or makes the user, or finds a conflict, which is kept under the event's reference if the user
+    /// is of the same organization. Writes the event that tells of the outcome: `audit` is called with it inside
+    /// the transaction.
     async fn admit(
         &self,
         arrival: &Arrival,
@@ -466,13 +551,38 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn audit(&self, event: AuditEvent) -> Result<()>;
     /// The newest events, newest first.
     async fn audit_entries(&self, limit: u32) -> Result<Vec<AuditEntry>>;
+    /// Events by filter, newest first.
+    async fn audit_search(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>>;
+    /// Events after a place, oldest first, for export and verification.
+    async fn audit_after(&self, seq: i64, limit: u32) -> Result<Vec<AuditEntry>>;
+    /// Where the chain begins.
+    async fn audit_anchor(&self) -> Result<AuditAnchor>;
+    /// Removes the oldest events from before a moment, remembers where the chain goes on, and writes the event if
+    /// any was removed. Bounded work per call. How many were removed.
+    async fn purge_audit(&self, before: Timestamp, audit: AuditEvent) -> Result<u64>;
     /// The event under a reference that a visitor was shown.
     async fn audit_by_reference(&self, reference: &str) -> Result<Option<AuditEntry>>;
 
+    // Outbox
+
+    /// Claims what is due for one recipient and topic: a batch that was tried before goes out as it was, else
+    /// all messages that wait together. Counts the try. A recipient who has had enough mail within the hour is
+    /// put off, not dropped.
+    async fn claim_mail(&self, claim: &Claim) -> Result<Option<Batch>>;
+    /// Notes that a batch was delivered.
+    async fn mail_sent(&self, mail_id: &str, now: Timestamp) -> Result<()>;
+    /// Notes that a batch was not delivered, and when to try again.
+    async fn mail_failed(&self, mail_id: &str, error: &str, next_attempt_at: Timestamp) -> Result<()>;
+    /// The newest messages, newest first: those still waiting, or all.
+    async fn messages(&self, only_waiting: bool, limit: u32) -> Result<Vec<Message>>;
+    /// How many messages wait.
+    async fn mail_waiting(&self) -> Result<u64>;
+
     // Housekeeping
 
-    /// Removes what has expired: consumptions, hand-offs, sessions past their end or idle since before
-    /// `idle_since`, changes older than a day. Bounded work per call. What time has ended needs no line in
+    /// Removes what has expired: consumptions, hand-offs, trials of connections older than a day, delivered
+    /// messages older than 30 days, sessions past their end or idle since before `idle_since`, changes older than
+    /// a day. Bounded work per call. What time has ended needs no line in
     /// the change feed: every node has a clock.
     async fn purge(&self, now: Timestamp, idle_since: Timestamp) -> Result<()>;
     /// Finishes open work and closes the store.

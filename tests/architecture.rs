@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["saml", "identity"],
     &["directory", "session"],
     &["store"],
-    &["keys"],
+    &["keys", "mail"],
     &["sign_on", "admin"],
     &["pages", "proxy"],
     &["routes"],

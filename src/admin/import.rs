@@ -13,7 +13,7 @@ use serde_json::json;
 use super::properties::no_such_organization;
 use super::table::{self, Columns};
 use super::users::{GrantToMake, check_domain};
-use super::{Admin, Refused, Result, until};
+use super::{Actor, Admin, Refused, Result, until};
 use crate::directory::{self, DisplayName, Grant, Organization, Role, Scope};
 use crate::email::{self, EmailAddress};
 use crate::id::{self, OrganizationId, PropertyId, UserId};
@@ -98,7 +98,7 @@ impl From<Refused> for LineProblemKind {
 
 impl Admin {
     /// Imports a table of users.
-    pub async fn import_users(&self, table: &[u8], actor: &str) -> Result<UsersImported> {
+    pub async fn import_users(&self, table: &[u8], actor: &Actor) -> Result<UsersImported> {
         let rows = table::read(table, COLUMNS).map_err(Refused::Table)?;
         let known = self.known().await?;
         let mut lines: Vec<ImportedGrant> = Vec::new();

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::import::{LineProblem, LineProblemKind};
 use super::table::{self, Columns};
-use super::{Admin, Outcome, Refused, Result};
+use super::{Actor, Admin, Outcome, Refused, Result};
 use crate::directory::{DisplayName, Organization, Property};
 use crate::id::{OrganizationId, PropertyId};
 
@@ -47,7 +47,7 @@ impl Admin {
     }
 
     /// Adds a property.
-    pub async fn add_property(&self, property: Property, actor: &str) -> Result<Outcome<Property>> {
+    pub async fn add_property(&self, property: Property, actor: &Actor) -> Result<Outcome<Property>> {
         self.organization(&property.organization).await?;
         let details = json!({
             "organization": property.organization.as_str(),
@@ -67,7 +67,7 @@ impl Admin {
 
     /// Adds the properties of a table `id,organization,name`. Every line is checked before the first is added,
     /// and what is there already is passed over, so an import that was interrupted can be done again.
-    pub async fn import_properties(&self, table: &[u8], actor: &str) -> Result<PropertiesImported> {
+    pub async fn import_properties(&self, table: &[u8], actor: &Actor) -> Result<PropertiesImported> {
         let rows = table::read(table, COLUMNS).map_err(Refused::Table)?;
         let organizations = self.organizations().await?;
         let known = self.store.properties(None).await?;
@@ -125,7 +125,7 @@ fn read_property(
         .map_err(|cause| LineProblemKind::Id { column: "organization", cause })?;
     let name = DisplayName::parse(name).map_err(LineProblemKind::Name)?;
     if organizations.iter().any(|known| known.id == organization) {
-        Ok(Property { id, organization, name })
+        Ok(Property { id, organization, name, retired_at: None })
     } else {
         Err(no_such_organization(&organization, organizations).into())
     }

@@ -81,6 +81,20 @@ pub enum Refused {
     /// The grant would have ended before it began.
     #[error("the end of the grant is in the past; to take access away use `anteroom user revoke`")]
     UntilPast,
+    /// Nobody would be left to work the support console.
+    #[error(
+        "{email} is the last support account; give somebody else the role first: `anteroom user role EMAIL support`"
+    )]
+    LastSupport {
+        /// The address.
+        email: EmailAddress,
+    },
+    /// The sign-on belongs to another user.
+    #[error("that sign-on is bound to another user than {email}; disable or unbind that user first")]
+    SubjectTaken {
+        /// The address.
+        email: EmailAddress,
+    },
     /// There is no such session.
     #[error("there is no session {name}: it has ended or never was; `anteroom session list` shows all")]
     NoSuchSession {
@@ -108,6 +122,8 @@ impl Refused {
             Self::PropertyTaken { .. } => "property_taken",
             Self::UnknownLevel(_) => "unknown_level",
             Self::UntilPast => "until_past",
+            Self::LastSupport { .. } => "last_support",
+            Self::SubjectTaken { .. } => "subject_taken",
             Self::NoSuchSession { .. } => "no_such_session",
             Self::Table(_) => "bad_table",
             Self::Lines(_) => "bad_lines",

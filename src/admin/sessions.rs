@@ -4,7 +4,7 @@
 
 use serde_json::json;
 
-use super::{Admin, Refused, Result};
+use super::{Actor, Admin, Refused, Result};
 use crate::email::EmailAddress;
 use crate::id::SessionName;
 use crate::session::Lifetimes;
@@ -31,14 +31,14 @@ impl Admin {
     }
 
     /// Ends one session.
-    pub async fn revoke_session(&self, name: &SessionName, actor: &str) -> Result<()> {
+    pub async fn revoke_session(&self, name: &SessionName, actor: &Actor) -> Result<()> {
         let event = self.event("session.revoked", actor, name.as_str(), json!({}));
         let ended = self.store.end_sessions(&SessionSelector::Name(name.clone()), event).await?;
         if ended == 0 { Err(Refused::NoSuchSession { name: name.clone() }.into()) } else { Ok(()) }
     }
 
     /// Ends all sessions of a user, and returns how many those were.
-    pub async fn revoke_sessions_of(&self, email: &EmailAddress, actor: &str) -> Result<u64> {
+    pub async fn revoke_sessions_of(&self, email: &EmailAddress, actor: &Actor) -> Result<u64> {
         let user = self.user(email).await?.user;
         let event = self.event("session.revoked", actor, email.as_str(), json!({"all": true}));
         Ok(self.store.end_sessions(&SessionSelector::User(user.id), event).await?)

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Admin, Outcome, Refused, Result};
+use super::{Actor, Admin, Outcome, Refused, Result};
 use crate::directory::{Account, DisplayName, Grant, Organization, Role, Scope};
 use crate::email::EmailAddress;
 use crate::id::{OrganizationId, PropertyId, UserId};
@@ -50,7 +50,7 @@ impl Admin {
     }
 
     /// Adds a user, with a first grant or waiting for one.
-    pub async fn add_user(&self, user: UserToAdd, actor: &str) -> Result<Account> {
+    pub async fn add_user(&self, user: UserToAdd, actor: &Actor) -> Result<Account> {
         let organization = self.organization(&user.organization).await?;
         check_domain(&user.email, &organization)?;
         let grant = user.grant.map(|grant| self.check_grant(grant)).transpose()?;
@@ -87,7 +87,7 @@ impl Admin {
         &self,
         email: &EmailAddress,
         grant: GrantToMake,
-        actor: &str,
+        actor: &Actor,
     ) -> Result<Outcome<Account>> {
         let grant = self.check_grant(grant)?;
         let details = grant_details(&grant);
@@ -99,24 +99,29 @@ impl Admin {
         &self,
         email: &EmailAddress,
         scope: Option<Scope>,
-        actor: &str,
+        actor: &Actor,
     ) -> Result<Outcome<Account>> {
         let details = json!({"property": scope.as_ref().map(Scope::as_str)});
         self.change(email, UserChange::Revoke(scope), ("user.revoked", details), actor).await
     }
 
     /// Shuts a user out and ends all sessions.
-    pub async fn disable(&self, email: &EmailAddress, actor: &str) -> Result<Outcome<Account>> {
+    pub async fn disable(&self, email: &EmailAddress, actor: &Actor) -> Result<Outcome<Account>> {
         self.change(email, UserChange::Disable, ("user.disabled", json!({})), actor).await
     }
 
     /// Undoes `disable`.
-    pub async fn enable(&self, email: &EmailAddress, actor: &str) -> Result<Outcome<Account>> {
+    pub async fn enable(&self, email: &EmailAddress, actor: &Actor) -> Result<Outcome<Account>> {
         self.change(email, UserChange::Enable, ("user.enabled", json!({})), actor).await
     }
 
     /// Gives a role.
-    pub async fn set_role(&self, email: &EmailAddress, role: Role, actor: &str) -> Result<Outcome<Account>> {
+    pub async fn set_role(
+        &self,
+        email: &EmailAddress,
+        role: Role,
+        actor: &Actor,
+    ) -> Result<Outcome<Account>> {
         let details = json!({"role": role.as_str()});
         self.change(email, UserChange::Role(role), ("user.role_changed", details), actor).await
     }
@@ -126,7 +131,7 @@ impl Admin {
         email: &EmailAddress,
         change: UserChange,
         (action, details): (&'static str, Value),
-        actor: &str,
+        actor: &Actor,
     ) -> Result<Outcome<Account>> {
         let user = self.user(email).await?.user;
         let event = self.event(action, actor, email.as_str(), details);
@@ -137,6 +142,8 @@ impl Admin {
             UserChanged::NoSuchProperty(property) => {
                 Err(self.no_such_property(property, user.organization).await?.into())
             }
+            UserChanged::LastSupport => Err(Refused::LastSupport { email: user.email }.into()),
+            UserChanged::SubjectTaken(_) => Err(Refused::SubjectTaken { email: user.email }.into()),
         }
     }
 

@@ -75,7 +75,7 @@ impl Reloader {
         log_notes(&newer);
         let routes = settings::routes(&newer)?;
         let sign_on = settings::sign_on(&newer);
-        declare(&*self.shared.store, &newer).await?;
+        declare(&*self.shared.store, &newer, &*self.sources.clock).await?;
         if let Some(certificates) = &self.certificates {
             certificates.replace(&settings::key_pairs(&newer.listen.tls)).context("listen.tls")?;
         }

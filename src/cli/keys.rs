@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, moment, moment_or_dash};
 use super::opened::Opened;
-use super::{ACTOR, Failure, Format};
+use super::{Failure, Format};
 use crate::keys::{self, Keys, Listed, Rotation};
 
 /// List and rotate the keys of the identity header.
@@ -46,7 +46,7 @@ impl Arguments {
                     opened.config.identity.algorithm,
                 )
                 .await?;
-                let (kid, changed) = match keys.rotate(ACTOR).await? {
+                let (kid, changed) = match keys.rotate("command").await? {
                     Rotation::Published { kid } => (kid, true),
                     Rotation::AlreadyPublished { kid } => (kid, false),
                 };

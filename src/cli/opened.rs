@@ -11,7 +11,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Environment, check, secret_file};
 use crate::id::SystemRandomness;
 use crate::secret::SealKey;
-use crate::store::{self, Store};
+use crate::store::{self, AuditEvent, Store};
 
 /// The parts that commands work with.
 pub(super) struct Opened {
@@ -29,8 +29,9 @@ impl Opened {
         let store = store::open(&settings).await?;
         let declared: Vec<_> =
             config.organizations.iter().map(|declared| declared.organization.clone()).collect();
-        store.declare_organizations(&declared).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let event = AuditEvent::of_anteroom(clock.now(), "organizations.declared");
+        store.declare_organizations(&declared, event).await?;
         let admin = Admin::new(
             Arc::clone(&store),
             Arc::clone(&clock),

@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::{ACTOR, Failure, Format, read_file};
-use crate::admin::Admin;
+use super::{Failure, Format, read_file};
+use crate::admin::{Actor, Admin};
 use crate::directory::{DisplayName, Organization, Property};
 use crate::email::EmailDomain;
 use crate::id::{OrganizationId, PropertyId};
@@ -75,15 +75,15 @@ impl Arguments {
     pub(super) async fn run(self, admin: &Admin) -> Result<Answer, Failure> {
         match self.action {
             Action::Add { id, organization, name } => {
-                let property = Property { id, organization, name };
-                let outcome = admin.add_property(property, ACTOR).await?;
+                let property = Property { id, organization, name, retired_at: None };
+                let outcome = admin.add_property(property, &Actor::command()).await?;
                 let property = &outcome.value;
                 let summary =
                     format!("{} of {}, {:?}", property.id, property.organization, property.name.as_str());
                 Ok(Answer::change("added", outcome.changed, &summary, object(property)))
             }
             Action::Import { file } => {
-                let imported = admin.import_properties(&read_file(&file)?, ACTOR).await?;
+                let imported = admin.import_properties(&read_file(&file)?, &Actor::command()).await?;
                 let (added, unchanged) = (imported.properties_added, imported.properties_unchanged);
                 let json = json!({"properties_added": added, "properties_unchanged": unchanged});
                 Ok(Answer::new(

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, moment};
 use super::opened::Opened;
-use super::{ACTOR, Failure, Format};
+use super::{Failure, Format};
+use crate::admin::Actor;
 use crate::email::EmailAddress;
 use crate::id::SessionName;
 use crate::store::SessionView;
@@ -56,7 +57,7 @@ impl Arguments {
             }
             Action::Revoke(Revoke { sid, user }) => {
                 if let Some(email) = user {
-                    let count = admin.revoke_sessions_of(&email, ACTOR).await?;
+                    let count = admin.revoke_sessions_of(&email, &Actor::command()).await?;
                     let json = json!({"user": email.as_str(), "revoked": count});
                     return Ok(Answer::change(
                         "revoked",
@@ -66,7 +67,7 @@ impl Arguments {
                     ));
                 }
                 let sid = sid.ok_or_else(|| Failure::usage("name a session, or a user with --user"))?;
-                admin.revoke_session(&sid, ACTOR).await?;
+                admin.revoke_session(&sid, &Actor::command()).await?;
                 let json = json!({"sid": sid.as_str(), "revoked": 1});
                 Ok(Answer::change("revoked", true, sid.as_str(), json))
             }

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, dash, moment, moment_or_dash};
-use super::{ACTOR, Failure, Format, read_file};
-use crate::admin::{Admin, GrantToMake, Outcome, UserToAdd, parse_until};
+use super::{Failure, Format, read_file};
+use crate::admin::{Actor, Admin, GrantToMake, Outcome, UserToAdd, parse_until};
 use crate::directory::{Account, DisplayName, Grant, Membership, Role, Scope};
 use crate::email::EmailAddress;
 use crate::id::OrganizationId;
@@ -135,7 +135,7 @@ impl Arguments {
         match self.action {
             Action::Add(add) => add.run(admin).await,
             Action::Import { file } => {
-                let imported = admin.import_users(&read_file(&file)?, ACTOR).await?;
+                let imported = admin.import_users(&read_file(&file)?, &Actor::command()).await?;
                 let (users, grants) = (imported.users_added, imported.grants_changed);
                 let json = json!({"users_added": users, "grants_changed": grants});
                 Ok(Answer::new(
@@ -153,15 +153,19 @@ impl Arguments {
             Action::Show { email } => Ok(show(&admin.user(&email).await?)),
             Action::Grant { email, access: Access { level, property }, until } => {
                 let grant = GrantToMake { scope: property, level, until };
-                Ok(changed("granted", &admin.grant(&email, grant, ACTOR).await?))
+                Ok(changed("granted", &admin.grant(&email, grant, &Actor::command()).await?))
             }
             Action::Revoke { email, property } => {
-                Ok(changed("revoked", &admin.revoke(&email, property, ACTOR).await?))
+                Ok(changed("revoked", &admin.revoke(&email, property, &Actor::command()).await?))
             }
-            Action::Disable { email } => Ok(changed("disabled", &admin.disable(&email, ACTOR).await?)),
-            Action::Enable { email } => Ok(changed("enabled", &admin.enable(&email, ACTOR).await?)),
+            Action::Disable { email } => {
+                Ok(changed("disabled", &admin.disable(&email, &Actor::command()).await?))
+            }
+            Action::Enable { email } => {
+                Ok(changed("enabled", &admin.enable(&email, &Actor::command()).await?))
+            }
             Action::Role { email, role } => {
-                Ok(changed("changed", &admin.set_role(&email, role, ACTOR).await?))
+                Ok(changed("changed", &admin.set_role(&email, role, &Actor::command()).await?))
             }
         }
     }
@@ -178,7 +182,7 @@ impl Add {
             role: if self.support { Role::Support } else { Role::Member },
             grant,
         };
-        let account = admin.add_user(user, ACTOR).await?;
+        let account = admin.add_user(user, &Actor::command()).await?;
         Ok(changed("added", &Outcome { value: account, changed: true }))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use crate::admin::{Admin, Error, GrantToMake, Refused, UserToAdd};
+use crate::admin::{Actor, Admin, Error, GrantToMake, Refused, UserToAdd};
 use crate::clock::SystemClock;
 use crate::demo::application::work_orders::PROPERTIES;
 use crate::demo::folder::ORGANIZATION;
@@ -28,8 +28,9 @@ pub(crate) async fn sow(settings: &store::Settings, levels: Levels) -> anyhow::R
                 id: PropertyId::parse(property.id)?,
                 organization: OrganizationId::parse(ORGANIZATION)?,
                 name: DisplayName::parse(property.name)?,
+                retired_at: None,
             };
-            admin.add_property(property, ACTOR).await?;
+            admin.add_property(property, &Actor::program("demo")).await?;
         }
         add(&admin, &MANAGER, Role::Member, "manager").await?;
         add(&admin, &SUPPORT_AGENT, Role::Support, "administrator").await?;
@@ -48,18 +49,15 @@ async fn add(admin: &Admin, person: &Person, role: Role, level: &str) -> anyhow:
         role,
         grant: Some(GrantToMake { scope: Scope::AllProperties, level: level.to_owned(), until: None }),
     };
-    match admin.add_user(user, ACTOR).await {
+    match admin.add_user(user, &Actor::program("demo")).await {
         Ok(_) | Err(Error::Refused(Refused::EmailTaken { .. })) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
 async fn forget_access(admin: &Admin, person: &Person) -> anyhow::Result<()> {
-    match admin.revoke(&EmailAddress::parse(person.email)?, None, ACTOR).await {
+    match admin.revoke(&EmailAddress::parse(person.email)?, None, &Actor::program("demo")).await {
         Ok(_) | Err(Error::Refused(Refused::NoSuchUser { .. })) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
-
-/// Who the audit log says has done it.
-const ACTOR: &str = "demo";

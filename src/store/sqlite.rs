@@ -24,14 +24,22 @@ use jiff::Timestamp;
 
 use self::connection::Connections;
 pub use self::connection::Options;
+use crate::directory::request::{self, Request};
 use crate::directory::{Account, Organization, Property};
+use crate::directory::{Level, SubjectConflict, Workplace};
 use crate::email::EmailAddress;
+use crate::id::{AccessRequestId, PropertyId};
 use crate::id::{OrganizationId, UserId};
 use crate::session::{Session, SessionHash};
 use crate::store::{
     Admission, Arrival, AuditEntry, AuditEvent, Change, ChangeSeq, Consumed, Consumption, Handoff, Imported,
     ImportedGrant, NewUser, Result, SessionSelector, SessionView, Store, StoredKey, Touch, UserAdded,
     UserChange, UserChanged, UserFilter,
+};
+use crate::store::{
+    AuditAnchor, AuditFilter, Batch, Claim, ConnectionTest, Message, NewMessage, NewRequest,
+    OrganizationChange, OrganizationChanged, OrganizationRecord, PropertyChange, RequestChange,
+    RequestChanged, RequestCount, RequestFiled, RequestFilter,
 };
 
 /// An open SQLite database.
@@ -56,7 +64,7 @@ impl Database {
 
 #[async_trait]
 impl Store for Database {
-    async fn declare_organizations(&self, organizations: &[Organization]) -> Result<()> {
+    async fn declare_organizations(&self, organizations: &[Organization], _audit: AuditEvent) -> Result<()> {
         organizations::declare(&self.connections, organizations).await
     }
 
@@ -177,5 +185,156 @@ impl Store for Database {
 
     async fn close(&self) {
         self.connections.close().await;
+    }
+
+    async fn organization_records(&self) -> Result<Vec<OrganizationRecord>> {
+        unimplemented!()
+    }
+
+    async fn change_organization(
+        &self,
+        change: &OrganizationChange,
+        audit: AuditEvent,
+    ) -> Result<OrganizationChanged> {
+        unimplemented!()
+    }
+
+    async fn change_property(
+        &self,
+        property: &PropertyId,
+        change: &PropertyChange,
+        audit: AuditEvent,
+    ) -> Result<Option<bool>> {
+        unimplemented!()
+    }
+
+    async fn begin_connection_test(&self, test: &ConnectionTest, audit: AuditEvent) -> Result<()> {
+        unimplemented!()
+    }
+
+    async fn connection_test(&self, request_id: &str) -> Result<Option<ConnectionTest>> {
+        unimplemented!()
+    }
+
+    async fn finish_connection_test(
+        &self,
+        request_id: &str,
+        report: serde_json::Value,
+        audit: AuditEvent,
+    ) -> Result<bool> {
+        unimplemented!()
+    }
+
+    async fn file_request(
+        &self,
+        request: &NewRequest,
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<RequestFiled> {
+        unimplemented!()
+    }
+
+    async fn requests(&self, filter: &RequestFilter) -> Result<Vec<Request>> {
+        unimplemented!()
+    }
+
+    async fn request(&self, id: &AccessRequestId) -> Result<Option<(Request, Vec<request::Event>)>> {
+        unimplemented!()
+    }
+
+    async fn request_counts(&self) -> Result<Vec<RequestCount>> {
+        unimplemented!()
+    }
+
+    async fn change_request(
+        &self,
+        id: &AccessRequestId,
+        version: i64,
+        change: &RequestChange,
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<RequestChanged> {
+        unimplemented!()
+    }
+
+    async fn say_workplace(
+        &self,
+        user: &UserId,
+        workplace: &Workplace,
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<()> {
+        unimplemented!()
+    }
+
+    async fn workplace(&self, user: &UserId) -> Result<Option<Workplace>> {
+        unimplemented!()
+    }
+
+    async fn waiting(
+        &self,
+        organization: &OrganizationId,
+        limit: u32,
+    ) -> Result<Vec<(Account, Option<Workplace>)>> {
+        unimplemented!()
+    }
+
+    async fn holders(
+        &self,
+        organization: &OrganizationId,
+        levels: &[Level],
+        property: Option<&PropertyId>,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Account>> {
+        unimplemented!()
+    }
+
+    async fn lapse_grants(&self, now: Timestamp) -> Result<u64> {
+        unimplemented!()
+    }
+
+    async fn subject_conflicts(&self, user: Option<&UserId>) -> Result<Vec<SubjectConflict>> {
+        unimplemented!()
+    }
+
+    async fn dismiss_conflict(&self, reference: &str, audit: AuditEvent) -> Result<bool> {
+        unimplemented!()
+    }
+
+    async fn audit_search(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>> {
+        unimplemented!()
+    }
+
+    async fn audit_after(&self, seq: i64, limit: u32) -> Result<Vec<AuditEntry>> {
+        unimplemented!()
+    }
+
+    async fn audit_anchor(&self) -> Result<AuditAnchor> {
+        unimplemented!()
+    }
+
+    async fn purge_audit(&self, before: Timestamp, audit: AuditEvent) -> Result<u64> {
+        unimplemented!()
+    }
+
+    async fn claim_mail(&self, claim: &Claim) -> Result<Option<Batch>> {
+        unimplemented!()
+    }
+
+    async fn mail_sent(&self, mail_id: &str, now: Timestamp) -> Result<()> {
+        unimplemented!()
+    }
+
+    async fn mail_failed(&self, mail_id: &str, error: &str, next_attempt_at: Timestamp) -> Result<()> {
+        unimplemented!()
+    }
+
+    async fn messages(&self, only_waiting: bool, limit: u32) -> Result<Vec<Message>> {
+        unimplemented!()
+    }
+
+    async fn mail_waiting(&self) -> Result<u64> {
+        unimplemented!()
     }
 }

@@ -266,12 +266,13 @@ async fn populate(store: &dyn store::Store, clock: &dyn Clock) -> (UserId, anter
         subject: None,
         reason: None,
         reference: None,
+        request_id: None,
         details: serde_json::Value::Null,
     };
     let organization = OrganizationId::parse("contoso").unwrap();
     let name = DisplayName::parse("Contoso").unwrap();
     let declared = Organization { id: organization.clone(), name, domains: Vec::new() };
-    store.declare_organizations(&[declared]).await.unwrap();
+    store.declare_organizations(&[declared], audit("organizations.declared")).await.unwrap();
     let level = Levels::new(vec!["viewer".to_owned()]).parse("viewer").unwrap();
     let user = NewUser {
         id: UserId::random(&SystemRandomness),

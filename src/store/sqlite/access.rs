@@ -42,6 +42,7 @@ async fn apply(db: &mut SqliteConnection, user: &UserId, change: &UserChange) ->
         UserChange::Revoke(scope) => revoke(db, user, scope.as_ref()).await?,
         UserChange::Disable => disable(db, &account).await?,
         UserChange::Enable => account.user.state == Membership::Disabled && enable(db, user).await?,
+        UserChange::Bind(_) | UserChange::Unbind => unimplemented!(),
         UserChange::Role(role) => {
             let query = "UPDATE users SET role = $2 WHERE id = $1 AND role <> $2";
             let query = sqlx::query(query).bind(user.as_str()).bind(role.as_str());

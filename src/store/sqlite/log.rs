@@ -126,7 +126,9 @@ fn entry(row: Row<'_>) -> Result<AuditEntry> {
         subject: row.raw("subject")?,
         reason: row.raw("reason")?,
         reference: row.raw("reference")?,
+        request_id: None,
         details: row.json("details")?,
+        hash: None,
     })
 }
 

@@ -143,6 +143,7 @@ pub(super) async fn properties(
                 id: row.parsed("id", PropertyId::parse)?,
                 organization: row.parsed("organization_id", OrganizationId::parse)?,
                 name: row.parsed("name", DisplayName::parse)?,
+                retired_at: None,
             })
         })
         .collect()

@@ -266,6 +266,7 @@ async fn begin(store: &dyn Store, user: &str, name: &str, began: SignedDuration)
         subject: None,
         reason: None,
         reference: None,
+        request_id: None,
         details: json!({}),
     };
     store.begin_session(&session, event).await.unwrap();

@@ -128,7 +128,12 @@ pub(crate) fn organization(id: &str, domains: &[&str]) -> Organization {
 }
 
 pub(crate) fn property(id: &str, organization: &str) -> Property {
-    Property { id: property_id(id), organization: organization_id(organization), name: name(id) }
+    Property {
+        id: property_id(id),
+        organization: organization_id(organization),
+        name: name(id),
+        retired_at: None,
+    }
 }
 
 pub(crate) fn grant(scope: &str, level: &str) -> Grant {
@@ -147,6 +152,7 @@ pub(crate) fn event(action: &'static str) -> AuditEvent {
         subject: None,
         reason: None,
         reference: None,
+        request_id: None,
         details: json!({}),
     }
 }
@@ -222,7 +228,7 @@ pub(crate) async fn furnished(backend: &dyn Backend) -> Arc<dyn Store> {
         organization("contoso", &["contoso.com", "contoso.co.uk"]),
         organization("fabrikam", &["fabrikam.com"]),
     ];
-    store.declare_organizations(&organizations).await.expect("declared");
+    store.declare_organizations(&organizations, event("organizations.declared")).await.expect("declared");
     for (id, owner) in [("lodge", "contoso"), ("tower", "contoso"), ("mill", "fabrikam")] {
         let added = store.add_property(&property(id, owner), event("property.added")).await;
         assert!(added.expect("a working store"));

@@ -12,13 +12,19 @@ pub(crate) async fn declared_organizations_are_kept_and_brought_up_to_date(backe
     let store = backend.open().await;
     let mut contoso = organization("contoso", &["contoso.com", "a.contoso.com"]);
     let alpha = organization("alpha", &[]);
-    store.declare_organizations(&[contoso.clone(), alpha.clone()]).await.unwrap();
+    store
+        .declare_organizations(&[contoso.clone(), alpha.clone()], event("organizations.declared"))
+        .await
+        .unwrap();
     assert_eq!(store.organizations().await.unwrap(), [alpha.clone(), contoso.clone()]);
 
     contoso.name = name("Contoso Residential");
     contoso.domains.reverse();
     contoso.domains.truncate(1);
-    store.declare_organizations(std::slice::from_ref(&contoso)).await.unwrap();
+    store
+        .declare_organizations(std::slice::from_ref(&contoso), event("organizations.declared"))
+        .await
+        .unwrap();
     assert_eq!(store.organizations().await.unwrap(), [alpha, contoso], "the undeclared one stays");
     assert_eq!(store.change_head().await.unwrap().0, 2);
 }
@@ -26,9 +32,15 @@ pub(crate) async fn declared_organizations_are_kept_and_brought_up_to_date(backe
 pub(crate) async fn declaring_what_is_known_changes_nothing(backend: &dyn Backend) {
     let store = furnished(backend).await;
     let mut watch = Watch::begin(&*store).await;
-    store.declare_organizations(&store.organizations().await.unwrap()).await.unwrap();
+    store
+        .declare_organizations(&store.organizations().await.unwrap(), event("organizations.declared"))
+        .await
+        .unwrap();
     assert_eq!(watch.since().await, (vec![], 0));
-    store.declare_organizations(&[organization("contoso", &[])]).await.unwrap();
+    store
+        .declare_organizations(&[organization("contoso", &[])], event("organizations.declared"))
+        .await
+        .unwrap();
     assert_eq!(watch.since().await, (vec![Change::Directory], 0));
 }
 

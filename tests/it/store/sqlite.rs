@@ -220,7 +220,12 @@ async fn writes_that_went_through(store: &dyn Store) -> Vec<&'static str> {
     let organization = crate::store::conformance::organization("newcomer", &[]);
     let property = crate::store::conformance::property("annex", "contoso");
     [
-        ("declare", is_unavailable(&store.declare_organizations(&[organization]).await)),
+        (
+            "declare",
+            is_unavailable(
+                &store.declare_organizations(&[organization], event("organizations.declared")).await,
+            ),
+        ),
         ("property", is_unavailable(&store.add_property(&property, event("x")).await)),
         ("add", is_unavailable(&store.add_user(&new_user("ben@contoso.com", &[]), event("x")).await)),
         ("change", is_unavailable(&store.change_user(&user, &UserChange::Disable, event("x")).await)),
@@ -353,7 +358,7 @@ async fn a_backup_while_running_is_whole_private_and_never_overwrites() {
     let file = File::new();
     let store = Arc::new(Database::open(&Options::file(&file.path())).await.unwrap());
     let organizations = [crate::store::conformance::organization("contoso", &[])];
-    store.declare_organizations(&organizations).await.unwrap();
+    store.declare_organizations(&organizations, event("organizations.declared")).await.unwrap();
     let writer = tokio::spawn({
         let store = store.clone();
         async move {

@@ -8,7 +8,7 @@
 //! | Anteroom | `http://app.localhost:PORT`, `http://login.localhost:PORT` |
 //! | the application behind it | a port of its own |
 //! | the identity provider | a port of its own |
-//! | the mailbox | a port of its own |
+//! | the mailbox | a port of its own for its pages, and one for mail |
 
 mod application;
 mod folder;
@@ -39,7 +39,7 @@ use crate::config::Environment;
 use crate::demo::application::Application;
 use crate::demo::folder::{ENTITY_ID, Folder};
 use crate::demo::listener::Listener;
-use crate::demo::mailbox::Mailbox;
+use crate::demo::mailbox::{Mailbox, Receiver};
 use crate::demo::people::{EVERYBODY, NEW_JOINER};
 use crate::demo::provider::{Provider, Registration};
 use crate::demo::steps::Steps;
@@ -104,8 +104,10 @@ pub(crate) struct Addresses {
     pub(crate) application: SocketAddr,
     /// The identity provider.
     pub(crate) provider: SocketAddr,
-    /// The mailbox.
+    /// The mailbox's pages.
     pub(crate) mailbox: SocketAddr,
+    /// The mailbox's mail server.
+    pub(crate) smtp: SocketAddr,
 }
 
 /// Everything that runs.
@@ -121,8 +123,8 @@ impl Stage {
     /// Starts everything.
     async fn set(options: Options) -> anyhow::Result<Self> {
         let folder = Folder::open(options.data)?;
-        let (application, provider, mailbox) =
-            (Listener::bind().await?, Listener::bind().await?, Listener::bind().await?);
+        let (application, provider) = (Listener::bind().await?, Listener::bind().await?);
+        let (mailbox, smtp) = (Listener::bind().await?, Listener::bind().await?);
         let public = free_address(options.port)?;
         let port = public.port();
         let addresses = Addresses {
@@ -132,6 +134,7 @@ impl Stage {
             application: application.address()?,
             provider: provider.address()?,
             mailbox: mailbox.address()?,
+            smtp: smtp.address()?,
         };
         let clock = Arc::new(SystemClock);
         let registration =
@@ -139,9 +142,11 @@ impl Stage {
         let identities = Provider::new(addresses.provider, registration, clock.clone())?;
         folder.write(&addresses, identities.metadata())?;
         let mut sites = JoinSet::new();
+        let mails = Arc::new(Mailbox::new(clock.clone()));
         sites.spawn(application.serve(Arc::new(Application::new(addresses.anteroom.clone(), clock))));
         sites.spawn(provider.serve(Arc::new(identities)));
-        sites.spawn(mailbox.serve(Arc::new(Mailbox)));
+        sites.spawn(Receiver::new(Arc::clone(&mails)).serve(smtp));
+        sites.spawn(mailbox.serve(mails));
 
         // The environment configures another Anteroom, if any.
         let environment = Environment::default();

@@ -43,7 +43,7 @@ use crate::demo::mailbox::{Mailbox, Receiver};
 use crate::demo::people::{EVERYBODY, NEW_JOINER};
 use crate::demo::provider::{Provider, Registration};
 use crate::demo::steps::Steps;
-use crate::demo::tour::{GRANT, Tour};
+use crate::demo::tour::Tour;
 use crate::store;
 
 /// What was asked for on the command line.
@@ -190,25 +190,29 @@ impl fmt::Display for Welcome<'_> {
         let Addresses { anteroom, application, provider, mailbox, .. } = self.addresses;
         let config = self.folder.config_path();
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("anteroom"));
-        writeln!(
-            f,
-            "Anteroom is up, and so is everything around it. Open\n\n    {anteroom}work-orders/1024\n"
-        )?;
-        writeln!(f, "and sign on as one of")?;
+        writeln!(f, "Anteroom is up, and so is everything around it: the three people of the story are")?;
         for person in EVERYBODY {
             writeln!(f, "    {:<31} {}", person.email, person.part)?;
         }
-        let name = NEW_JOINER.given_name;
-        writeln!(f, "\n{name} will be held in the Waiting Room. Leave that page open, and let {name} in:\n")?;
-        writeln!(f, "    {} {} --config {}\n", program.display(), GRANT.join(" "), config.display())?;
+        let [manager, agent, joiner] = EVERYBODY.map(|person| person.given_name);
         writeln!(
             f,
-            "Then try the same with `user revoke {}`, or look at `session list`.\n",
-            NEW_JOINER.email
+            "\nWhat to try, in this order, with a private window of the browser for each of them:\n\n\
+             \x20 1. {joiner} opens {anteroom}work-orders/1024\n\
+             \x20    and is held in the Waiting Room. Say there where {joiner} works, and leave the page open.\n\
+             \x20 2. {manager} is told by mail: http://{mailbox}/\n\
+             \x20    Its link leads to the Manage page, {anteroom}.anteroom/manage\n\
+             \x20    where the New User form is filled in for {joiner}. Send it.\n\
+             \x20 3. {agent} works the queue: {anteroom}.anteroom/support\n\
+             \x20    Take the request and approve it. {joiner}'s page moves on by itself, and the mailbox says so.\n\
+             \x20 4. Take the access away again, in the console or with\n\n\
+             \x20    {} user revoke {} --config {}\n",
+            program.display(),
+            NEW_JOINER.email,
+            config.display()
         )?;
         writeln!(f, "    the application, unprotected   http://{application}/")?;
         writeln!(f, "    the provider's metadata        http://{provider}{}", provider::METADATA_PATH)?;
-        writeln!(f, "    the mailbox                    http://{mailbox}/")?;
         writeln!(f, "    everything else                {}", self.folder.path().display())?;
         writeln!(f, "\nCtrl-C ends it.")
     }

@@ -264,7 +264,7 @@ impl Tour<'_> {
 }
 
 /// The arguments that let the new joiner in.
-pub(crate) const GRANT: [&str; 7] =
+const GRANT: [&str; 7] =
     ["user", "grant", NEW_JOINER.email, "--level", "technician", "--property", LAKESIDE.id];
 
 /// The arguments that shut the new joiner out again.

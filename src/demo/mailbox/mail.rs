@@ -98,7 +98,7 @@ impl<'a> Part<'a> {
     }
 
     /// The parts between the boundaries (RFC 2046 5.1.1).
-    fn parts(&self) -> Vec<Part<'a>> {
+    fn parts(&self) -> Vec<Self> {
         let Some((_, rest)) = self.field("content-type").and_then(|value| value.split_once("boundary="))
         else {
             return Vec::new();

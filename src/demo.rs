@@ -79,7 +79,7 @@ async fn walk(options: Options, out: &mut (dyn Write + Send)) -> anyhow::Result<
     let text = "Anteroom, an application behind it and an identity provider are up";
     let Stage { addresses, anteroom, sites, folder } =
         Steps::new(out).step(text, Stage::set(options)).await?;
-    let tour = Tour { addresses: &addresses, config: &folder.config_path() };
+    let tour = Tour { addresses: &addresses, config: &folder.config_path(), is_first: folder.is_new() };
     let walked = tokio::select! {
         walked = tokio::time::timeout(TOUR_TIMEOUT, tour.walk(out)) => {
             walked.context("the tour took longer than a minute").flatten()

@@ -55,6 +55,9 @@ async fn main() -> anyhow::Result<()> {
     row("descriptors of the server", &server.descriptors()?.to_string());
     let busy = server.cpu_during(idle).await?;
     row("CPU while nothing happens", &share(busy, idle));
+    let (busy, asked) = tokio::join!(server.cpu_during(idle), check_all(&url, &people, idle));
+    row("CPU while each asks every minute", &share(busy?, idle));
+    row("answers to that", &quantiles(&mut asked?));
     row("memory after that", &format!("{:.1} MiB", mib(server.resident_kib()?)));
 
     let (alone, rest) = people.split_at(ALONE);
@@ -131,8 +134,8 @@ impl Open {
         let at_once = Arc::new(Semaphore::new(OPENING_AT_ONCE));
         let mut streams = JoinSet::new();
         for person in people {
-            let (number, request) = (person.number, request(url, person)?);
-            let address = format!("127.0.0.1:{}", url.port_or_known_default().unwrap_or(80));
+            let (number, request) = (person.number, request(url, person, "/events")?);
+            let address = address(url);
             let (released, closed, open) = (tell_released.clone(), tell_closed.clone(), tell_open.clone());
             let at_once = Arc::clone(&at_once);
             streams.spawn(async move {
@@ -181,17 +184,72 @@ impl Open {
     }
 }
 
-/// What a browser's `EventSource` sends.
-fn request(url: &Url, person: &Waiting) -> anyhow::Result<String> {
+/// Asks for every page once a minute, as the page's script does in case that its stream is held up somewhere; over
+/// a few kept connections, as a load balancer would. Gives how long the answers took.
+async fn check_all(url: &Url, people: &[Waiting], time: Duration) -> anyhow::Result<Vec<Duration>> {
+    let pause = Duration::from_mins(1) * u32::try_from(CHECKERS)? / u32::try_from(people.len())?;
+    let mut checkers = JoinSet::new();
+    for checker in 0..CHECKERS {
+        let requests = people.iter().skip(checker).step_by(CHECKERS).map(|person| request(url, person, ""));
+        let requests = requests.collect::<anyhow::Result<Vec<_>>>()?;
+        let address = address(url);
+        checkers.spawn(async move {
+            let (began, mut took) = (Instant::now(), Vec::new());
+            let mut stream = TcpStream::connect(address).await?;
+            let mut ticks = tokio::time::interval(pause);
+            for request in requests.iter().cycle() {
+                ticks.tick().await;
+                if began.elapsed() > time {
+                    break;
+                }
+                let asked_at = Instant::now();
+                timeout(PATIENCE, check(&mut stream, request)).await.context("too slow")??;
+                took.push(asked_at.elapsed());
+            }
+            anyhow::Ok(took)
+        });
+    }
+    let mut took = Vec::new();
+    while let Some(checker) = checkers.join_next().await {
+        took.extend(checker??);
+    }
+    Ok(took)
+}
+
+/// Asks for a page and reads it whole.
+async fn check(stream: &mut TcpStream, request: &str) -> anyhow::Result<()> {
+    stream.write_all(request.as_bytes()).await?;
+    let mut read = Vec::new();
+    loop {
+        ensure!(stream.read_buf(&mut read).await? > 0, "the connection ended");
+        let text = String::from_utf8_lossy(&read);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        ensure!(head.starts_with("HTTP/1.1 200 "), "the server answers {head}");
+        let length = head
+            .lines()
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        if body.len() >= length.context("a page without a length")? {
+            return Ok(());
+        }
+    }
+}
+
+/// What a browser sends for a Waiting Room, or with `/events` for its `EventSource`.
+fn request(url: &Url, person: &Waiting, which: &str) -> anyhow::Result<String> {
     let host = url.host_str().context("a host")?;
     let port = url.port_or_known_default().unwrap_or(80);
+    let accept = if which.is_empty() { "text/html" } else { "text/event-stream" };
     Ok(format!(
-        "GET /.anteroom/waiting-room/events?return_to=%2Fwork-orders%2F{} HTTP/1.1\r\nHost: {host}:{port}\r\n\
-         Accept: text/event-stream\r\nCache-Control: no-cache\r\nCookie: anteroom={}\r\n\
+        "GET /.anteroom/waiting-room{which}?return_to=%2Fwork-orders%2F{} HTTP/1.1\r\nHost: {host}:{port}\r\n\
+         Accept: {accept}\r\nCache-Control: no-cache\r\nCookie: anteroom={}\r\n\
          User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\nSec-Fetch-Site: same-origin\r\n\
          Sec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\nAccept-Language: en\r\n\r\n",
         person.number, person.cookie
     ))
+}
+
+fn address(url: &Url) -> String {
+    format!("127.0.0.1:{}", url.port_or_known_default().unwrap_or(80))
 }
 
 /// Opens a stream and waits for its first piece.
@@ -290,6 +348,7 @@ fn growth(before: u64, after: u64, pages: usize) -> f64 {
 const ALONE: usize = 20;
 const TOGETHER: usize = 100;
 const OPENING_AT_ONCE: usize = 64;
+const CHECKERS: usize = 20;
 const BASELINE: Duration = Duration::from_secs(20);
 const SETTLE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(30);

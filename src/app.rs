@@ -80,6 +80,7 @@ pub async fn start(
         &secret,
         (Arc::clone(&sources.clock), Arc::clone(&sources.randomness)),
     ));
+    sign_on.refresh_organizations().await.context("cannot read the store")?;
 
     let certificates = match config.listen.tls.as_slice() {
         [] => None,

@@ -17,13 +17,13 @@ use crate::routes::cookies::Transport;
 use crate::routes::{self, site::Sites};
 use crate::server::{self, Certificates, KeyPair};
 use crate::sign_on;
-use crate::sign_on::connections::{Connection, Connections};
+use crate::sign_on::connections::Connection;
 
 use super::Sources;
 
 /// What sign-on needs to know.
 pub(super) fn sign_on(config: &Config) -> sign_on::Settings {
-    let connections = config.organizations.iter().map(|declared| Connection {
+    let declared = config.organizations.iter().map(|declared| Connection {
         id: ConnectionId::parse(declared.organization.id.as_str())
             .expect("an organization's id has the form of a connection's"),
         organization: declared.organization.clone(),
@@ -35,7 +35,7 @@ pub(super) fn sign_on(config: &Config) -> sign_on::Settings {
         lifetimes: config.session,
         public_paths: config.app.public_paths.clone(),
         identity: config.identity.clone(),
-        connections: Connections::new(connections.collect()),
+        declared: declared.collect(),
     }
 }
 

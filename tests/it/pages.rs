@@ -114,6 +114,7 @@ fn notices(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
             restart_url: with.path,
         },
         Notice::AlreadyUsed { restart_url: with.path },
+        Notice::Paused { restart_url: with.path },
         Notice::Conflict { reference: with.reference },
     ]
     .map(|notice| (notice_name(&notice), notice.render(brand)))
@@ -127,6 +128,7 @@ fn notice_name(notice: &Notice<'_>) -> &'static str {
         Notice::Disabled { .. } => "disabled",
         Notice::Refused { .. } => "refused",
         Notice::AlreadyUsed { .. } => "already-used",
+        Notice::Paused { .. } => "paused",
         Notice::Conflict { .. } => "conflict",
     }
 }

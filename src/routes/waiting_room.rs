@@ -15,8 +15,8 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 
 use crate::directory::request::Request;
-use crate::directory::{Standing, User};
-use crate::pages::WaitingRoom;
+use crate::directory::{Role, Standing, User};
+use crate::pages::{WaitingRoom, WaitingState, WorkplaceForm};
 use crate::proxy::Body;
 use crate::routes::gate::unauthorized;
 use crate::routes::reply::{self, Decision};
@@ -61,6 +61,11 @@ impl Call {
             organization_name: organization,
             managers: managers.iter().map(String::as_str).collect(),
             events_url: &events_url,
+            return_to: return_path.as_str(),
+            state: WaitingState::NoRequest,
+            told: None,
+            workplace: WorkplaceForm::default(),
+            is_agent: user.role == Role::Support,
         };
         let page = reply::page(StatusCode::OK, view.render(self.brand()));
         reply::decided(page, Decision::WaitingRoom, Some(user.id), None)

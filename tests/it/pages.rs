@@ -6,7 +6,8 @@ use std::path::Path;
 use anteroom::email::EmailAddress;
 use anteroom::pages::policy::{FormTargets, content_security_policy};
 use anteroom::pages::{
-    Accent, Brand, Choice, ConfirmSignOut, Fault, Logo, Notice, Settings, SignIn, WaitingRoom,
+    Accent, Brand, Choice, ConfirmSignOut, Fault, Logo, Notice, Settings, SignIn, WaitingRoom, WaitingState,
+    WorkplaceForm,
 };
 
 /// The texts that a view is filled with.
@@ -95,6 +96,11 @@ fn session_pages(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
         organization_name: with.organization,
         managers: vec![with.person, with.email],
         events_url: with.path,
+        return_to: with.path,
+        state: WaitingState::NoRequest,
+        told: None,
+        workplace: WorkplaceForm::default(),
+        is_agent: false,
     };
     vec![
         ("waiting-room", room.render(brand)),

@@ -488,9 +488,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Makes a user.
     async fn add_user(&self, user: &NewUser, audit: AuditEvent) -> Result<UserAdded>;
     /// Changes a user's access. A change that would leave nobody who is not disabled with the role `support`
-    /// is refused.
-    async fn change_user(&self, user: &UserId, change: &UserChange, audit: AuditEvent)
-    -> Result<UserChanged>;
+    /// is refused. The messages are kept if anything changed.
+    async fn change_user(
+        &self,
+        user: &UserId,
+        change: &UserChange,
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<UserChanged>;
     /// Makes users and grants, all or none.
     async fn import(&self, lines: &[ImportedGrant], audit: AuditEvent) -> Result<Imported>;
     /// Removes grants whose time is over, with an event `grant.lapsed` for each user; how many users lost

@@ -135,7 +135,7 @@ impl Admin {
     ) -> Result<Outcome<Account>> {
         let user = self.user(email).await?.user;
         let event = self.event(action, actor, email.as_str(), details);
-        match self.store.change_user(&user.id, &change, event).await? {
+        match self.store.change_user(&user.id, &change, event, Vec::new()).await? {
             UserChanged::Changed => Ok(Outcome { value: self.user(email).await?, changed: true }),
             UserChanged::Unchanged => Ok(Outcome { value: self.user(email).await?, changed: false }),
             UserChanged::NoSuchUser => Err(Refused::NoSuchUser { email: user.email }.into()),

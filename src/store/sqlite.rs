@@ -101,6 +101,7 @@ impl Store for Database {
         user: &UserId,
         change: &UserChange,
         audit: AuditEvent,
+        mail: Vec<NewMessage>,
     ) -> Result<UserChanged> {
         access::change(&self.connections, user, change, &audit).await
     }

@@ -578,6 +578,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn mail_sent(&self, mail_id: &str, now: Timestamp) -> Result<()>;
     /// Notes that a batch was not delivered, and when to try again.
     async fn mail_failed(&self, mail_id: &str, error: &str, next_attempt_at: Timestamp) -> Result<()>;
+    /// Puts messages into the outbox that no change causes.
+    async fn post_mail(&self, messages: &[NewMessage], now: Timestamp) -> Result<()>;
+    /// Gives back what was claimed by servers that are no more, at the start of a server; how many messages. A
+    /// store that has one server at a time knows that it is all of them; another one has to leave it to the time
+    /// until which they are claimed.
+    async fn release_mail(&self) -> Result<u64>;
     /// The newest messages, newest first: those still waiting, or all.
     async fn messages(&self, only_waiting: bool, limit: u32) -> Result<Vec<Message>>;
     /// How many messages wait.

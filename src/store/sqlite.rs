@@ -331,6 +331,14 @@ impl Store for Database {
         unimplemented!()
     }
 
+    async fn post_mail(&self, messages: &[NewMessage], now: Timestamp) -> Result<()> {
+        unimplemented!()
+    }
+
+    async fn release_mail(&self) -> Result<u64> {
+        unimplemented!()
+    }
+
     async fn messages(&self, only_waiting: bool, limit: u32) -> Result<Vec<Message>> {
         unimplemented!()
     }

@@ -3,7 +3,7 @@
 //! Separate because it is the one file that knows everyone. Nothing is decided here that a part could decide.
 
 mod reload;
-mod settings;
+pub(crate) mod settings;
 mod watch;
 
 use std::net::SocketAddr;
@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::Admin;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Environment, secret_file};
 use crate::directory::Organization;
@@ -82,6 +83,13 @@ pub async fn start(
     ));
     sign_on.refresh_organizations().await.context("cannot read the store")?;
 
+    let admin = Arc::new(Admin::new(
+        Arc::clone(&store),
+        Arc::clone(&sources.clock),
+        Arc::clone(&sources.randomness),
+        settings::admin(&config),
+    ));
+
     let certificates = match config.listen.tls.as_slice() {
         [] => None,
         pairs => Some(Certificates::new(&settings::key_pairs(pairs)).context("cannot use listen.tls")?),
@@ -91,6 +99,7 @@ pub async fn start(
     let stop = CancellationToken::new();
     let shared = Arc::new(Shared {
         sign_on: Arc::clone(&sign_on),
+        admin,
         keys,
         store: Arc::clone(&store),
         settings: ArcSwap::from_pointee(settings::routes(&config)?),

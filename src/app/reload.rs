@@ -80,6 +80,7 @@ impl Reloader {
             certificates.replace(&settings::key_pairs(&newer.listen.tls)).context("listen.tls")?;
         }
         self.shared.sign_on.reload(sign_on);
+        self.shared.admin.reload(settings::admin(&newer));
         self.shared.settings.store(Arc::new(routes));
         *current = newer;
         Ok(())

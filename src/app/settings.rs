@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use http::HeaderName;
 
+use crate::admin;
 use crate::config::Config;
 use crate::config::listen::Pair;
 use crate::id::ConnectionId;
@@ -35,6 +36,27 @@ pub(super) fn sign_on(config: &Config) -> sign_on::Settings {
         lifetimes: config.session,
         public_paths: config.app.public_paths.clone(),
         identity: config.identity.clone(),
+        declared: declared.collect(),
+    }
+}
+
+/// What the use cases of provisioning need to know.
+pub(crate) fn admin(config: &Config) -> admin::Settings {
+    let declared = config.organizations.iter().map(|declared| admin::DeclaredProvider {
+        organization: declared.organization.id.clone(),
+        idp: Arc::clone(&declared.idp),
+    });
+    admin::Settings {
+        levels: config.access.levels.clone(),
+        may_request: config.access.may_request.clone(),
+        support_self_level: config.access.support_self_level.clone(),
+        second_approval: config.access.second_approval,
+        support_email: config.app.support_email.clone(),
+        service_provider: admin::ServiceProvider {
+            entity_id: config.saml.entity_id.clone(),
+            acs_url: config.saml.acs_url.clone(),
+            app_url: config.app.url.clone(),
+        },
         declared: declared.collect(),
     }
 }

@@ -91,6 +91,8 @@ pub(super) struct Identity {
 pub(super) struct Access {
     pub(super) levels: Option<Vec<String>>,
     pub(super) may_request: Option<Vec<String>>,
+    pub(super) support_self_level: Option<String>,
+    pub(super) second_approval: Option<bool>,
 }
 
 /// Nothing of it is supported yet; an empty table does no harm.

@@ -182,6 +182,16 @@ pub const KEYS: &[Key] = &[
         Absent::Means("`manager` and `administrator`, where `access.levels` has them"),
         "The levels that may file New User requests.",
     ),
+    text(
+        "access.support_self_level",
+        Absent::Means("none: another agent has to do it"),
+        "The highest level that support agents may give themselves, in whatever way.",
+    ),
+    switch(
+        "access.second_approval",
+        Absent::Value("false"),
+        "Whether a second support agent must confirm access to all properties of an organization.",
+    ),
     later(text("mail.smtp", NOTHING, "The mail server; without it messages stay in the outbox.")),
     later(text("mail.from", NOTHING, "The sender of all mail.")),
     text(
@@ -244,6 +254,10 @@ const fn text(name: &'static str, absent: Absent, meaning: &'static str) -> Key 
 
 const fn texts(name: &'static str, absent: Absent, meaning: &'static str) -> Key {
     Key { name, kind: Kind::Texts, absent, support: Support::Ready, meaning }
+}
+
+const fn switch(name: &'static str, absent: Absent, meaning: &'static str) -> Key {
+    Key { name, kind: Kind::Switch, absent, support: Support::Ready, meaning }
 }
 
 const fn later(key: Key) -> Key {

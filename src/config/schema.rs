@@ -182,8 +182,23 @@ pub const KEYS: &[Key] = &[
         Absent::Means("`manager` and `administrator`, where `access.levels` has them"),
         "The levels that may file New User requests.",
     ),
-    later(text("mail.smtp", NOTHING, "The mail server; without it messages stay in the outbox.")),
-    later(text("mail.from", NOTHING, "The sender of all mail.")),
+    text(
+        "mail.smtp",
+        Absent::Means("messages wait in the outbox"),
+        "The mail server: `smtp://HOST:PORT` or `smtps://HOST:PORT`, with `USER:PASSWORD@` where it wants them.",
+    ),
+    text(
+        "mail.from",
+        Absent::Means("required with `mail.smtp`"),
+        "The sender of all mail: an address, or `Name <address>`.",
+    ),
+    Key {
+        name: "mail.digest",
+        kind: Kind::Switch,
+        absent: Absent::Value("true"),
+        support: Support::Ready,
+        meaning: "Whether `app.support_email` is told once a day of requests that are open for more than a day.",
+    },
     text(
         "sign_on.other_url",
         Absent::Means("no link is shown"),

@@ -22,6 +22,7 @@ use crate::config::{self, Config, Environment, secret_file};
 use crate::directory::Organization;
 use crate::id::{Randomness, SystemRandomness};
 use crate::keys::Keys;
+use crate::mail::{self, Courier};
 use crate::routes::ops::Ops;
 use crate::routes::{OpenPages, Routes, Shared};
 use crate::server::{Certificates, Handler, Server};
@@ -90,6 +91,13 @@ pub async fn start(
         settings::admin(&config),
     ));
 
+    let parts = mail::Parts {
+        store: Arc::clone(&store),
+        clock: Arc::clone(&sources.clock),
+        randomness: Arc::clone(&sources.randomness),
+    };
+    let courier = Arc::new(Courier::new(parts, settings::mail(&config)?));
+
     let certificates = match config.listen.tls.as_slice() {
         [] => None,
         pairs => Some(Certificates::new(&settings::key_pairs(pairs)).context("cannot use listen.tls")?),
@@ -107,7 +115,7 @@ pub async fn start(
         closing: stop.clone(),
         open_pages: OpenPages::default(),
     });
-    let watched = Arc::new(Watched::new(Arc::clone(&shared), Metrics::new()));
+    let watched = Arc::new(Watched::new(Arc::clone(&shared), Arc::clone(&courier), Metrics::new()));
     let (public_addresses, ops_addresses) = (public.addresses().to_vec(), ops.addresses().to_vec());
     let reloader = Arc::new(Reloader {
         path,
@@ -115,6 +123,7 @@ pub async fn start(
         sources,
         shared: Arc::clone(&shared),
         certificates,
+        courier: Arc::clone(&courier),
         watched: Arc::clone(&watched),
         config: tokio::sync::Mutex::new(config),
     });
@@ -127,6 +136,11 @@ pub async fn start(
     tasks.spawn(serve_on(ops, move || probes.clone(), stop.clone()));
     let stopped = stop.clone();
     tasks.spawn(async move { Ok(sign_on.follow(&stopped).await?) });
+    let stopped = stop.clone();
+    tasks.spawn(async move {
+        courier.follow(&stopped).await;
+        Ok(())
+    });
     tasks.spawn(Arc::clone(&reloader).follow(stop.clone()));
     tracing::info!(public = ?public_addresses, ops = ?ops_addresses, "serving");
     Ok(Running { public: public_addresses, ops: ops_addresses, stop, store, reloader, tasks })

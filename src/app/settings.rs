@@ -12,6 +12,8 @@ use crate::admin;
 use crate::config::Config;
 use crate::config::listen::Pair;
 use crate::id::ConnectionId;
+use crate::mail;
+use crate::mail::smtp::Smtp;
 use crate::pages::{self, Brand};
 use crate::proxy::{self, PublicUrl, TrustedProxies, Upstream};
 use crate::routes::cookies::Transport;
@@ -73,6 +75,23 @@ pub(super) fn routes(config: &Config) -> anyhow::Result<routes::Settings> {
         may_request: may_request.collect(),
         proxy: Arc::new(proxy(config)?),
     })
+}
+
+/// What mail needs to know.
+pub(super) fn mail(config: &Config) -> anyhow::Result<mail::Settings> {
+    let route = match &config.mail.route {
+        Some((server, from)) => {
+            let smtp = Smtp::new(server.clone(), &config.app.url).context("mail.smtp")?;
+            Some(mail::Route { transport: Arc::new(smtp), from: from.clone() })
+        }
+        None => None,
+    };
+    let words = mail::Words {
+        application_name: config.app.name.as_str().to_owned(),
+        application_url: config.app.url.clone(),
+        support_email: config.app.support_email.clone(),
+    };
+    Ok(mail::Settings { words, route, digest: config.mail.digest })
 }
 
 fn brand(config: &Config) -> pages::Settings {

@@ -192,8 +192,21 @@ pub const KEYS: &[Key] = &[
         Absent::Value("false"),
         "Whether a second support agent must confirm access to all properties of an organization.",
     ),
-    later(text("mail.smtp", NOTHING, "The mail server; without it messages stay in the outbox.")),
-    later(text("mail.from", NOTHING, "The sender of all mail.")),
+    text(
+        "mail.smtp",
+        Absent::Means("messages wait in the outbox"),
+        "The mail server: `smtp://HOST:PORT` or `smtps://HOST:PORT`, with `USER:PASSWORD@` where it wants them.",
+    ),
+    text(
+        "mail.from",
+        Absent::Means("required with `mail.smtp`"),
+        "The sender of all mail: an address, or `Name <address>`.",
+    ),
+    switch(
+        "mail.digest",
+        Absent::Value("true"),
+        "Whether `app.support_email` is told once a day of requests that are open for more than a day.",
+    ),
     text(
         "sign_on.other_url",
         Absent::Means("no link is shown"),

@@ -3,7 +3,7 @@
 //! Separate because it is the one file that knows everyone. Nothing is decided here that a part could decide.
 
 mod reload;
-mod settings;
+pub(crate) mod settings;
 mod watch;
 
 use std::net::SocketAddr;
@@ -16,11 +16,13 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::Admin;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Environment, secret_file};
 use crate::directory::Organization;
 use crate::id::{Randomness, SystemRandomness};
 use crate::keys::Keys;
+use crate::mail::{self, Courier};
 use crate::routes::ops::Ops;
 use crate::routes::{OpenPages, Routes, Shared};
 use crate::server::{Certificates, Handler, Server};
@@ -80,6 +82,21 @@ pub async fn start(
         &secret,
         (Arc::clone(&sources.clock), Arc::clone(&sources.randomness)),
     ));
+    sign_on.refresh_organizations().await.context("cannot read the store")?;
+
+    let admin = Arc::new(Admin::new(
+        Arc::clone(&store),
+        Arc::clone(&sources.clock),
+        Arc::clone(&sources.randomness),
+        settings::admin(&config),
+    ));
+
+    let parts = mail::Parts {
+        store: Arc::clone(&store),
+        clock: Arc::clone(&sources.clock),
+        randomness: Arc::clone(&sources.randomness),
+    };
+    let courier = Arc::new(Courier::new(parts, settings::mail(&config)?));
 
     let certificates = match config.listen.tls.as_slice() {
         [] => None,
@@ -90,6 +107,7 @@ pub async fn start(
     let stop = CancellationToken::new();
     let shared = Arc::new(Shared {
         sign_on: Arc::clone(&sign_on),
+        admin,
         keys,
         store: Arc::clone(&store),
         settings: ArcSwap::from_pointee(settings::routes(&config)?),
@@ -97,7 +115,7 @@ pub async fn start(
         closing: stop.clone(),
         open_pages: OpenPages::default(),
     });
-    let watched = Arc::new(Watched::new(Arc::clone(&shared), Metrics::new()));
+    let watched = Arc::new(Watched::new(Arc::clone(&shared), Arc::clone(&courier), Metrics::new()));
     let (public_addresses, ops_addresses) = (public.addresses().to_vec(), ops.addresses().to_vec());
     let reloader = Arc::new(Reloader {
         path,
@@ -105,6 +123,7 @@ pub async fn start(
         sources,
         shared: Arc::clone(&shared),
         certificates,
+        courier: Arc::clone(&courier),
         watched: Arc::clone(&watched),
         config: tokio::sync::Mutex::new(config),
     });
@@ -117,6 +136,11 @@ pub async fn start(
     tasks.spawn(serve_on(ops, move || probes.clone(), stop.clone()));
     let stopped = stop.clone();
     tasks.spawn(async move { Ok(sign_on.follow(&stopped).await?) });
+    let stopped = stop.clone();
+    tasks.spawn(async move {
+        courier.follow(&stopped).await;
+        Ok(())
+    });
     tasks.spawn(Arc::clone(&reloader).follow(stop.clone()));
     tracing::info!(public = ?public_addresses, ops = ?ops_addresses, "serving");
     Ok(Running { public: public_addresses, ops: ops_addresses, stop, store, reloader, tasks })

@@ -15,6 +15,7 @@ mod health;
 mod keys;
 mod opened;
 mod property;
+mod request;
 mod serve;
 mod session;
 mod setup;
@@ -56,6 +57,7 @@ enum Command {
     User(user::Arguments),
     Property(property::Arguments),
     Organization(property::OrganizationArguments),
+    Request(request::Arguments),
     Session(session::Arguments),
     Keys(keys::Arguments),
     Audit(audit::Arguments),
@@ -118,6 +120,7 @@ impl Arguments {
             Command::Organization(organization) => {
                 in_store(&config, async |opened| organization.run(&opened.admin).await)
             }
+            Command::Request(request) => in_store(&config, async |opened| request.run(&opened.admin).await),
             Command::Session(session) => in_store(&config, async |opened| session.run(opened).await),
             Command::Keys(keys) => in_store(&config, async |opened| keys.run(opened).await),
             Command::Audit(audit) => in_store(&config, async |opened| audit.run(&opened.admin).await),
@@ -133,6 +136,7 @@ impl Command {
             Self::User(arguments) => arguments.format,
             Self::Property(arguments) => arguments.format,
             Self::Organization(arguments) => arguments.format,
+            Self::Request(arguments) => arguments.format,
             Self::Session(arguments) => arguments.format,
             Self::Keys(arguments) => arguments.format,
             Self::Audit(arguments) => arguments.format,

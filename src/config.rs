@@ -24,6 +24,7 @@ pub mod brand;
 pub mod check;
 pub mod init;
 pub mod listen;
+pub mod mail;
 pub mod organization;
 pub mod saml;
 pub mod schema;
@@ -47,6 +48,7 @@ pub use app::App;
 pub use brand::Brand;
 pub use environment::{Environment, variable_of};
 pub use listen::Listen;
+pub use mail::Mail;
 pub use organization::Organization;
 pub use problem::{Place, Problem, Problems};
 pub use saml::Saml;
@@ -73,6 +75,8 @@ pub struct Config {
     pub identity: crate::identity::Settings,
     /// Levels.
     pub access: Access,
+    /// How people are told what has happened.
+    pub mail: Mail,
     /// The application's own login, for people without single sign-on: a path of it, or a URL.
     pub other_sign_on_url: Option<String>,
     /// The look of our pages.
@@ -181,6 +185,7 @@ fn read_sections(typed: &file::File, reading: &mut Reading<'_>) -> Read<Config> 
     let session = session::read(&typed.session, reading);
     let identity = identity::read(&typed.identity, reading);
     let access = access::read(&typed.access, reading);
+    let mail = mail::read(&typed.mail, reading);
     let other_url = typed.sign_on.other_url.as_deref();
     let other_sign_on_url = reading.optional("sign_on.other_url", other_url, address::other_url);
     let brand = brand::read(&typed.brand, reading);
@@ -195,6 +200,7 @@ fn read_sections(typed: &file::File, reading: &mut Reading<'_>) -> Read<Config> 
         store: store?,
         session: session?,
         access: access?,
+        mail: mail?,
         other_sign_on_url: other_sign_on_url?,
         brand: brand?,
         organizations: organizations?,

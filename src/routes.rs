@@ -39,6 +39,7 @@ use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::Admin;
 use crate::keys::Keys;
 use crate::pages::{Brand, Fault};
 use crate::proxy::{self, Body, Forwarder, Peer};
@@ -73,8 +74,10 @@ pub struct Settings {
 /// What the routes of all cores share.
 #[derive(Debug)]
 pub struct Shared {
-    /// The use cases.
+    /// The use cases of the sign-on.
     pub sign_on: Arc<SignOn>,
+    /// The use cases of provisioning.
+    pub admin: Arc<Admin>,
     /// The keys to publish.
     pub keys: Arc<Keys>,
     /// The store, for what only lists.

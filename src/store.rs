@@ -490,9 +490,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Makes a user.
     async fn add_user(&self, user: &NewUser, audit: AuditEvent) -> Result<UserAdded>;
     /// Changes a user's access. A change that would leave nobody who is not disabled with the role `support`
-    /// is refused.
-    async fn change_user(&self, user: &UserId, change: &UserChange, audit: AuditEvent)
-    -> Result<UserChanged>;
+    /// is refused. The messages are kept if anything changed.
+    async fn change_user(
+        &self,
+        user: &UserId,
+        change: &UserChange,
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<UserChanged>;
     /// Makes users and grants, all or none.
     async fn import(&self, lines: &[ImportedGrant], audit: AuditEvent) -> Result<Imported>;
     /// Removes grants whose time is over, with an event `grant.lapsed` for each user; how many users lost
@@ -575,6 +580,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn mail_sent(&self, mail_id: &str, now: Timestamp) -> Result<()>;
     /// Notes that a batch was not delivered, and when to try again.
     async fn mail_failed(&self, mail_id: &str, error: &str, next_attempt_at: Timestamp) -> Result<()>;
+    /// Puts messages into the outbox that no change causes.
+    async fn post_mail(&self, messages: &[NewMessage], now: Timestamp) -> Result<()>;
+    /// Gives back what was claimed by servers that are no more, at the start of a server; how many messages. A
+    /// store that has one server at a time knows that it is all of them; another one has to leave it to the time
+    /// until which they are claimed.
+    async fn release_mail(&self) -> Result<u64>;
     /// The newest messages, newest first: those still waiting, or all.
     async fn messages(&self, only_waiting: bool, limit: u32) -> Result<Vec<Message>>;
     /// How many messages wait.

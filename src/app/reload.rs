@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, Environment, Watch};
+use crate::mail::Courier;
 use crate::routes::Shared;
 use crate::server::Certificates;
 
@@ -25,6 +26,7 @@ pub(super) struct Reloader {
     pub(super) sources: Sources,
     pub(super) shared: Arc<Shared>,
     pub(super) certificates: Option<Arc<Certificates>>,
+    pub(super) courier: Arc<Courier>,
     pub(super) watched: Arc<Watched>,
     pub(super) config: Mutex<Config>,
 }
@@ -75,12 +77,15 @@ impl Reloader {
         log_notes(&newer);
         let routes = settings::routes(&newer)?;
         let sign_on = settings::sign_on(&newer);
+        let mail = settings::mail(&newer)?;
         declare(&*self.shared.store, &newer, &*self.sources.clock).await?;
         if let Some(certificates) = &self.certificates {
             certificates.replace(&settings::key_pairs(&newer.listen.tls)).context("listen.tls")?;
         }
         self.shared.sign_on.reload(sign_on);
+        self.shared.admin.reload(settings::admin(&newer));
         self.shared.settings.store(Arc::new(routes));
+        self.courier.reload(mail);
         *current = newer;
         Ok(())
     }

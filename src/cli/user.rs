@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, dash, moment, moment_or_dash};
 use super::{Failure, Format, read_file};
-use crate::admin::{Actor, Admin, GrantToMake, Outcome, UserToAdd, parse_until};
+use crate::admin::{Actor, Admin, GrantToMake, Granted, Outcome, UserToAdd, parse_until};
 use crate::directory::{Account, DisplayName, Grant, Membership, Role, Scope};
 use crate::email::EmailAddress;
 use crate::id::OrganizationId;
@@ -153,7 +153,11 @@ impl Arguments {
             Action::Show { email } => Ok(show(&admin.user(&email).await?)),
             Action::Grant { email, access: Access { level, property }, until } => {
                 let grant = GrantToMake { scope: property, level, until };
-                Ok(changed("granted", &admin.grant(&email, grant, &Actor::command()).await?))
+                match admin.grant(&email, grant, &Actor::command()).await? {
+                    Granted::Done(outcome) => Ok(changed("granted", &outcome)),
+                    // Commands need no second pair of eyes.
+                    Granted::Proposed(request) => Ok(super::request::changed("proposed", &request)),
+                }
             }
             Action::Revoke { email, property } => {
                 Ok(changed("revoked", &admin.revoke(&email, property, &Actor::command()).await?))

@@ -5,7 +5,9 @@
 
 use askama::Template;
 
+use crate::pages::form::{Field, Select};
 use crate::pages::frame::{self, Frame};
+use crate::pages::moment::Moment;
 use crate::pages::{Brand, link};
 
 /// What somebody without access sees.
@@ -19,8 +21,78 @@ pub struct WaitingRoom<'a> {
     pub organization_name: &'a str,
     /// Names of people who may file a request for them.
     pub managers: Vec<&'a str>,
-    /// A path of our own that answers with an event stream: `event: released`, `data:` the deep link.
+    /// A path of our own that answers with an event stream: `event: released`, `data:` the deep link; and
+    /// `event: status` with any data when something else of this page has changed.
     pub events_url: &'a str,
+    /// Where the visitor wanted to go; sent back with the form.
+    pub return_to: &'a str,
+    /// Where things stand.
+    pub state: WaitingState,
+    /// What the visitor has said, and who was told.
+    pub told: Option<Told>,
+    /// The form "Where do you work?". Posts to `/.anteroom/waiting-room`.
+    pub workplace: WorkplaceForm,
+    /// Whether the visitor is a support agent, who may go to the console all the same.
+    pub is_agent: bool,
+}
+
+/// Where things stand for somebody who waits.
+#[derive(Debug, Clone)]
+pub enum WaitingState {
+    /// Nobody has asked for the visitor.
+    NoRequest,
+    /// A request is in the queue.
+    Received {
+        /// Where access was asked for.
+        property: String,
+        /// When.
+        filed: Moment,
+    },
+    /// An agent works on it.
+    InWork {
+        /// Where access was asked for.
+        property: String,
+        /// When.
+        filed: Moment,
+    },
+    /// Whoever asked has to answer a question first.
+    NeedsInfo {
+        /// Where access was asked for.
+        property: String,
+        /// The question.
+        question: String,
+    },
+    /// It was denied.
+    Denied {
+        /// Where access was asked for.
+        property: String,
+        /// Why.
+        reason: String,
+        /// When.
+        at: Moment,
+    },
+    /// The visitor was let in before, and no longer is.
+    Ended,
+}
+
+/// What the visitor has said about where they work.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// Where they work.
+    pub workplace: String,
+    /// When they said it.
+    pub at: Moment,
+    /// How many people who may ask for them were told.
+    pub managers: usize,
+}
+
+/// The form "Where do you work?".
+#[derive(Debug, Clone, Default)]
+pub struct WorkplaceForm {
+    /// `property`: the organization's properties; "somewhere else", with the value nothing, belongs to it.
+    pub property: Select,
+    /// `text`
+    pub text: Field,
 }
 
 impl WaitingRoom<'_> {

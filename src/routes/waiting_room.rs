@@ -14,15 +14,17 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
 
-use crate::directory::Standing;
-use crate::pages::WaitingRoom;
+use crate::directory::request::Request;
+use crate::directory::{Role, Standing, User};
+use crate::pages::{WaitingRoom, WaitingState, WorkplaceForm};
 use crate::proxy::Body;
 use crate::routes::gate::unauthorized;
 use crate::routes::reply::{self, Decision};
 use crate::routes::sign_in::{sign_in_path, waiting_room_path};
-use crate::routes::{Call, Shared};
+use crate::routes::{Call, Shared, off_core};
+use crate::secret::sha256;
 use crate::sign_on::Visitor;
-use crate::store::{self, UserFilter};
+use crate::store::{self, RequestFilter, UserFilter};
 use crate::target::ReturnPath;
 
 impl Call {
@@ -43,24 +45,35 @@ impl Call {
             Ok(managers) => managers,
             Err(error) => return self.unavailable(&error),
         };
-        let sign_on = self.shared.sign_on.settings();
-        let connection = sign_on.connections.by_id(&visitor.live().session().connection);
+        let connections = self.shared.sign_on.connections();
+        let connection = connections.by_id(&visitor.live().session().connection);
         let organization = connection.map_or(user.organization.as_str(), |c| c.organization.name.as_str());
+        let request = match newest_request(&self.shared, &user).await {
+            Ok(request) => request,
+            Err(error) => return self.unavailable(&error),
+        };
         let page_path = waiting_room_path(&return_path);
-        let events_url = page_path.replacen("waiting-room?", "waiting-room/events?", 1);
+        let events_path = page_path.replacen("waiting-room?", "waiting-room/events?", 1);
+        let events_url = format!("{events_path}&told={}", told_of(request.as_ref()));
         let view = WaitingRoom {
             email: user.email.as_str(),
             name: user.name.as_ref().map(crate::directory::DisplayName::as_str),
             organization_name: organization,
             managers: managers.iter().map(String::as_str).collect(),
             events_url: &events_url,
+            return_to: return_path.as_str(),
+            state: WaitingState::NoRequest,
+            told: None,
+            workplace: WorkplaceForm::default(),
+            is_agent: user.role == Role::Support,
         };
         let page = reply::page(StatusCode::OK, view.render(self.brand()));
         reply::decided(page, Decision::WaitingRoom, Some(user.id), None)
     }
 
-    /// `GET /.anteroom/waiting-room/events`: `event: released` with the deep link as soon as the visitor is
-    /// let in (HTML Living Standard 9.2).
+    /// `GET /.anteroom/waiting-room/events`: `event: status` when something has happened to the newest request for
+    /// the visitor since the page was made, `event: released` with the deep link as soon as the visitor is let in
+    /// (HTML Living Standard 9.2).
     pub(super) async fn waiting_room_events(&self) -> Response<Body> {
         let visitor = match self.visitor().await {
             Ok(Some(visitor)) => visitor,
@@ -77,6 +90,7 @@ impl Call {
             shared: Arc::clone(&self.shared),
             _counted: self.shared.open_pages.one_more(),
             visitor,
+            told: self.query("told"),
             stage: Stage::Opening,
         };
         let stream = futures_util::stream::unfold(waiting, Waiting::next);
@@ -156,25 +170,30 @@ struct Waiting {
     changes: tokio::sync::watch::Receiver<()>,
     shared: Arc<Shared>,
     _counted: OpenPage,
+    /// What the page knows of the newest request; `None` until the store was asked for a page that does not say.
+    told: Option<String>,
     stage: Stage,
 }
 
 enum Stage {
     Opening,
-    Open,
+    /// Something may have happened.
+    Woken,
+    /// Nothing has happened.
+    Quiet,
     Over,
 }
 
 impl Waiting {
     /// The next piece of the stream. Ends after the release, with the session, and when the process drains;
-    /// the browser then asks again by itself.
+    /// the browser then asks again by itself. The store is asked only when something has happened.
     async fn next(mut self) -> Option<(Result<Frame<Bytes>, Infallible>, Self)> {
         match self.stage {
             Stage::Opening => {
-                self.stage = Stage::Open;
-                return Some((Ok(Frame::data(Bytes::from_static(b"retry: 1000\n\n"))), self));
+                self.stage = Stage::Woken;
+                return Some((frame("retry: 1000\n\n"), self));
             }
-            Stage::Open => {}
+            Stage::Woken | Stage::Quiet => {}
             Stage::Over => return None,
         }
         loop {
@@ -186,17 +205,64 @@ impl Waiting {
             if matches!(self.visitor.standing(), Standing::Admitted(_)) {
                 self.stage = Stage::Over;
                 let event = format!("event: released\ndata: {}\n\n", self.return_path.as_str());
-                return Some((Ok(Frame::data(Bytes::from(event))), self));
+                return Some((frame(event), self));
+            }
+            if matches!(self.stage, Stage::Woken) {
+                self.stage = Stage::Quiet;
+                if let Some(code) = self.news().await {
+                    return Some((frame(format!("event: status\ndata: {code}\n\n")), self));
+                }
             }
             tokio::select! {
-                changed = self.changes.changed() => { changed.ok()?; }
-                () = self.shared.closing.cancelled() => {}
-                () = tokio::time::sleep(HEARTBEAT) => {
-                    return Some((Ok(Frame::data(Bytes::from_static(b": still waiting\n\n"))), self));
+                changed = self.changes.changed() => {
+                    changed.ok()?;
+                    self.stage = Stage::Woken;
                 }
+                () = self.shared.closing.cancelled() => {}
+                () = tokio::time::sleep(HEARTBEAT) => return Some((frame(": still waiting\n\n"), self)),
             }
         }
     }
+
+    /// The state of the newest request, if the page does not know it yet.
+    async fn news(&mut self) -> Option<&'static str> {
+        let request = match newest_request(&self.shared, &self.visitor.user()).await {
+            Ok(request) => request,
+            Err(error) => {
+                tracing::warn!(error = %error, "an open Waiting Room cannot be told of a request");
+                return None;
+            }
+        };
+        let before = self.told.replace(told_of(request.as_ref()));
+        let is_new = before.is_some() && before != self.told;
+        is_new.then(|| request.map_or("none", |request| request.state.as_str()))
+    }
+}
+
+fn frame(text: impl Into<Bytes>) -> Result<Frame<Bytes>, Infallible> {
+    Ok(Frame::data(text.into()))
+}
+
+/// The newest request for somebody.
+async fn newest_request(shared: &Arc<Shared>, user: &User) -> store::Result<Option<Request>> {
+    let filter = RequestFilter {
+        organization: Some(user.organization.clone()),
+        email: Some(user.email.clone()),
+        newest_first: true,
+        limit: 1,
+        ..RequestFilter::default()
+    };
+    let store = Arc::clone(&shared.store);
+    off_core(shared, |_| async move { Ok(store.requests(&filter).await?.into_iter().next()) }).await
+}
+
+/// Everything about a request that its page shows, so that two can be compared.
+fn told_of(request: Option<&Request>) -> String {
+    let Some(request) = request else { return "none".to_owned() };
+    let reason = request.reason.as_ref().map_or("", |reason| reason.as_str());
+    let [first, second, third, fourth, ..] = sha256(reason.as_bytes());
+    let mark = u32::from_be_bytes([first, second, third, fourth]);
+    format!("{}.{}.{mark:08x}", request.id, request.state.as_str())
 }
 
 /// Often enough for proxies in between to keep the stream open.

@@ -210,6 +210,7 @@ impl Store for Database {
         user: &UserId,
         change: &UserChange,
         audit: AuditEvent,
+        mail: Vec<NewMessage>,
     ) -> Result<UserChanged> {
         access::change(&self.connections, user, change, &audit).await
     }
@@ -314,6 +315,14 @@ impl Store for Database {
 
     async fn audit_by_reference(&self, reference: &str) -> Result<Option<AuditEntry>> {
         audit::by_reference(self.connections.readers(), reference).await
+    }
+
+    async fn post_mail(&self, messages: &[NewMessage], now: Timestamp) -> Result<()> {
+        outbox::post(&self.connections, messages, now).await
+    }
+
+    async fn release_mail(&self) -> Result<u64> {
+        outbox::release(&self.connections).await
     }
 
     async fn claim_mail(&self, claim: &Claim) -> Result<Option<Batch>> {

@@ -225,6 +225,11 @@ impl TestApp {
         self.run().await;
     }
 
+    /// Has the configuration read again.
+    pub(crate) async fn reload(&self) {
+        self.running.as_ref().expect("it runs").reload().await.expect("the configuration is good");
+    }
+
     /// Stops the process.
     pub(crate) async fn stop(&mut self) {
         self.running.take().expect("it runs").stop().await.expect("it ends well");

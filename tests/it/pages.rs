@@ -6,7 +6,8 @@ use std::path::Path;
 use anteroom::email::EmailAddress;
 use anteroom::pages::policy::{FormTargets, content_security_policy};
 use anteroom::pages::{
-    Accent, Brand, Choice, ConfirmSignOut, Fault, Logo, Notice, Settings, SignIn, WaitingRoom,
+    Accent, Brand, Choice, ConfirmSignOut, Fault, Logo, Notice, Settings, SignIn, WaitingRoom, WaitingState,
+    WorkplaceForm,
 };
 
 /// The texts that a view is filled with.
@@ -95,6 +96,11 @@ fn session_pages(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
         organization_name: with.organization,
         managers: vec![with.person, with.email],
         events_url: with.path,
+        return_to: with.path,
+        state: WaitingState::NoRequest,
+        told: None,
+        workplace: WorkplaceForm::default(),
+        is_agent: false,
     };
     vec![
         ("waiting-room", room.render(brand)),
@@ -114,6 +120,7 @@ fn notices(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
             restart_url: with.path,
         },
         Notice::AlreadyUsed { restart_url: with.path },
+        Notice::Paused { restart_url: with.path },
         Notice::Conflict { reference: with.reference },
     ]
     .map(|notice| (notice_name(&notice), notice.render(brand)))
@@ -127,6 +134,7 @@ fn notice_name(notice: &Notice<'_>) -> &'static str {
         Notice::Disabled { .. } => "disabled",
         Notice::Refused { .. } => "refused",
         Notice::AlreadyUsed { .. } => "already-used",
+        Notice::Paused { .. } => "paused",
         Notice::Conflict { .. } => "conflict",
     }
 }

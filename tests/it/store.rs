@@ -10,7 +10,7 @@
 )]
 
 mod access;
-mod conformance;
+pub(crate) mod conformance;
 mod directory;
 mod durability;
 mod import;

@@ -41,6 +41,25 @@ pub(super) async fn put(db: &mut SqliteConnection, messages: &[NewMessage], at: 
     Ok(())
 }
 
+/// Puts messages in that no change causes.
+pub(super) async fn post(connections: &Connections, messages: &[NewMessage], now: Timestamp) -> Result<()> {
+    let mut write = connections.begin().await?;
+    put(write.connection(), messages, now).await?;
+    write.commit().await
+}
+
+/// Gives back everything that is claimed: of the servers of this file only the one that asks is there.
+pub(super) async fn release(connections: &Connections) -> Result<u64> {
+    let mut write = connections.begin().await?;
+    let released = sqlx::query(
+        "UPDATE outbox SET claimed_until = NULL WHERE claimed_until IS NOT NULL AND sent_at IS NULL",
+    )
+    .execute(write.connection())
+    .await?;
+    write.commit().await?;
+    Ok(released.rows_affected())
+}
+
 /// Claims what is due for one recipient and topic.
 pub(super) async fn claim(connections: &Connections, claim: &Claim) -> Result<Option<Batch>> {
     // A look first: mostly there is nothing to do, and this is asked every moment.

@@ -9,7 +9,7 @@ use crate::store::conformance::{
 };
 
 async fn change(store: &dyn Store, user: &UserId, change: UserChange) -> UserChanged {
-    store.change_user(user, &change, event("user.changed")).await.unwrap()
+    store.change_user(user, &change, event("user.changed"), Vec::new()).await.unwrap()
 }
 
 async fn state(store: &dyn Store, user: &UserId) -> Membership {

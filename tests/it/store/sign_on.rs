@@ -175,7 +175,7 @@ pub(crate) async fn a_disabled_user_is_known_but_has_not_signed_on(backend: &dyn
     let first = arrival("contoso", "adele", "adele@contoso.com");
     admit(&*store, &first).await;
     let id = first.new_user.clone().unwrap();
-    store.change_user(&id, &UserChange::Disable, event("user.changed")).await.unwrap();
+    store.change_user(&id, &UserChange::Disable, event("user.changed"), Vec::new()).await.unwrap();
     let Admission::Known(known) = admit(&*store, &Arrival { at: seconds_later(60), ..first }).await else {
         panic!("not known")
     };

@@ -239,7 +239,10 @@ async fn writes_that_went_through(store: &dyn Store) -> Vec<&'static str> {
         ),
         ("property", is_unavailable(&store.add_property(&property, event("x")).await)),
         ("add", is_unavailable(&store.add_user(&new_user("ben@contoso.com", &[]), event("x")).await)),
-        ("change", is_unavailable(&store.change_user(&user, &UserChange::Disable, event("x")).await)),
+        (
+            "change",
+            is_unavailable(&store.change_user(&user, &UserChange::Disable, event("x"), Vec::new()).await),
+        ),
         ("import", is_unavailable(&store.import(&[line], event("x")).await)),
         ("consume", is_unavailable(&store.consume(&consumption("contoso", "_r", "_a")).await)),
         (

@@ -60,4 +60,23 @@ impl SelectItem {
     pub fn new(value: &str, label: &str, chosen: Option<&str>) -> Self {
         Self { value: value.to_owned(), label: label.to_owned(), chosen: chosen == Some(value) }
     }
+
+    pub(super) fn shown(&self) -> &str {
+        if self.value == "*" { ALL_PROPERTIES } else { &self.label }
+    }
+}
+
+/// The list above a form that came back: what is wrong, each a link to its field.
+#[derive(Default)]
+pub(super) struct Problems<'a>(pub(super) Vec<(&'static str, &'a str)>);
+
+impl<'a> Problems<'a> {
+    /// Those of fields by the ids that they have on the page.
+    pub(super) fn of(fields: &[(&'static str, Option<&'a String>)]) -> Self {
+        Self(fields.iter().filter_map(|(id, problem)| Some((*id, problem.as_ref()?.as_str()))).collect())
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
 }

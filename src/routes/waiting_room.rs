@@ -65,6 +65,7 @@ impl Call {
             state: WaitingState::NoRequest,
             told: None,
             workplace: WorkplaceForm::default(),
+            is_saying: self.query("say").is_some(),
             is_agent: user.role == Role::Support,
         };
         let page = reply::page(StatusCode::OK, view.render(self.brand()));

@@ -100,6 +100,7 @@ fn session_pages(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
         state: WaitingState::NoRequest,
         told: None,
         workplace: WorkplaceForm::default(),
+        is_saying: false,
         is_agent: false,
     };
     vec![

@@ -87,7 +87,7 @@ impl Drop for Folder {
 }
 
 fn configuration(addresses: &Addresses) -> String {
-    let Addresses { anteroom, login, public, application, .. } = addresses;
+    let Addresses { anteroom, login, public, application, smtp, .. } = addresses;
     let app = anteroom.as_str().trim_end_matches('/');
     format!(
         r#"{FIRST_LINE} It is written anew at each start.
@@ -110,6 +110,10 @@ ops = "127.0.0.1:0"
 [store]
 url = "sqlite:anteroom.db"
 secret_file = "anteroom.secret"
+
+[mail]
+smtp = "smtp://{smtp}"
+from = "Maintenance <no-reply@contoso.example>"
 
 [[organization]]
 id = "{ORGANIZATION}"

@@ -7,8 +7,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anteroom::admin::SecondApproval;
 use anteroom::config::schema::{Absent, KEYS, Key, Kind, Shape, Support, TABLES};
 use anteroom::config::{self, Config, Environment, Problems, Watch, check, init, variable_of};
+use anteroom::directory::Level;
 use anteroom::identity::{Algorithm, Preset};
 use anteroom::pages::Accent;
 use anteroom::target::PathRule;
@@ -62,6 +64,11 @@ lifetime = "5m"
 presets = ["remote-user", "x-forwarded-user"]
 [access]
 levels = ["guest", "manager"]
+may_request = ["manager"]
+support_self_level = "guest"
+second_approval = true
+[audit]
+keep = "400d"
 [sign_on]
 other_url = "/login"
 [brand]
@@ -195,6 +202,9 @@ fn the_least_that_must_be_said_is_enough() {
     assert_eq!(config.identity.lifetime, Duration::from_mins(1));
     assert_eq!(config.access.levels.names(), ["viewer", "technician", "manager", "administrator"]);
     assert_eq!(config.access.may_request.len(), 2);
+    assert_eq!(config.access.support_self_level, None);
+    assert_eq!(config.access.second_approval, SecondApproval::Never);
+    assert_eq!(config.audit.keep, None);
     assert!(config.notes.iter().any(|note| note.contains("nobody can sign on")), "{:?}", config.notes);
 }
 
@@ -219,6 +229,9 @@ fn everything_that_can_be_said_is_understood() {
     assert_eq!(config.identity.algorithm, Algorithm::EdDSA);
     assert_eq!(config.identity.presets, [Preset::RemoteUser, Preset::XForwardedUser]);
     assert_eq!(config.access.may_request[0].as_str(), "manager");
+    assert_eq!(config.access.support_self_level.as_ref().map(Level::as_str), Some("guest"));
+    assert_eq!(config.access.second_approval, SecondApproval::ForAllProperties);
+    assert_eq!(config.audit.keep, Some(Duration::from_hours(400 * 24)));
     assert_eq!(config.other_sign_on_url.as_deref(), Some("/login"));
     assert!(config.brand.logo.is_some());
     assert_eq!(config.brand.accent, Some(Accent::parse("#00bb66").unwrap()));
@@ -359,6 +372,10 @@ fn single_values_that_are_no_good_are_refused() {
         (with("[identity]\npresets = [\"x-user\"]"), "no preset"),
         (with("[access]\nlevels = []"), "is empty"),
         (with("[access]\nmay_request = [\"owner\"]"), "not one of access.levels"),
+        (with("[access]\nsupport_self_level = \"owner\""), "not one of access.levels"),
+        (with("[access]\nsecond_approval = \"yes\""), "must be true or false"),
+        (with("[audit]\nkeep = \"1h\""), "too short"),
+        (with("[audit]\nkeep = \"400\""), "not a duration"),
         (with("[sign_on]\nother_url = \"//evil.example\""), "not a plain path"),
         (with("[sign_on]\nother_url = \"javascript:alert(1)\""), "not an https:// URL"),
         (with("[brand]\naccent = \"red\""), "brand.accent"),

@@ -12,6 +12,7 @@
 //! - Every change takes the messages that tell people of it and puts them into the outbox in the same transaction.
 //! - Not found is `Ok(None)`; a refusal is an enum; `Err` means that the store did not do its work.
 
+pub mod chain;
 pub mod sqlite;
 
 mod audit;
@@ -382,8 +383,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     // Organizations and properties
 
     /// Makes the declared organizations known (added or renamed), for users and properties to refer to.
-    /// Those no longer declared stay, with their users, but without a connection. The event is written only if
-    /// anything changed; its details then name what did.
+    /// Those no longer declared stay, with their users, but without a connection, and count as created from then
+    /// on; those that were created and are now declared lose the connection that they were created with. The event
+    /// is written only if anything changed; its details then name what did.
     async fn declare_organizations(&self, organizations: &[Organization], audit: AuditEvent) -> Result<()>;
     /// All organizations, by id.
     async fn organizations(&self) -> Result<Vec<Organization>>;

@@ -122,7 +122,7 @@ async fn many_that_start_at_once_on_a_new_file_all_succeed() {
             .fetch_one(&mut file.raw().await)
             .await
             .unwrap();
-        assert_eq!(versions, 1);
+        assert_eq!(versions, 2);
     }
 }
 
@@ -156,7 +156,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     newer.close().await.unwrap();
     let before = std::fs::read(file.path()).unwrap();
     let refused = Database::open(&Options::file(&file.path())).await;
-    assert!(matches!(refused, Err(Error::NewerSchema { found: 99, known: 1 })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::NewerSchema { found: 99, known: 2 })), "{refused:?}");
     assert!(std::fs::read(file.path()).unwrap() == before, "not a byte has changed");
 }
 
@@ -196,9 +196,20 @@ async fn the_audit_log_can_only_grow() {
         let refused = run(&mut db, statement).await.unwrap_err().to_string();
         assert!(refused.contains("append-only"), "{refused}");
     }
-    run(&mut db, "INSERT INTO audit (at, action, actor, details) VALUES (0, 'x', 'y', '{}')").await.unwrap();
+    let unchained = "INSERT INTO audit (at, action, actor, details) VALUES (0, 'x', 'y', '{}')";
+    let refused = run(&mut db, unchained).await.unwrap_err().to_string();
+    assert!(refused.contains("needs its hash"), "{refused}");
+    for statement in [
+        "UPDATE audit_anchor SET seq = 1",
+        "UPDATE audit_anchor SET seq = 9, hash = zeroblob(32)",
+        "UPDATE audit_anchor SET seq = 0",
+        "DELETE FROM audit_anchor",
+        "INSERT INTO audit_anchor VALUES (2, 1, zeroblob(32))",
+    ] {
+        assert!(run(&mut db, statement).await.is_err(), "{statement}");
+    }
     let seen: Vec<_> = store.audit_entries(9).await.unwrap().into_iter().map(|entry| entry.action).collect();
-    assert_eq!(seen, ["x", "first"]);
+    assert_eq!(seen, ["first"]);
 }
 
 /// Runs every operation that writes; the names of those that did not say that the store is unavailable.
@@ -382,7 +393,8 @@ async fn a_backup_while_running_is_whole_private_and_never_overwrites() {
         let restored = Database::open(&Options::file(copy)).await.unwrap();
         let users = restored.accounts(&store::UserFilter::default()).await.unwrap();
         assert!(users.iter().all(|account| account.grants.len() == 1));
-        assert_eq!(restored.audit_entries(1_000).await.unwrap().len(), users.len());
+        let entries = restored.audit_entries(1_000).await.unwrap();
+        assert_eq!(entries.len(), users.len() + 1, "one for each, and one for the organization");
     }
     let before = std::fs::read(&copies[0]).unwrap();
     assert!(is_unavailable(&store.backup_to(&copies[0]).await));

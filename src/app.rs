@@ -3,6 +3,7 @@
 //! Separate because it is the one file that knows everyone. Nothing is decided here that a part could decide.
 
 mod reload;
+mod retention;
 pub(crate) mod settings;
 mod watch;
 
@@ -72,6 +73,7 @@ pub async fn start(
     let database = store::Settings::Sqlite { path: config.store.database.clone() };
     let store = store::open(&database).await.context("cannot open the store")?;
     declare(&*store, &config, &*sources.clock).await?;
+    store.audit(reload::started(&config, sources.clock.now())).await.context("cannot write to the store")?;
     let seal = secret.seal_key("identity keys");
     let keys = Keys::load(Arc::clone(&store), seal, Arc::clone(&sources.clock), config.identity.algorithm);
     let keys = Arc::new(keys.await.context("cannot use the identity keys")?);
@@ -142,6 +144,7 @@ pub async fn start(
         Ok(())
     });
     tasks.spawn(Arc::clone(&reloader).follow(stop.clone()));
+    tasks.spawn(retention::keep(Arc::clone(&reloader), stop.clone()));
     tracing::info!(public = ?public_addresses, ops = ?ops_addresses, "serving");
     Ok(Running { public: public_addresses, ops: ops_addresses, stop, store, reloader, tasks })
 }

@@ -3,7 +3,7 @@
 //! Separate because it is only read here; what is written comes with the changes themselves.
 
 use super::{Admin, Result};
-use crate::store::{AuditAnchor, AuditEntry, AuditFilter, Message};
+use crate::store::{AuditAnchor, AuditEntry, AuditFilter, Message, chain};
 
 /// What the verification of the audit log has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,8 +93,42 @@ impl Admin {
     /// Walks through the whole log, or from a place that was noted down, and computes every hash anew.
     pub async fn verify_audit(&self, since: Option<AuditAnchor>) -> Result<AuditVerified> {
         let anchor = self.store.audit_anchor().await?;
-        let _ = since;
-        Ok(AuditVerified::Whole { checked: 0, unchained: 0, head: anchor })
+        let mut walk = match self.start(anchor, since).await? {
+            Ok(start) => Walk { head: start, checked: 0, unchained: 0 },
+            Err(broken) => return Ok(AuditVerified::Broken(broken)),
+        };
+        loop {
+            let entries = self.store.audit_after(walk.head.seq, AUDIT_CHUNK).await?;
+            if entries.is_empty() {
+                let Walk { head, checked, unchained } = walk;
+                return Ok(AuditVerified::Whole { checked, unchained, head });
+            }
+            for entry in &entries {
+                if let Err(broken) = walk.step(entry) {
+                    return Ok(AuditVerified::Broken(broken));
+                }
+            }
+        }
+    }
+
+    /// Where to begin: at the anchor, or at the entry that was noted down, which must still be there.
+    async fn start(
+        &self,
+        anchor: AuditAnchor,
+        since: Option<AuditAnchor>,
+    ) -> Result<std::result::Result<AuditAnchor, Broken>> {
+        let Some(since) = since else { return Ok(Ok(anchor)) };
+        let seq = since.seq;
+        if seq < anchor.seq {
+            return Ok(Err(Broken::Removed { seq, anchor: anchor.seq }));
+        }
+        let found = if seq == anchor.seq {
+            Some(anchor.hash)
+        } else {
+            let entries = self.store.audit_after(seq - 1, 1).await?;
+            entries.into_iter().find(|entry| entry.seq == seq).and_then(|entry| entry.hash)
+        };
+        Ok(if found == Some(since.hash) { Ok(since) } else { Err(Broken::OtherStart { seq }) })
     }
 
     /// The newest messages of the outbox, newest first: those still waiting, or all.
@@ -105,6 +139,37 @@ impl Admin {
     /// How many messages wait.
     pub async fn messages_waiting(&self) -> Result<u64> {
         Ok(self.store.mail_waiting().await?)
+    }
+}
+
+/// How far the verification has come.
+struct Walk {
+    head: AuditAnchor,
+    checked: u64,
+    unchained: u64,
+}
+
+impl Walk {
+    fn step(&mut self, entry: &AuditEntry) -> std::result::Result<(), Broken> {
+        let seq = entry.seq;
+        let Some(hash) = entry.hash else {
+            // Only the oldest entries can be from before the log was chained; their places may have gaps.
+            if self.checked > 0 || self.head.hash != chain::START {
+                return Err(Broken::Unchained { seq });
+            }
+            self.head.seq = seq;
+            self.unchained += 1;
+            return Ok(());
+        };
+        if self.checked > 0 && seq != self.head.seq + 1 {
+            return Err(Broken::Missing { seq: self.head.seq + 1 });
+        }
+        if chain::link(&self.head.hash, entry) != hash {
+            return Err(Broken::Changed { seq });
+        }
+        self.head = AuditAnchor { seq, hash };
+        self.checked += 1;
+        Ok(())
     }
 }
 

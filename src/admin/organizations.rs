@@ -126,10 +126,8 @@ impl Admin {
     ) -> Result<Outcome<OrganizationView>> {
         let name =
             DisplayName::parse(name).map_err(|error| FieldProblem::refuse("name", error.to_string()))?;
-        let before = self.organization_record(id).await?.organization;
-        let details = json!({"before": before.name.as_str(), "after": name.as_str()});
         let change = OrganizationChange::Rename(id.clone(), name);
-        self.changed(id, &change, ("organization.renamed", details), actor).await
+        self.changed(id, &change, ("organization.renamed", json!({})), actor).await
     }
 
     /// Gives an organization other domains.
@@ -146,9 +144,8 @@ impl Admin {
         // What is shared already was confirmed before.
         let new: Vec<_> = domains.iter().filter(|domain| !before.domains.contains(domain)).cloned().collect();
         check_shared(shared_domains(&new, Some(id), &records), shared)?;
-        let details = json!({"before": domain_names(&before.domains), "after": domain_names(&domains)});
         let change = OrganizationChange::Domains(id.clone(), domains);
-        self.changed(id, &change, ("organization.domains_changed", details), actor).await
+        self.changed(id, &change, ("organization.domains_changed", json!({})), actor).await
     }
 
     /// Replaces the metadata of an organization, e.g. with new certificates.

@@ -124,10 +124,14 @@ impl Admin {
             before: None,
             limit: SIGN_ONS_LISTED_MAX,
         };
+        let mut sign_ons = self.store.audit_search(&sign_ons).await?;
+        // An address can be a part of another's.
+        let email = Some(user.email.as_str());
+        sign_ons.retain(|entry| entry.subject.as_deref() == email || Some(entry.actor.as_str()) == email);
         Ok(Person {
             workplace: self.store.workplace(&user.id).await?,
             sessions: self.store.sessions(Some(&user.id), SESSIONS_SHOWN_MAX).await?,
-            sign_ons: self.store.audit_search(&sign_ons).await?,
+            sign_ons,
             conflicts: self.store.subject_conflicts(Some(&user.id)).await?,
             account,
         })

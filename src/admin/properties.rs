@@ -75,8 +75,8 @@ impl Admin {
     ) -> Result<Outcome<Property>> {
         let name =
             DisplayName::parse(name).map_err(|error| FieldProblem::refuse("name", error.to_string()))?;
-        let before = self.known_property(id).await?;
-        let details = json!({"before": before.name.as_str(), "after": name.as_str()});
+        let organization = self.known_property(id).await?.organization;
+        let details = json!({"organization": organization.as_str()});
         self.change_property(id, PropertyChange::Rename(name), ("property.renamed", details), actor).await
     }
 

@@ -77,6 +77,12 @@ enum Action {
         #[arg(value_parser = EmailAddress::parse)]
         email: EmailAddress,
     },
+    /// Forget who a user is to the identity provider, and end all sessions: the next sign-on by that address counts.
+    Unbind {
+        /// The user's address.
+        #[arg(value_parser = EmailAddress::parse)]
+        email: EmailAddress,
+    },
     /// Make a user support staff, or a member again.
     Role {
         /// The user's address.
@@ -128,6 +134,9 @@ struct Selection {
     /// Only users in this state: waiting, active or disabled.
     #[arg(long, value_parser = parse_state)]
     state: Option<Membership>,
+    /// Only users whose address or name contain every word of this.
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
 }
 
 impl Arguments {
@@ -168,6 +177,9 @@ impl Arguments {
             Action::Enable { email } => {
                 Ok(changed("enabled", &admin.enable(&email, &Actor::command()).await?))
             }
+            Action::Unbind { email } => {
+                Ok(changed("unbound", &admin.unbind(&email, &Actor::command()).await?))
+            }
             Action::Role { email, role } => {
                 Ok(changed("changed", &admin.set_role(&email, role, &Actor::command()).await?))
             }
@@ -193,7 +205,12 @@ impl Add {
 
 impl Selection {
     fn filter(self) -> UserFilter {
-        UserFilter { organization: self.organization, state: self.state, ..UserFilter::default() }
+        UserFilter {
+            organization: self.organization,
+            state: self.state,
+            text: self.search,
+            ..UserFilter::default()
+        }
     }
 
     async fn export(self, admin: &Admin) -> Result<Answer, Failure> {

@@ -17,6 +17,7 @@ pub(super) struct File {
     pub(super) session: Session,
     pub(super) identity: Identity,
     pub(super) access: Access,
+    pub(super) audit: Audit,
     pub(super) mail: Mail,
     pub(super) sign_on: SignOn,
     pub(super) brand: Brand,
@@ -95,6 +96,12 @@ pub(super) struct Access {
     pub(super) may_request: Option<Vec<String>>,
     pub(super) support_self_level: Option<String>,
     pub(super) second_approval: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Audit {
+    pub(super) keep: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -82,6 +82,7 @@ pub const TABLES: &[Table] = &[
     once("session"),
     once("identity"),
     once("access"),
+    once("audit"),
     once("mail"),
     once("sign_on"),
     once("brand"),
@@ -192,6 +193,7 @@ pub const KEYS: &[Key] = &[
         Absent::Value("false"),
         "Whether a second support agent must confirm access to all properties of an organization.",
     ),
+    text("audit.keep", Absent::Means("for ever"), "How long the audit log is kept, e.g. `400d`."),
     text(
         "mail.smtp",
         Absent::Means("messages wait in the outbox"),

@@ -212,7 +212,7 @@ impl Store for Database {
         audit: AuditEvent,
         mail: Vec<NewMessage>,
     ) -> Result<UserChanged> {
-        access::change(&self.connections, user, change, &audit).await
+        access::change(&self.connections, user, change, &audit, &mail).await
     }
 
     async fn import(&self, lines: &[ImportedGrant], audit: AuditEvent) -> Result<Imported> {

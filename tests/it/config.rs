@@ -7,8 +7,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anteroom::admin::SecondApproval;
 use anteroom::config::schema::{Absent, KEYS, Key, Kind, Shape, Support, TABLES};
 use anteroom::config::{self, Config, Environment, Problems, Watch, check, init, variable_of};
+use anteroom::directory::Level;
 use anteroom::identity::{Algorithm, Preset};
 use anteroom::pages::Accent;
 use anteroom::target::PathRule;
@@ -62,6 +64,11 @@ lifetime = "5m"
 presets = ["remote-user", "x-forwarded-user"]
 [access]
 levels = ["guest", "manager"]
+may_request = ["manager"]
+support_self_level = "guest"
+second_approval = true
+[audit]
+keep = "400d"
 [mail]
 smtp = "smtps://user:s3cr%40t@mail.example.com"
 from = "ServusConnect <No-Reply@example.com>"
@@ -199,6 +206,9 @@ fn the_least_that_must_be_said_is_enough() {
     assert_eq!(config.identity.lifetime, Duration::from_mins(1));
     assert_eq!(config.access.levels.names(), ["viewer", "technician", "manager", "administrator"]);
     assert_eq!(config.access.may_request.len(), 2);
+    assert_eq!(config.access.support_self_level, None);
+    assert_eq!(config.access.second_approval, SecondApproval::Never);
+    assert_eq!(config.audit.keep, None);
     assert!(config.mail.route.is_none() && config.mail.digest);
     assert!(config.notes.iter().any(|note| note.contains("nobody can sign on")), "{:?}", config.notes);
 }
@@ -224,6 +234,9 @@ fn everything_that_can_be_said_is_understood() {
     assert_eq!(config.identity.algorithm, Algorithm::EdDSA);
     assert_eq!(config.identity.presets, [Preset::RemoteUser, Preset::XForwardedUser]);
     assert_eq!(config.access.may_request[0].as_str(), "manager");
+    assert_eq!(config.access.support_self_level.as_ref().map(Level::as_str), Some("guest"));
+    assert_eq!(config.access.second_approval, SecondApproval::ForAllProperties);
+    assert_eq!(config.audit.keep, Some(Duration::from_hours(400 * 24)));
     let (server, from) = config.mail.route.as_ref().expect("mail is sent");
     assert_eq!(server.to_string(), "mail.example.com:465 (TLS)");
     assert_eq!(from.to_string(), "ServusConnect <no-reply@example.com>");
@@ -369,6 +382,10 @@ fn single_values_that_are_no_good_are_refused() {
         (with("[identity]\npresets = [\"x-user\"]"), "no preset"),
         (with("[access]\nlevels = []"), "is empty"),
         (with("[access]\nmay_request = [\"owner\"]"), "not one of access.levels"),
+        (with("[access]\nsupport_self_level = \"owner\""), "not one of access.levels"),
+        (with("[access]\nsecond_approval = \"yes\""), "must be true or false"),
+        (with("[audit]\nkeep = \"1h\""), "too short"),
+        (with("[audit]\nkeep = \"400\""), "not a duration"),
         (with("[mail]\nsmtp = \"smtp://127.0.0.1\""), "mail.from: is missing"),
         (with("[mail]\nsmtp = \"smtps://mail.example.com?tls=none\""), "always encrypted"),
         (with("[mail]\nsmtp = \"smtp://user:p@ss@word\"\nfrom = \"x\""), "the address must have the form"),

@@ -7,8 +7,8 @@ use sqlx::SqliteConnection;
 use crate::directory::{Account, Membership, Role, Scope, Subject};
 use crate::id::UserId;
 use crate::store::sqlite::connection::Connections;
-use crate::store::sqlite::{conflicts, grants, users};
-use crate::store::{AuditEvent, Result, UserChange, UserChanged};
+use crate::store::sqlite::{conflicts, grants, outbox, users};
+use crate::store::{AuditEvent, NewMessage, Result, UserChange, UserChanged};
 
 /// Changes a user's access.
 pub(super) async fn change(
@@ -16,6 +16,7 @@ pub(super) async fn change(
     user: &UserId,
     change: &UserChange,
     event: &AuditEvent,
+    mail: &[NewMessage],
 ) -> Result<UserChanged> {
     let mut write = connections.begin().await?;
     let before = users::by_id(&mut *write.connection(), user).await?;
@@ -26,6 +27,7 @@ pub(super) async fn change(
     if outcome == UserChanged::Changed {
         grants::settle(write.connection(), user).await?;
         grants::tell(write.connection(), user, before.as_ref(), event).await?;
+        outbox::put(write.connection(), mail, event.at).await?;
         write.commit().await?;
     } else {
         write.roll_back().await?;

@@ -5,6 +5,9 @@
 
 mod chromium;
 mod login_page;
+mod person;
+mod postbox;
+mod provisioning;
 
 use std::time::{Duration, Instant};
 

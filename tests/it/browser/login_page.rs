@@ -22,9 +22,13 @@ pub(crate) struct LoginPage {
 
 impl LoginPage {
     pub(crate) async fn start() -> Self {
+        Self::serve(Idp::entra()).await
+    }
+
+    /// The page of an identity provider.
+    pub(crate) async fn serve(mut idp: Idp) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
-        let mut idp = Idp::entra();
         idp.sso_url = format!("http://idp.localhost:{port}/saml2");
         let answering = idp.clone();
         let accepting = tokio::spawn(async move {

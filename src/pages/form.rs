@@ -2,6 +2,9 @@
 //!
 //! Separate because a form that comes back must keep every word that was typed, on every page in the same way.
 
+/// What a field with choices shows as long as nothing is chosen.
+pub(super) const CHOOSE: &str = "Please choose";
+
 /// What pages call the scope `*`.
 pub const ALL_PROPERTIES: &str = "All properties";
 

@@ -3,7 +3,7 @@
 //! Separate because only a browser knows what a browser does: what it thinks of our headers, where the focus is,
 //! whether a form may lead to another host, and what happens without scripts.
 
-mod chromium;
+pub(crate) mod chromium;
 mod login_page;
 mod person;
 mod postbox;

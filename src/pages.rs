@@ -24,6 +24,7 @@ mod palette;
 mod progress;
 mod sign_in;
 mod sign_out;
+mod texts;
 mod waiting_room;
 
 pub use brand::{Accent, Brand, Error, LOGO_BYTES_MAX, Logo, Settings};

@@ -2,6 +2,9 @@
 //!
 //! Separate because a form that comes back must keep every word that was typed, on every page in the same way.
 
+/// What a field with choices shows as long as nothing is chosen.
+pub(super) const CHOOSE: &str = "Please choose";
+
 /// What pages call the scope `*`.
 pub const ALL_PROPERTIES: &str = "All properties";
 
@@ -59,5 +62,24 @@ impl SelectItem {
     #[must_use]
     pub fn new(value: &str, label: &str, chosen: Option<&str>) -> Self {
         Self { value: value.to_owned(), label: label.to_owned(), chosen: chosen == Some(value) }
+    }
+
+    pub(super) fn shown(&self) -> &str {
+        if self.value == "*" { ALL_PROPERTIES } else { &self.label }
+    }
+}
+
+/// The list above a form that came back: what is wrong, each a link to its field.
+#[derive(Default)]
+pub(super) struct Problems<'a>(pub(super) Vec<(&'static str, &'a str)>);
+
+impl<'a> Problems<'a> {
+    /// Those of fields by the ids that they have on the page.
+    pub(super) fn of(fields: &[(&'static str, Option<&'a String>)]) -> Self {
+        Self(fields.iter().filter_map(|(id, problem)| Some((*id, problem.as_ref()?.as_str()))).collect())
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        self.0.is_empty()
     }
 }

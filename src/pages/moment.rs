@@ -2,11 +2,17 @@
 //!
 //! Separate because no page knows the reader's time zone: it says UTC and an age, and never guesses.
 
+use askama::Template;
+use askama::filters::HtmlSafe;
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 
 /// A moment, seen from another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[template(
+    source = r#"<span class="moment">{{ distance }} <time datetime="{{ machine }}">{{ utc }}</time></span>"#,
+    ext = "html"
+)]
 pub struct Moment {
     machine: String,
     utc: String,
@@ -24,21 +30,14 @@ impl Moment {
         }
     }
 
-    /// For the attribute `datetime`.
-    pub(super) fn machine(&self) -> &str {
-        &self.machine
-    }
-
-    /// `25 Nov 2026, 17:47 UTC`.
-    pub(super) fn utc(&self) -> &str {
-        &self.utc
-    }
-
     /// `3 h ago`, or `in 3 days`.
     pub(super) fn distance(&self) -> &str {
         &self.distance
     }
 }
+
+/// Its template has escaped it.
+impl HtmlSafe for Moment {}
 
 /// How long something has gone on: `4 min`, `3 h`, `12 days`.
 #[must_use]
@@ -82,8 +81,8 @@ mod tests {
             ("2027-01-01T00:00:00Z", "1 Jan 2027, 00:00 UTC", "in 36 days"),
         ] {
             let moment = Moment::new(at.parse().expect("a time"), now);
-            assert_eq!((moment.utc(), moment.distance()), (utc, distance), "{at}");
-            assert_eq!(moment.machine(), at);
+            assert_eq!((moment.utc.as_str(), moment.distance.as_str()), (utc, distance), "{at}");
+            assert_eq!(moment.machine, at);
         }
     }
 }

@@ -19,17 +19,31 @@ pub struct HistoryLine {
 }
 
 impl HistoryLine {
+    pub(super) fn who(&self) -> &str {
+        english_actor(&self.actor)
+    }
+
     pub(super) const fn english(&self) -> &'static str {
-        match self.kind {
-            EventKind::Filed => "filed the request",
-            EventKind::Merged => "asked for the same",
-            EventKind::Taken => "took the request",
-            EventKind::Asked => "asked",
-            EventKind::Answered => "answered",
-            EventKind::Proposed => "proposed to approve it",
-            EventKind::Approved => "approved it",
-            EventKind::Denied => "denied it",
-        }
+        english_event(self.kind)
+    }
+}
+
+/// Who did something, for people.
+pub(super) fn english_actor(actor: &str) -> &str {
+    if actor == "command" { "An operator" } else { actor }
+}
+
+/// What somebody did, after their name.
+pub(super) const fn english_event(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Filed => "filed the request",
+        EventKind::Merged => "asked for the same",
+        EventKind::Taken => "took the request",
+        EventKind::Asked => "asked a question",
+        EventKind::Answered => "answered",
+        EventKind::Proposed => "proposed to approve it",
+        EventKind::Approved => "approved it",
+        EventKind::Denied => "denied it",
     }
 }
 

@@ -33,13 +33,14 @@ pub use request::{
     ApproveForm, OrganizationFacts, OtherRequest, PersonFacts, Proposal, RequestPage, RequesterFacts, Taken,
     Warning,
 };
-pub use sign_ons::{SignOnLine, SignOnOutcome, SignOns};
+pub use sign_ons::{SignOnLine, SignOnOutcome, SignOns, english_remedy};
 pub use user::{ConflictLine, GrantForm, SessionLine, UserPage};
 pub use users::{UserRow, Users};
 
-use crate::directory::request::EventKind;
+use crate::directory::request::{EventKind, State};
 use crate::directory::{Membership, Role};
 use crate::pages::moment::Moment;
+use crate::pages::{link, progress};
 
 /// Who works at the console.
 #[derive(Debug, Clone)]
@@ -61,6 +62,33 @@ pub enum Section {
     SignOns,
     /// `/.anteroom/support/mail`
     Mail,
+}
+
+impl Section {
+    /// All of them, in the order of the navigation.
+    pub const ALL: [Self; 5] = [Self::Requests, Self::Users, Self::Organizations, Self::SignOns, Self::Mail];
+
+    /// Where the section begins.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Requests => "/.anteroom/support",
+            Self::Users => "/.anteroom/support/users",
+            Self::Organizations => "/.anteroom/support/organizations",
+            Self::SignOns => "/.anteroom/support/sign-ons",
+            Self::Mail => "/.anteroom/support/mail",
+        }
+    }
+
+    pub(super) const fn english(self) -> &'static str {
+        match self {
+            Self::Requests => "Requests",
+            Self::Users => "Users",
+            Self::Organizations => "Organizations",
+            Self::SignOns => "Sign-ons",
+            Self::Mail => "Mail",
+        }
+    }
 }
 
 /// What stands above a page after a form was sent.
@@ -164,7 +192,7 @@ pub struct RequestLine {
     /// How much.
     pub level: String,
     /// Where it stands.
-    pub state: crate::directory::request::State,
+    pub state: State,
     /// When it was filed.
     pub filed: Moment,
 }
@@ -186,12 +214,55 @@ const fn english_role(role: Role) -> &'static str {
     }
 }
 
-fn draft(brand: &crate::pages::Brand, heading: &str) -> String {
-    let message = crate::pages::notice::Message {
-        heading: heading.to_owned(),
-        paragraphs: vec![],
-        facts: vec![],
-        action: None,
-    };
-    crate::pages::notice::render(brand, message)
+impl Banner {
+    /// The class of the banner, and what it says.
+    fn english(&self) -> (&'static str, String) {
+        match self {
+            Self::Done(done) => ("done", done.english().to_owned()),
+            Self::Refused(sentences) => ("refused", sentences.clone()),
+            Self::Stale { actor, kind, at } => (
+                "refused",
+                format!(
+                    "Nothing was changed, because this page was out of date: {} {} {}. Below is how it stands now.",
+                    progress::english_actor(actor),
+                    progress::english_event(*kind),
+                    at.distance(),
+                ),
+            ),
+        }
+    }
+}
+
+impl RequestLine {
+    const fn english_state(&self) -> &'static str {
+        progress::english_state(self.state)
+    }
+}
+
+/// What stands before the end of a grant.
+const ENDS: &str = "ends";
+/// On the button that copies a value.
+const COPY: &str = "Copy";
+/// On that button when it has.
+const COPIED: &str = "Copied";
+
+fn request_path(id: &str) -> String {
+    format!("/.anteroom/support/requests/{}", link::segment(id))
+}
+
+fn user_path(id: &str) -> String {
+    format!("/.anteroom/support/users/{}", link::segment(id))
+}
+
+fn organization_path(id: &str) -> String {
+    format!("/.anteroom/support/organizations/{}", link::segment(id))
+}
+
+/// So many of something.
+fn english_count(count: u64, one: &str, many: &str) -> String {
+    match count {
+        0 => format!("no {many}"),
+        1 => format!("1 {one}"),
+        _ => format!("{count} {many}"),
+    }
 }

@@ -130,6 +130,7 @@ impl Call {
                 managers: room.managers_told,
             }),
             workplace: workplace_form(&room.view, refused),
+            is_saying: self.query("say").is_some(),
             is_agent: user.role == Role::Support,
         };
         let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };

@@ -16,6 +16,7 @@ mod config;
 mod demo;
 mod idp;
 mod jose;
+mod looks;
 mod mail;
 mod pages;
 mod proxy;

@@ -3,8 +3,11 @@
 //! Separate because it works without scripts: the first form posts without `confirmed`, this page asks, and its
 //! own form carries everything along with `confirmed=1`.
 
-use crate::pages::Brand;
-use crate::pages::support::{Agent, Section};
+use askama::Template;
+
+use crate::pages::frame::{self, Frame};
+use crate::pages::support::{self, Agent, Section};
+use crate::pages::{Brand, link};
 
 /// A question before something that hurts.
 #[derive(Debug, Clone)]
@@ -87,6 +90,127 @@ impl Confirm {
     /// The page as HTML.
     #[must_use]
     pub fn render(&self, brand: &Brand) -> String {
-        super::draft(brand, "Confirm")
+        let Words { heading, consequences, submit, is_harmful } = self.question.english();
+        frame::render(&Page {
+            frame: Frame::console_english(brand, &heading, &self.agent, self.section),
+            action: link::path(&self.action),
+            fields: &self.fields,
+            cancel_href: link::path(&self.cancel_url),
+            cancel: "Cancel",
+            heading,
+            consequences,
+            submit,
+            is_harmful,
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "confirm.html")]
+struct Page<'a> {
+    frame: Frame<'a>,
+    heading: String,
+    consequences: Vec<String>,
+    submit: &'static str,
+    is_harmful: bool,
+    action: &'a str,
+    fields: &'a [(String, String)],
+    cancel_href: &'a str,
+    cancel: &'static str,
+}
+
+struct Words {
+    heading: String,
+    consequences: Vec<String>,
+    submit: &'static str,
+    is_harmful: bool,
+}
+
+impl Words {
+    /// Something that takes access away.
+    fn harmful(heading: String, consequences: &[&str], submit: &'static str) -> Self {
+        let consequences = consequences.iter().map(|sentence| (*sentence).to_owned()).collect();
+        Self { heading, consequences, submit, is_harmful: true }
+    }
+}
+
+impl Question {
+    fn english(&self) -> Words {
+        match self {
+            Self::Disable { person } => Words::harmful(
+                format!("Switch off the account of {person}?"),
+                &[
+                    "All sessions end at once, and nobody can sign on with this account.",
+                    "Its access is kept, and comes back when you switch it on again.",
+                ],
+                "Switch off",
+            ),
+            Self::Revoke { person, access, is_last } => {
+                let last = "It is the last access: the person is held in the Waiting Room from then on.";
+                let sentences =
+                    ["It no longer holds from this moment on, also in pages that are open.", last];
+                let count = if *is_last { 2 } else { 1 };
+                Words::harmful(
+                    format!("End this access of {person}: {access}?"),
+                    sentences.get(..count).unwrap_or_default(),
+                    "End access",
+                )
+            }
+            Self::SignOut { person } => Words::harmful(
+                format!("Sign {person} out everywhere?"),
+                &["All sessions end at once, on every device. The person can sign on again."],
+                "Sign out everywhere",
+            ),
+            Self::MakeAgent { person } => Words {
+                is_harmful: false,
+                ..Words::harmful(
+                    format!("Make {person} a support agent?"),
+                    &["Agents see all organizations and users, and can grant access."],
+                    "Make a support agent",
+                )
+            },
+            Self::MakeMember { person } => Words::harmful(
+                format!("Take the support role from {person}?"),
+                &["The person can no longer open this console. Access to the application stays."],
+                "Take the role away",
+            ),
+            Self::Bind { person, subject } => Words::harmful(
+                format!("Connect the account of {person} with another identity?"),
+                &[
+                    "Whoever signs on with this identity has the access of the account from then on:",
+                    subject,
+                    "All sessions of the account end. The identity that it had is forgotten.",
+                ],
+                "Connect",
+            ),
+            Self::Unbind { person } => Words::harmful(
+                format!("Forget the identity of {person}?"),
+                &["All sessions end. The next person who signs on with this address has the access of the \
+                     account: do this only if the customer has confirmed that the account was made anew."],
+                "Forget the identity",
+            ),
+            Self::Pause { organization, users } => Words::harmful(
+                format!("Pause {organization}?"),
+                &[
+                    &format!(
+                        "Its sessions end at once ({}), and nobody of it can sign on.",
+                        support::english_count(*users, "user", "users")
+                    ),
+                    "Users and access are kept. You can resume at any time.",
+                ],
+                "Pause",
+            ),
+            Self::Retire { property, users } => Words::harmful(
+                format!("Retire {property}?"),
+                &[
+                    &format!(
+                        "All access to it ends at once ({}).",
+                        support::english_count(*users, "user", "users")
+                    ),
+                    "Taking the property back later does not bring the access back.",
+                ],
+                "Retire",
+            ),
+        }
     }
 }

@@ -2,9 +2,13 @@
 //!
 //! Separate because it is read together with a customer on the phone: each check says what to do where.
 
-use crate::pages::Brand;
+use askama::Template;
+
+use crate::pages::frame::{self, Frame};
 use crate::pages::moment::Moment;
-use crate::pages::support::Agent;
+use crate::pages::support::{self, Agent, Section};
+use crate::pages::texts::texts;
+use crate::pages::{Brand, link};
 
 /// `/.anteroom/support/organizations/{id}/test?id=…`.
 #[derive(Debug, Clone)]
@@ -65,10 +69,91 @@ pub enum CheckResult {
     NotReached,
 }
 
+impl CheckLine {
+    const fn tone(&self) -> &'static str {
+        match self.result {
+            CheckResult::Passed { .. } => "passed",
+            CheckResult::Failed { .. } => "failed",
+            CheckResult::NotReached => "neutral",
+        }
+    }
+
+    const fn english_result(&self) -> &'static str {
+        match self.result {
+            CheckResult::Passed { .. } => "Passed",
+            CheckResult::Failed { .. } => "Failed",
+            CheckResult::NotReached => "Not reached",
+        }
+    }
+}
+
 impl ConnectionTest {
     /// The page as HTML.
     #[must_use]
     pub fn render(&self, brand: &Brand) -> String {
-        super::draft(brand, "Test")
+        let text = Texts::english();
+        let heading = english_heading(&self.organization);
+        let (tone, summary) = english_summary(&self.state, &self.organization);
+        let (checks, sign_on_url) = match &self.state {
+            TestState::Waiting { sign_on_url } => (&[][..], sign_on_url.as_deref()),
+            TestState::Finished(checks) => (checks.as_slice(), None),
+        };
+        frame::render(&Page {
+            frame: Frame::console_english(brand, &heading, &self.agent, Section::Organizations),
+            organization_href: support::organization_path(&self.organization_id),
+            sign_on_href: sign_on_url.and_then(link::page),
+            heading,
+            tone,
+            summary,
+            checks,
+            text,
+            page: self,
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "connection_test.html")]
+struct Page<'a> {
+    frame: Frame<'a>,
+    text: Texts,
+    heading: String,
+    organization_href: String,
+    tone: &'static str,
+    summary: String,
+    checks: &'a [CheckLine],
+    sign_on_href: Option<&'a str>,
+    page: &'a ConnectionTest,
+}
+
+texts! {
+    Texts {
+        begun: "Begun",
+        waiting: "Sign on at the identity provider, or send this test’s sign-on to the customer. Then reload this page.",
+        sign_on: "Go to the identity provider",
+        reload: "Reload",
+        expected: "Expected",
+        got: "Got",
+        again: "Test again",
+    }
+}
+
+fn english_heading(organization: &str) -> String {
+    format!("Test of {organization}")
+}
+
+/// The class of the banner, and what it says.
+fn english_summary(state: &TestState, organization: &str) -> (&'static str, String) {
+    match state {
+        TestState::Waiting { .. } => {
+            ("caution", format!("The identity provider of {organization} has not answered yet."))
+        }
+        TestState::Finished(checks) => {
+            let failed = checks.iter().find(|check| matches!(check.result, CheckResult::Failed { .. }));
+            match failed {
+                None => ("done", format!("Everything passed. People of {organization} can sign on.")),
+                Some(check) => ("refused", format!("This check failed: {}.", check.name)),
+            }
+        }
     }
 }

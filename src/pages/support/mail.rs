@@ -2,9 +2,13 @@
 //!
 //! Separate because an agent must be able to say "the message left at noon", or to read it out on the phone.
 
+use askama::Template;
+
 use crate::pages::Brand;
+use crate::pages::frame::{self, Frame};
 use crate::pages::moment::Moment;
-use crate::pages::support::Agent;
+use crate::pages::support::{Agent, Section};
+use crate::pages::texts::texts;
 
 /// `/.anteroom/support/mail`.
 #[derive(Debug, Clone)]
@@ -65,11 +69,61 @@ pub struct MailMessage {
     pub text: String,
 }
 
+impl MailLine {
+    const fn tone(&self) -> &'static str {
+        match self.state {
+            MailState::Waiting => "neutral",
+            MailState::Failed { .. } => "failed",
+            MailState::Sent(_) => "passed",
+        }
+    }
+
+    const fn english_state(&self, is_connected: &bool) -> &'static str {
+        match (&self.state, is_connected) {
+            (MailState::Waiting, true) => "Waiting",
+            (MailState::Waiting, false) => "Kept here",
+            (MailState::Failed { .. }, _) => "Failed",
+            (MailState::Sent(_), _) => "Sent",
+        }
+    }
+
+    /// The moment that matters.
+    const fn moment(&self) -> Option<&Moment> {
+        match &self.state {
+            MailState::Waiting => None,
+            MailState::Failed { next, .. } => Some(next),
+            MailState::Sent(at) => Some(at),
+        }
+    }
+
+    const fn english_moment(&self) -> &'static str {
+        match self.state {
+            MailState::Waiting => "",
+            MailState::Failed { .. } => "Next try",
+            MailState::Sent(_) => "Sent",
+        }
+    }
+
+    fn error(&self) -> Option<String> {
+        let MailState::Failed { error, attempts, .. } = &self.state else { return None };
+        Some(match attempts {
+            1 => format!("After 1 try: {error}"),
+            _ => format!("After {attempts} tries: {error}"),
+        })
+    }
+}
+
 impl Mailbox {
     /// The page as HTML.
     #[must_use]
     pub fn render(&self, brand: &Brand) -> String {
-        super::draft(brand, "Mail")
+        let text = Texts::english();
+        frame::render(&ListPage {
+            frame: Frame::console_english(brand, text.heading, &self.agent, Section::Mail),
+            next_href: self.next_before.map(|before| format!("{}?before={before}", Section::Mail.path())),
+            text,
+            page: self,
+        })
     }
 }
 
@@ -77,6 +131,45 @@ impl MailMessage {
     /// The page as HTML.
     #[must_use]
     pub fn render(&self, brand: &Brand) -> String {
-        super::draft(brand, "Message")
+        frame::render(&MessagePage {
+            frame: Frame::console_english(brand, &self.line.subject, &self.agent, Section::Mail),
+            text: Texts::english(),
+            line: &self.line,
+            page: self,
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "mailbox.html")]
+struct ListPage<'a> {
+    frame: Frame<'a>,
+    text: Texts,
+    next_href: Option<String>,
+    page: &'a Mailbox,
+}
+
+#[derive(Template)]
+#[template(path = "mail_message.html")]
+struct MessagePage<'a> {
+    frame: Frame<'a>,
+    text: Texts,
+    line: &'a MailLine,
+    page: &'a MailMessage,
+}
+
+texts! {
+    Texts {
+        heading: "Mail",
+        not_connected: "No mail server is configured, so no message leaves. They are kept here, and go out as soon as an operator sets mail.smtp. Until then, tell people yourself.",
+        none: "No message yet. Everything that Anteroom tells people by e-mail is listed here.",
+        subject: "Subject",
+        recipient: "To",
+        created: "Written",
+        state: "State",
+        error: "Problem",
+        message: "Message",
+        paging: "More pages",
+        next: "Older ones",
     }
 }

@@ -2,8 +2,12 @@
 //!
 //! Separate because nobody can read XML at a glance: the agent sees what it means, and what is wrong with it.
 
+use askama::Template;
+
 use crate::pages::Brand;
-use crate::pages::support::{Agent, Expiry};
+use crate::pages::frame::{self, Frame};
+use crate::pages::support::{self, Agent, Expiry, Section};
+use crate::pages::texts::texts;
 
 /// The answer to `POST /.anteroom/support/organizations/preview`. Its form carries everything along (`name`,
 /// `id`, `domains`, `metadata`) and posts to `/.anteroom/support/organizations`.
@@ -112,7 +116,37 @@ impl OrganizationPreview {
     /// The page as HTML.
     #[must_use]
     pub fn render(&self, brand: &Brand) -> String {
-        super::draft(brand, "Preview")
+        let text = Texts::english();
+        let heading = english_heading(&self.name);
+        let domains = self.domains.join("\n");
+        let typed = vec![
+            (text.name, self.name.clone()),
+            (text.id, self.id.clone()),
+            (text.domains, self.domains.join(", ")),
+        ];
+        let hidden = vec![
+            ("name", self.name.as_str()),
+            ("id", self.id.as_str()),
+            ("domains", domains.as_str()),
+            ("metadata", self.facts.xml.as_str()),
+        ];
+        let is_shared =
+            self.warnings.iter().any(|warning| matches!(warning, PreviewWarning::SharedDomain { .. }));
+        frame::render(&Page {
+            frame: Frame::console_english(brand, &heading, &self.agent, Section::Organizations),
+            back: text.organizations,
+            back_href: Section::Organizations.path().to_owned(),
+            again_href: NEW_PATH.to_owned(),
+            action: Section::Organizations.path().to_owned(),
+            save_heading: text.save_heading,
+            submit: text.save,
+            confirmation: is_shared.then_some(("confirm_shared", text.confirm_shared)),
+            present: None,
+            heading,
+            typed,
+            hidden,
+            ..Page::new(text, brand, &self.agent, &self.facts, &self.warnings)
+        })
     }
 }
 
@@ -120,6 +154,159 @@ impl MetadataPreview {
     /// The page as HTML.
     #[must_use]
     pub fn render(&self, brand: &Brand) -> String {
-        super::draft(brand, "Preview")
+        let text = Texts::english();
+        let heading = english_rotation_heading(&self.name);
+        let path = support::organization_path(&self.id);
+        let is_changed =
+            self.warnings.iter().any(|warning| matches!(warning, PreviewWarning::EntityIdChanged { .. }));
+        frame::render(&Page {
+            frame: Frame::console_english(brand, &heading, &self.agent, Section::Organizations),
+            back: &self.name,
+            back_href: path.clone(),
+            again_href: path.clone(),
+            action: format!("{path}/metadata"),
+            save_heading: text.replace_heading,
+            submit: text.replace,
+            confirmation: is_changed.then_some(("confirm_entity_id", text.confirm_entity_id)),
+            present: self.present.as_ref(),
+            hidden: vec![("metadata", self.facts.xml.as_str())],
+            heading,
+            ..Page::new(text, brand, &self.agent, &self.facts, &self.warnings)
+        })
     }
+}
+
+/// Where the form for another organization stands.
+const NEW_PATH: &str = "/.anteroom/support/organizations/new";
+
+#[derive(Template)]
+#[template(path = "preview.html")]
+struct Page<'a> {
+    frame: Frame<'a>,
+    text: Texts,
+    metadata_text: MetadataTexts,
+    heading: String,
+    back: &'a str,
+    back_href: String,
+    again_href: String,
+    warnings: Vec<WarningText>,
+    is_blocked: bool,
+    typed: Vec<(&'static str, String)>,
+    facts: &'a MetadataFacts,
+    present: Option<&'a MetadataFacts>,
+    save_heading: &'static str,
+    action: String,
+    hidden: Vec<(&'static str, &'a str)>,
+    confirmation: Option<(&'static str, &'static str)>,
+    submit: &'static str,
+}
+
+impl<'a> Page<'a> {
+    /// What both previews have in common.
+    fn new(
+        text: Texts,
+        brand: &'a Brand,
+        agent: &'a Agent,
+        facts: &'a MetadataFacts,
+        warnings: &[PreviewWarning],
+    ) -> Self {
+        Self {
+            frame: Frame::console_english(brand, "", agent, Section::Organizations),
+            metadata_text: MetadataTexts::english(),
+            heading: String::new(),
+            back: "",
+            back_href: String::new(),
+            again_href: String::new(),
+            warnings: warnings.iter().map(PreviewWarning::english).collect(),
+            is_blocked: warnings.iter().any(PreviewWarning::is_blocking),
+            typed: Vec::new(),
+            present: None,
+            save_heading: "",
+            action: String::new(),
+            hidden: Vec::new(),
+            confirmation: None,
+            submit: "",
+            facts,
+            text,
+        }
+    }
+}
+
+/// A warning with the way to look into it.
+struct WarningText {
+    sentence: String,
+    link: Option<(String, String)>,
+}
+
+impl PreviewWarning {
+    const fn is_blocking(&self) -> bool {
+        matches!(self, Self::EntityIdTaken { .. } | Self::AllExpired)
+    }
+
+    fn english(&self) -> WarningText {
+        let mut link = None;
+        let sentence = match self {
+            Self::SharedDomain { domain, organization } => format!(
+                "{organization} has the domain {domain} too. People with such an address will be asked at \
+                 sign-on which organization they mean."
+            ),
+            Self::EntityIdTaken { organization, organization_id } => {
+                link = Some((organization.clone(), support::organization_path(organization_id)));
+                "Another organization has this identity provider already. Two organizations cannot share one: \
+                 nobody could tell whose people sign on. Was this the right file?"
+                    .to_owned()
+            }
+            Self::EntityIdChanged { before } => format!(
+                "This is another identity provider than before ({before}). Nobody will be recognized by the \
+                 identity they had: each person connects anew at the next sign-on, or becomes a conflict."
+            ),
+            Self::AllExpired => "Every certificate in this file has expired: nobody could sign on. Ask the \
+                                 administrator for the present metadata."
+                .to_owned(),
+            Self::ExpiresSoon => "A certificate expires within a month. Ask the administrator when the next \
+                                  one will be in place."
+                .to_owned(),
+            Self::Other(sentence) => sentence.clone(),
+        };
+        WarningText { sentence, link }
+    }
+}
+
+texts! {
+    Texts {
+        organizations: "Organizations",
+        warnings: "Know this first",
+        blocked: "This cannot be saved",
+        blocked_advice: "Nothing was saved.",
+        again: "Choose another file",
+        cancel: "Cancel",
+        read: "What was read",
+        present: "In force now",
+        name: "Name",
+        id: "Short name",
+        domains: "Domains",
+        save_heading: "Is this right?",
+        save: "Connect the organization",
+        replace_heading: "Replace what is in force?",
+        replace: "Replace the metadata",
+        confirm_shared: "I know that the organizations share a domain, and both customers agree.",
+        confirm_entity_id: "I know that this is another identity provider.",
+    }
+}
+
+texts! {
+    /// The labels of what metadata says, also on the page of an organization.
+    pub(super) MetadataTexts {
+        provider: "Identity provider",
+        entity_id: "Entity ID",
+        certificate: "Certificate",
+    }
+}
+
+fn english_heading(name: &str) -> String {
+    format!("Connect {name}?")
+}
+
+fn english_rotation_heading(name: &str) -> String {
+    format!("New metadata for {name}")
 }

@@ -2,11 +2,15 @@
 //!
 //! Separate because it is where an agent begins: what waits longest must be seen first.
 
+use askama::Template;
+
 use crate::directory::request::State;
-use crate::pages::Brand;
 use crate::pages::form::SelectItem;
+use crate::pages::frame::{self, Frame};
 use crate::pages::moment::Moment;
-use crate::pages::support::{Agent, Banner};
+use crate::pages::support::{Agent, Banner, Section};
+use crate::pages::texts::texts;
+use crate::pages::{Brand, link, progress};
 
 /// `/.anteroom/support`.
 #[derive(Debug, Clone)]
@@ -111,10 +115,137 @@ impl QueueState {
     }
 }
 
+impl QueueRow {
+    fn title(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.email)
+    }
+
+    const fn english_state(&self) -> &'static str {
+        progress::english_state(self.state)
+    }
+}
+
 impl Queue {
     /// The page as HTML.
     #[must_use]
     pub fn render(&self, brand: &Brand) -> String {
-        super::draft(brand, "Requests")
+        let text = Texts::english();
+        let has_previous = self.page > 1;
+        frame::render(&Page {
+            frame: Frame::console_english(brand, text.heading, &self.agent, Section::Requests),
+            banner: self.banner.as_ref().map(Banner::english),
+            filters: self.filters(),
+            empty: english_empty(self.state),
+            previous_href: has_previous.then(|| self.href(self.state, self.page - 1)),
+            next_href: self.has_more.then(|| self.href(self.state, self.page + 1)),
+            text,
+            page: self,
+        })
+    }
+
+    fn filters(&self) -> Vec<Filter> {
+        let filter = |state| {
+            let count = self.counts.iter().find(|count| count.state == state);
+            Filter {
+                label: english_filter(state),
+                href: self.href(state, 1),
+                is_here: state == self.state,
+                count: count.map(|count| count.count),
+                oldest: count.and_then(|count| count.oldest.as_deref()).map(english_oldest),
+            }
+        };
+        QueueState::ALL.map(filter).into()
+    }
+
+    /// Whether something other than the state keeps requests from the list.
+    fn is_filtered(&self) -> bool {
+        let has_organization = self.organizations.iter().any(|item| item.chosen);
+        !self.text.is_empty() || self.is_mine || self.page > 1 || has_organization
+    }
+
+    /// This page with another state or number.
+    fn href(&self, state: QueueState, page: u32) -> String {
+        let mut href = format!("{}?state={}", Section::Requests.path(), state.as_str());
+        if !self.text.is_empty() {
+            href += &format!("&q={}", link::query_value(&self.text));
+        }
+        if let Some(organization) = self.organizations.iter().find(|item| item.chosen) {
+            href += &format!("&organization={}", link::query_value(&organization.value));
+        }
+        if self.is_mine {
+            href += "&mine=1";
+        }
+        if page > 1 {
+            href += &format!("&page={page}");
+        }
+        href
+    }
+}
+
+struct Filter {
+    label: &'static str,
+    href: String,
+    is_here: bool,
+    count: Option<u64>,
+    oldest: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "queue.html")]
+struct Page<'a> {
+    frame: Frame<'a>,
+    text: Texts,
+    banner: Option<(&'static str, String)>,
+    filters: Vec<Filter>,
+    empty: &'static str,
+    previous_href: Option<String>,
+    next_href: Option<String>,
+    page: &'a Queue,
+}
+
+texts! {
+    Texts {
+        heading: "Requests",
+        filters: "Requests by state",
+        search: "Search",
+        organization: "Organization",
+        all_organizations: "All organizations",
+        mine: "Only mine",
+        submit: "Search",
+        no_match: "No request matches.",
+        all_requests: "Show all requests",
+        person: "Person",
+        access: "Access",
+        requester: "Asked by",
+        filed: "Asked",
+        state: "State",
+        proposed: "Needs a second agent",
+        paging: "More pages",
+        previous: "Previous page",
+        next: "Next page",
+    }
+}
+
+const fn english_filter(state: QueueState) -> &'static str {
+    match state {
+        QueueState::Open => "Open",
+        QueueState::In(state) => progress::english_state(state),
+        QueueState::All => "All",
+    }
+}
+
+fn english_oldest(age: &str) -> String {
+    format!("oldest {age}")
+}
+
+const fn english_empty(state: QueueState) -> &'static str {
+    match state {
+        QueueState::Open => "Nothing to do. New requests from managers appear here, the oldest first.",
+        QueueState::In(State::Received) => "No request waits for an agent.",
+        QueueState::In(State::InWork) => "Nobody works on a request at the moment.",
+        QueueState::In(State::NeedsInfo) => "No request waits for an answer.",
+        QueueState::In(State::Approved) => "No request was approved yet.",
+        QueueState::In(State::Denied) => "No request was denied yet.",
+        QueueState::All => "There are no requests yet. They appear here as soon as a manager files one.",
     }
 }

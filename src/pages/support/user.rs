@@ -2,11 +2,16 @@
 //!
 //! Separate because it is the page that answers "why can I not get in?".
 
+use askama::Template;
+
 use crate::directory::{Membership, Role};
-use crate::pages::Brand;
-use crate::pages::form::{Field, Select};
+use crate::pages::form::{Field, Problems, Select};
+use crate::pages::frame::{self, Frame};
 use crate::pages::moment::Moment;
-use crate::pages::support::{Agent, Banner, GrantLine, RequestLine, SignOnLine};
+use crate::pages::support::sign_ons::SignOnTexts;
+use crate::pages::support::{self, Agent, Banner, GrantLine, RequestLine, Section, SignOnLine};
+use crate::pages::texts::texts;
+use crate::pages::{Brand, link};
 
 /// `/.anteroom/support/users/{id}`. Its forms post to the paths below it.
 #[derive(Debug, Clone)]
@@ -88,10 +93,111 @@ pub struct SessionLine {
     pub last_seen: Moment,
 }
 
+impl ConflictLine {
+    fn title<'a>(&'a self, email: &'a str) -> &'a str {
+        self.name.as_deref().unwrap_or(email)
+    }
+}
+
 impl UserPage {
     /// The page as HTML.
     #[must_use]
     pub fn render(&self, brand: &Brand) -> String {
-        super::draft(brand, "User")
+        let text = Texts::english();
+        let (other_role, change_role) = english_change_of(self.role);
+        frame::render(&Page {
+            frame: Frame::console_english(brand, self.title(), &self.agent, Section::Users),
+            banner: self.banner.as_ref().map(Banner::english),
+            problems: Problems::of(&[
+                ("property", self.grant.property.problem.as_ref()),
+                ("level", self.grant.level.problem.as_ref()),
+                ("until", self.grant.until.problem.as_ref()),
+            ]),
+            state: support::english_membership(self.state),
+            role: support::english_role(self.role),
+            path: support::user_path(&self.id),
+            sign_ons_href: format!("{}?q={}", Section::SignOns.path(), link::query_value(&self.email)),
+            sign_on_text: SignOnTexts::english(),
+            other_role,
+            change_role,
+            text,
+            page: self,
+        })
+    }
+
+    fn title(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.email)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "user.html")]
+struct Page<'a> {
+    frame: Frame<'a>,
+    text: Texts,
+    sign_on_text: SignOnTexts,
+    banner: Option<(&'static str, String)>,
+    problems: Problems<'a>,
+    state: &'static str,
+    role: &'static str,
+    other_role: Role,
+    change_role: &'static str,
+    path: String,
+    sign_ons_href: String,
+    page: &'a UserPage,
+}
+
+texts! {
+    Texts {
+        users: "Users",
+        problems: "Please check these fields",
+        conflicts: "Another identity signed on with this address",
+        conflicts_lead: "Ask the customer whether the account of this person was made anew or the address was given to somebody else. Connect the new identity only if it is the same person.",
+        reference: "Reference",
+        identity_new: "New identity",
+        identity_old: "Identity of this account",
+        identity_none: "None yet; the first sign-on connects it",
+        bind: "Same person: connect the new identity",
+        dismiss: "Somebody else: keep the old one",
+        account: "Account",
+        email: "Address",
+        organization: "Organization",
+        role: "Role",
+        created: "Known since",
+        last_sign_on: "Last sign-on",
+        never: "Never",
+        workplace: "Says to work at",
+        identity: "Identity",
+        enable: "Switch on",
+        disable: "Switch off",
+        unbind: "Forget the identity",
+        access: "Access",
+        no_access: "No access. The person is held in the Waiting Room.",
+        revoke: "End access",
+        grant: "Grant access",
+        property: "Property",
+        level: "Level",
+        until: "Until (optional)",
+        until_hint: "The last day on which the access holds. Empty means without end.",
+        grant_submit: "Grant",
+        sessions: "Sessions",
+        no_sessions: "Not signed in anywhere.",
+        session: "Session",
+        begun: "Signed in",
+        last_seen: "Last used",
+        sign_out: "Sign out everywhere",
+        sign_ons: "Sign-ons and refusals",
+        no_sign_ons: "No sign-on with this address is on record.",
+        all_sign_ons: "All sign-ons with this address",
+        requests: "Requests for this person",
+        filed: "Requests by this person",
+    }
+}
+
+/// The role to change to, and the button's label.
+const fn english_change_of(role: Role) -> (Role, &'static str) {
+    match role {
+        Role::Member => (Role::Support, "Make a support agent"),
+        Role::Support => (Role::Member, "Take the support role away"),
     }
 }

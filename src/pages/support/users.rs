@@ -2,11 +2,15 @@
 //!
 //! Separate because it lists people, and only `user` changes them.
 
+use askama::Template;
+
 use crate::directory::{Membership, Role};
-use crate::pages::Brand;
 use crate::pages::form::SelectItem;
+use crate::pages::frame::{self, Frame};
 use crate::pages::moment::Moment;
-use crate::pages::support::Agent;
+use crate::pages::support::{self, Agent, Section};
+use crate::pages::texts::texts;
+use crate::pages::{Brand, link};
 
 /// `/.anteroom/support/users`.
 #[derive(Debug, Clone)]
@@ -48,10 +52,90 @@ pub struct UserRow {
     pub last_sign_on: Option<Moment>,
 }
 
+impl UserRow {
+    fn title(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.email)
+    }
+
+    const fn english_state(&self) -> &'static str {
+        support::english_membership(self.state)
+    }
+
+    /// Only what is out of the ordinary.
+    fn english_role(&self) -> Option<&'static str> {
+        (self.role == Role::Support).then_some(support::english_role(self.role))
+    }
+
+    fn english_grants(&self) -> String {
+        match self.grants {
+            0 => "None".to_owned(),
+            1 => "1 grant".to_owned(),
+            count => format!("{count} grants"),
+        }
+    }
+}
+
 impl Users {
     /// The page as HTML.
     #[must_use]
     pub fn render(&self, brand: &Brand) -> String {
-        super::draft(brand, "Users")
+        let text = Texts::english();
+        let states = [Membership::Waiting, Membership::Active, Membership::Disabled];
+        frame::render(&Page {
+            frame: Frame::console_english(brand, text.heading, &self.agent, Section::Users),
+            states: states
+                .map(|state| (state.as_str(), support::english_membership(state), self.state == Some(state))),
+            first_href: self.is_continued.then(|| self.href(None)),
+            next_href: self.next_after.as_deref().map(|after| self.href(Some(after))),
+            text,
+            page: self,
+        })
+    }
+
+    /// This list from its beginning, or after an address.
+    fn href(&self, after: Option<&str>) -> String {
+        let organization = self.organizations.iter().find(|item| item.chosen);
+        let mut href = format!("{}?q={}", Section::Users.path(), link::query_value(&self.text));
+        for (key, value) in [
+            ("organization", organization.map(|item| item.value.as_str())),
+            ("state", self.state.map(Membership::as_str)),
+            ("after", after),
+        ] {
+            if let Some(value) = value {
+                href += &format!("&{key}={}", link::query_value(value));
+            }
+        }
+        href
+    }
+}
+
+#[derive(Template)]
+#[template(path = "users.html")]
+struct Page<'a> {
+    frame: Frame<'a>,
+    text: Texts,
+    states: [(&'static str, &'static str, bool); 3],
+    first_href: Option<String>,
+    next_href: Option<String>,
+    page: &'a Users,
+}
+
+texts! {
+    Texts {
+        heading: "Users",
+        search: "Name or address",
+        organization: "Organization",
+        all_organizations: "All organizations",
+        state: "State",
+        all_states: "All states",
+        submit: "Search",
+        no_match: "No user matches. Somebody who has never signed on and whom nobody has asked for is not a user yet.",
+        user: "User",
+        access: "Access",
+        last_sign_on: "Last sign-on",
+        never: "Never",
+        paging: "More pages",
+        first: "From the beginning",
+        next: "Next page",
     }
 }

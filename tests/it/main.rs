@@ -4,6 +4,7 @@
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking, wherever it does")]
 
+mod admin;
 mod app;
 mod application;
 mod attacks;
@@ -16,6 +17,7 @@ mod config;
 mod demo;
 mod idp;
 mod jose;
+mod operation;
 mod pages;
 mod proxy;
 mod saml;

@@ -338,3 +338,30 @@ fn the_audit_log_tells_what_commands_have_done() {
     assert_eq!(office.json(&["audit", "list", "--limit", "1"]).as_array().unwrap().len(), 1);
     assert!(office.ok(&["audit", "list"]).starts_with("SEQ  AT "));
 }
+
+#[test]
+fn users_are_found_by_words_and_unbound() {
+    let office = Office::furnished();
+    for (address, name) in [("dana@contoso.com", "Dana Ott"), ("eve@contoso.com", "Eve Danner")] {
+        office.ok(&["user", "add", address, "--organization", "contoso", "--name", name]);
+    }
+    let found = |text: &str| office.json(&["user", "list", "--search", text]).as_array().unwrap().len();
+    assert_eq!((found("dan"), found("DANA ott"), found("dana eve"), found("")), (2, 1, 0, 2));
+    let unbound = office.json(&["user", "unbind", "dana@contoso.com"]);
+    assert_eq!(unbound["changed"], false);
+    assert_eq!(office.refused(&["user", "unbind", "nobody@contoso.com"]).0, "no_such_user");
+}
+
+#[test]
+fn refusals_name_the_command_that_helps() {
+    let office = Office::furnished();
+    let (_, message) = office.refused(&["user", "show", "dana@contoso.com"]);
+    assert_eq!(
+        message,
+        "there is no user dana@contoso.com; `anteroom user list` shows all, `anteroom user add` makes one"
+    );
+    office.ok(&["user", "add", "dana@contoso.com", "--organization", "contoso", "--support"]);
+    let (code, message) = office.refused(&["user", "disable", "dana@contoso.com"]);
+    assert_eq!(code, "last_support");
+    assert!(message.ends_with("`anteroom user role EMAIL support` does that"), "{message}");
+}

@@ -15,8 +15,8 @@ use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::store::conformance::{
-    Backend, add, arrival, conformance, consumption, email, event, furnished, grant, new_user, noon,
-    seconds_later, session, teller, user_id,
+    Backend, add, arrival, conformance, consumption, email, event, first_break, furnished, grant, new_user,
+    noon, seconds_later, session, teller, user_id,
 };
 
 /// A file that goes with its test.
@@ -417,4 +417,95 @@ async fn a_store_in_memory_is_its_own_and_takes_parallel_work() {
     let outcomes = futures_util::future::join_all(tasks.collect::<Vec<_>>()).await;
     let firsts = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Consumed::First))).count();
     assert_eq!(firsts, 20, "ten assertions in each of two stores");
+}
+
+/// An audit log of six entries, open to whoever has dropped the triggers.
+async fn unguarded_log(file: &File) -> (Arc<dyn Store>, SqliteConnection) {
+    let store = file.open().await;
+    for action in ["a", "b", "c", "d", "e", "f"] {
+        store.audit(event(action)).await.unwrap();
+    }
+    let mut db = file.raw().await;
+    for trigger in [
+        "audit_is_never_changed",
+        "audit_is_shortened_up_to_the_anchor",
+        "audit_is_chained",
+        "audit_anchor_stands_on_an_entry",
+    ] {
+        run(&mut db, &format!("DROP TRIGGER {trigger}")).await.unwrap();
+    }
+    (store, db)
+}
+
+#[tokio::test]
+async fn tampering_with_the_audit_log_is_visible() {
+    for (statement, expected) in [
+        ("UPDATE audit SET actor = 'somebody' WHERE seq = 3", 3),
+        ("UPDATE audit SET at = at + 1 WHERE seq = 1", 1),
+        ("UPDATE audit SET subject = '' WHERE seq = 6", 6),
+        ("UPDATE audit SET details = '{\"a\":1}' WHERE seq = 4", 4),
+        ("UPDATE audit SET request_id = 'x' WHERE seq = 2", 2),
+        ("UPDATE audit SET hash = NULL WHERE seq = 2", 2),
+        ("UPDATE audit SET hash = zeroblob(32) WHERE seq = 5", 5),
+        ("DELETE FROM audit WHERE seq = 4", 5),
+        ("DELETE FROM audit WHERE seq <= 2", 3),
+        ("DELETE FROM audit WHERE seq <= 2; UPDATE audit_anchor SET seq = 2", 3),
+        ("UPDATE audit SET seq = 10 WHERE seq = 6", 10),
+        ("INSERT INTO audit (at, action, actor, details) VALUES (0, 'x', 'y', '{}')", 7),
+    ] {
+        let file = File::new();
+        let (store, mut db) = unguarded_log(&file).await;
+        assert_eq!(first_break(&*store).await, None);
+        run(&mut db, statement).await.unwrap();
+        assert_eq!(first_break(&*store).await, Some(expected), "{statement}");
+        store.audit(event("later")).await.unwrap();
+        assert!(first_break(&*store).await.is_some(), "it does not heal: {statement}");
+    }
+    // Taking away the end shows as soon as the log goes on, because places are never given twice.
+    let file = File::new();
+    let (store, mut db) = unguarded_log(&file).await;
+    run(&mut db, "DELETE FROM audit WHERE seq = 6").await.unwrap();
+    store.audit(event("later")).await.unwrap();
+    assert_eq!(first_break(&*store).await, Some(7));
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_schema_is_brought_up_to_date() {
+    let file = File::new();
+    let options = SqliteConnectOptions::new().filename(file.path()).create_if_missing(true);
+    let mut db = SqliteConnection::connect_with(&options).await.unwrap();
+    run(&mut db, include_str!("../../../src/store/sqlite/schema_1.sql")).await.unwrap();
+    let rows = "CREATE TABLE schema_versions (version BIGINT NOT NULL PRIMARY KEY); \
+        INSERT INTO schema_versions VALUES (1); \
+        INSERT INTO organizations (id, name) VALUES ('contoso', 'Contoso'); \
+        INSERT INTO properties (id, organization_id, name) VALUES ('tower', 'contoso', 'Tower'); \
+        INSERT INTO users (id, email, name, organization_id, role, state, access_version, created_at) \
+        VALUES ('u_adele', 'adele@contoso.com', 'ADELE VÄNCE', 'contoso', 'support', 'active', 7, 0); \
+        INSERT INTO grants VALUES ('u_adele', 'tower', 'viewer', NULL); \
+        INSERT INTO audit (at, action, actor, details) \
+        VALUES (1000, 'old', 'command', '{}'), (2000, 'old', 'command', '{}'), (3000, 'old', 'command', '{}');";
+    run(&mut db, rows).await.unwrap();
+    db.close().await.unwrap();
+
+    let store = file.open().await;
+    let found = store::UserFilter { text: Some("vänce".to_owned()), ..store::UserFilter::default() };
+    let account = store.accounts(&found).await.unwrap().remove(0);
+    assert_eq!((account.user.access_version, account.grants), (7, vec![grant("tower", "viewer")]));
+    assert_eq!(store.properties(None).await.unwrap()[0].retired_at, None);
+    let record = store.organization_records().await.unwrap().remove(0);
+    assert_eq!((record.origin, record.paused_at, record.connection), (store::Origin::Declared, None, None));
+
+    store.audit(event("new")).await.unwrap();
+    let entries = store.audit_after(0, 10).await.unwrap();
+    let hashed: Vec<_> = entries.iter().map(|entry| (entry.seq, entry.hash.is_some())).collect();
+    assert_eq!(hashed, [(1, false), (2, false), (3, false), (4, true)]);
+    assert_eq!(first_break(&*store).await, None);
+    let before = |second: &str| second.parse().unwrap();
+    let purged = store.purge_audit(before("1970-01-01T00:00:02.5Z"), event("audit.purged")).await.unwrap();
+    assert_eq!((purged, first_break(&*store).await), (2, None), "among those without a hash");
+    let purged = store.purge_audit(before("1970-01-01T00:00:03.5Z"), event("audit.purged")).await.unwrap();
+    assert_eq!((purged, first_break(&*store).await), (1, None), "up to the first with a hash");
+    store.close().await;
+    assert_eq!(first_break(&*file.open().await).await, None);
+    assert_eq!(integrity(&mut file.raw().await).await, "ok");
 }

@@ -266,7 +266,7 @@ fn an_id_is_suggested_from_the_name() {
         ("Northwind Homes, LLC", "northwind-homes"),
         ("  Müller & Söhne GmbH ", "muller-sohne"),
         ("LLC", "llc"),
-        ("A Very Long Name Of A Company That Has Many Words", "a-very-long-name-of"),
+        ("A Very Long Name Of A Company That Has Many Words", "a-very-long-name-of-a"),
         ("Pneumonoultramicroscopicsilicovolcanoconiosis", "pneumonoultramicroscopicsilicovolcanocon"),
         ("株式会社", "organization"),
         ("Taken", "taken-3"),

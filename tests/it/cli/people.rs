@@ -335,7 +335,10 @@ fn the_audit_log_tells_what_commands_have_done() {
         ]
     );
     let fields: Vec<_> = list[1].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(fields, ["action", "actor", "at", "details", "reason", "reference", "seq", "subject"]);
+    assert_eq!(
+        fields,
+        ["action", "actor", "at", "details", "hash", "reason", "reference", "request_id", "seq", "subject"]
+    );
     assert_eq!(list[1]["actor"], "command");
     assert_eq!(list[1]["details"]["grant"]["level"], "viewer");
     assert_eq!(office.json(&["audit", "list", "--limit", "1"]).as_array().unwrap().len(), 1);

@@ -2,13 +2,15 @@
 //!
 //! Separate from how they are kept, because what the configuration file declares is not to be touched here.
 
-use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
 use crate::directory::{DisplayName, Organization};
 use crate::email::EmailDomain;
 use crate::id::{ConnectionId, OrganizationId};
+use crate::secret::sha256;
 use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
 use crate::store::sqlite::{audit, feed, organizations, requests, sessions};
@@ -224,11 +226,10 @@ fn described(record: Option<&OrganizationRecord>) -> Value {
         "name": record.organization.name.as_str(),
         "domains": domains,
         "paused": record.paused_at.is_some(),
-        "metadata_sha256": record.connection.as_ref().map(|connection| sha256_hex(&connection.metadata)),
+        "metadata_sha256": record.connection.as_ref().map(digest),
     })
 }
 
-fn sha256_hex(text: &str) -> String {
-    let digest = digest(&SHA256, text.as_bytes());
-    digest.as_ref().iter().map(|octet| format!("{octet:02x}")).collect()
+fn digest(connection: &StoredConnection) -> String {
+    STANDARD.encode(sha256(connection.metadata.as_bytes()))
 }

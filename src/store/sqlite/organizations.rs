@@ -187,7 +187,7 @@ pub(super) async fn records(
         let id = row.raw::<&str>("id")?;
         match records.last_mut() {
             Some(last) if last.organization.id.as_str() == id => {
-                last.organization.domains.extend(domain(row)?)
+                last.organization.domains.extend(domain(row)?);
             }
             _ => records.push(record(row)?),
         }

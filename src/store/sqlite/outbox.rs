@@ -134,12 +134,11 @@ async fn put_off(db: &mut SqliteConnection, recipient: &EmailAddress, claim: &Cl
 }
 
 async fn take(db: &mut SqliteConnection, due: Due, claim: &Claim) -> Result<Batch> {
-    let mail_id = match due.mail_id {
-        Some(mail_id) => mail_id,
-        None => {
-            bundle(db, &due.recipient, &due.topic, claim).await?;
-            claim.mail_id.clone()
-        }
+    let mail_id = if let Some(mail_id) = due.mail_id {
+        mail_id
+    } else {
+        bundle(db, &due.recipient, &due.topic, claim).await?;
+        claim.mail_id.clone()
     };
     sqlx::query(
         "UPDATE outbox SET claimed_until = $2, attempts = attempts + 1 WHERE mail_id = $1 AND sent_at IS NULL",

@@ -300,20 +300,19 @@ async fn let_in(
     grants: &[Grant],
     at: Timestamp,
 ) -> Result<UserId> {
-    let user = match person {
-        Some(person) => person.user.id.clone(),
-        None => {
-            let user = NewUser {
-                id: new_user.clone(),
-                email: request.wanted.email.clone(),
-                name: request.wanted.name.clone(),
-                organization: request.organization.clone(),
-                role: Role::Member,
-                grants: Vec::new(),
-            };
-            users::insert(db, &user, None, at).await?;
-            user.id
-        }
+    let user = if let Some(person) = person {
+        person.user.id.clone()
+    } else {
+        let user = NewUser {
+            id: new_user.clone(),
+            email: request.wanted.email.clone(),
+            name: request.wanted.name.clone(),
+            organization: request.organization.clone(),
+            role: Role::Member,
+            grants: Vec::new(),
+        };
+        users::insert(db, &user, None, at).await?;
+        user.id
     };
     let mut changed = person.is_none();
     for grant in grants {

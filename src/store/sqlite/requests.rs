@@ -88,7 +88,7 @@ pub(super) async fn list(db: &SqlitePool, filter: &RequestFilter) -> Result<Vec<
 /// One condition for each part of the filter that says something, so that each can have its index.
 fn push_conditions(query: &mut QueryBuilder<Sqlite>, filter: &RequestFilter) {
     if !filter.states.is_empty() {
-        let states = Value::from_iter(filter.states.iter().map(|state| state.as_str())).to_string();
+        let states = filter.states.iter().map(|state| state.as_str()).collect::<Value>().to_string();
         query.push(" AND a.state IN (SELECT value FROM json_each(").push_bind(states).push("))");
     }
     for (condition, value) in [

@@ -97,7 +97,7 @@ pub(super) async fn holders(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Account>> {
-    let levels = Value::from_iter(levels.iter().map(Level::as_str)).to_string();
+    let levels = levels.iter().map(Level::as_str).collect::<Value>().to_string();
     let rows = sqlx::query(concat!(
         "SELECT ",
         account_columns!(),

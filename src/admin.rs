@@ -37,7 +37,7 @@ pub use actor::Actor;
 pub use audit::{AuditVerified, Broken};
 pub use desk::{ApproveForm, Approved, Dossier, Queue, QueueFilter, QueueLine, Turn};
 pub use export::Exported;
-pub use import::{LineProblem, UsersImported};
+pub use import::{LineProblem, LineProblemKind, UsersImported};
 pub use organizations::{CustomerValues, EntityIdChange, OrganizationView, SharedDomains};
 pub use people::{Person, USERS_PAGE, UserList, UserPage};
 pub use preview::{MetadataPreview, OrganizationForm, Preview, suggest_id};

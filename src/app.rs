@@ -110,6 +110,7 @@ pub async fn start(
     let shared = Arc::new(Shared {
         sign_on: Arc::clone(&sign_on),
         admin,
+        courier: Arc::clone(&courier),
         keys,
         store: Arc::clone(&store),
         settings: ArcSwap::from_pointee(settings::routes(&config)?),

@@ -391,6 +391,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn organizations(&self) -> Result<Vec<Organization>>;
     /// All organizations with everything that is kept of them, by id.
     async fn organization_records(&self) -> Result<Vec<OrganizationRecord>>;
+    /// One organization with everything that is kept of it.
+    async fn organization_record(&self, id: &OrganizationId) -> Result<Option<OrganizationRecord>>;
     /// Changes an organization.
     async fn change_organization(
         &self,

@@ -377,19 +377,8 @@ impl Admin {
         };
         let level = self.settings().levels.parse(level);
         let level = level.map_err(|error| note_problem("level", error.to_string())).ok();
-        let mut scopes: Vec<Scope> = Vec::new();
-        for text in form.properties.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
-            match Scope::parse(text) {
-                Ok(scope) if scopes.contains(&scope) => {}
-                Ok(scope) => scopes.push(scope),
-                Err(error) => note_problem("property", error.to_string()),
-            }
-        }
-        if form.properties.is_empty() {
-            scopes.push(request.wanted.scope.clone());
-        } else if scopes.is_empty() {
-            note_problem("property", "is missing: choose at least one".to_owned());
-        }
+        let scopes = read_scopes(&form.properties, &request.wanted.scope);
+        let scopes = scopes.map_err(|message| note_problem("property", message)).unwrap_or_default();
         let until = match form.until.trim() {
             "" => Ok(None),
             text => until::parse(text).map(Some),
@@ -436,6 +425,21 @@ impl Known {
             person: self.person.as_ref(),
         }
     }
+}
+
+/// Reads where access is to be given, each place once; without any, where it was asked for.
+fn read_scopes(typed: &[&str], wanted: &Scope) -> std::result::Result<Vec<Scope>, String> {
+    if typed.is_empty() {
+        return Ok(vec![wanted.clone()]);
+    }
+    let mut scopes: Vec<Scope> = Vec::new();
+    for text in typed.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
+        let scope = Scope::parse(text).map_err(|error| error.to_string())?;
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    if scopes.is_empty() { Err("choose at least one property".to_owned()) } else { Ok(scopes) }
 }
 
 fn person_details(request: &Request) -> Value {

@@ -139,9 +139,8 @@ impl Admin {
 
     /// An organization with everything that is kept of it.
     pub(super) async fn organization_record(&self, id: &OrganizationId) -> Result<OrganizationRecord> {
-        let mut records = self.store.organization_records().await?;
-        match records.iter().position(|record| record.organization.id == *id) {
-            Some(at) => Ok(records.swap_remove(at)),
+        match self.store.organization_record(id).await? {
+            Some(record) => Ok(record),
             None => Err(self.no_such_organization(id.clone()).await?.into()),
         }
     }

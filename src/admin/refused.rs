@@ -16,7 +16,7 @@ use crate::id::{AccessRequestId, OrganizationId, PropertyId, SessionName, UserId
 pub struct FieldProblem {
     /// The field's name.
     pub field: &'static str,
-    /// What is wrong, and what to do: goes on where the field's name ends.
+    /// What is wrong, or what to do; it can stand beside the field without naming it.
     pub message: String,
 }
 
@@ -207,6 +207,9 @@ pub enum Refused {
     /// The second pair of eyes would be the first.
     #[error("you have proposed this approval yourself; another agent has to confirm it")]
     OwnProposal,
+    /// Somebody who has been let in does not wait.
+    #[error("you have been let in already; there is nothing to wait for")]
+    NotWaiting,
     /// Agents do not let themselves in.
     #[error("{}", self_grant(.limit.as_ref()))]
     SelfGrant {
@@ -307,6 +310,7 @@ impl Refused {
             Self::NothingAsked { .. } => "nothing_asked",
             Self::NothingProposed { .. } => "nothing_proposed",
             Self::OwnProposal => "own_proposal",
+            Self::NotWaiting => "not_waiting",
             Self::SelfGrant { .. } => "self_grant",
             Self::OwnAccount => "own_account",
             Self::SecondApproval => "second_approval",
@@ -359,7 +363,7 @@ fn owner_note(owner: Option<&OrganizationId>) -> String {
 fn field_list(fields: &[FieldProblem]) -> String {
     fields
         .iter()
-        .map(|problem| format!("{} {}", problem.field, problem.message))
+        .map(|problem| format!("{}: {}", problem.field, problem.message))
         .collect::<Vec<_>>()
         .join("\n")
 }

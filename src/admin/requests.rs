@@ -12,8 +12,8 @@ use super::notices;
 use super::{Actor, Admin, FieldProblem, Refused, Result};
 use crate::directory::request::{self, Request, State, Wanted};
 use crate::directory::{
-    Account, DisplayName, Grant, Level, Levels, Membership, Note, Organization, Property, Scope, Standing,
-    Workplace,
+    Account, DisplayName, Grant, Level, Levels, Membership, Note, Organization, Property, Role, Scope,
+    Standing, Workplace,
 };
 use crate::email::EmailAddress;
 use crate::id::{AccessRequestId, PropertyId, UserId};
@@ -283,6 +283,8 @@ impl Admin {
         let waiting = self.store.waiting(organization, WAITING_LISTED_MAX).await?;
         Ok(waiting
             .into_iter()
+            // Support staff have the console and wait for nothing.
+            .filter(|(account, _)| account.user.role == Role::Member)
             .map(|(account, workplace)| WaitingPerson {
                 property: workplace
                     .as_ref()

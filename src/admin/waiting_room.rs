@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Actor, Admin, FieldProblem, Refused, Result};
 use crate::directory::request::{Request, State};
-use crate::directory::{Account, DisplayName, Note, Property, Scope, Workplace};
+use crate::directory::{Account, DisplayName, Note, Property, Scope, Standing, Workplace};
 use crate::id::PropertyId;
 use crate::mail::Notice;
 use crate::store::RequestFilter;
@@ -84,6 +84,9 @@ impl Admin {
         actor: &Actor,
     ) -> Result<Workplace> {
         let user = &account.user;
+        if account.standing_at(self.now()) != Standing::Waiting {
+            return Err(Refused::NotWaiting.into());
+        }
         let properties = self.store.properties(Some(&user.organization)).await?;
         let workplace = self.read_workplace(property, text, &properties).map_err(Refused::Fields)?;
         let said = self.store.workplace(&user.id).await?;

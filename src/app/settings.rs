@@ -66,13 +66,11 @@ pub(crate) fn admin(config: &Config) -> admin::Settings {
 /// What the routes need to know.
 pub(super) fn routes(config: &Config) -> anyhow::Result<routes::Settings> {
     let transport = if config.app.url.scheme() == "https" { Transport::Tls } else { Transport::Plain };
-    let may_request = config.access.may_request.iter().map(|level| level.as_str().to_owned());
     Ok(routes::Settings {
         sites: Sites::new(config.app.url.clone(), config.saml.acs_url.clone()),
         transport,
         brand: Brand::new(brand(config)),
         other_url: config.other_sign_on_url.clone(),
-        may_request: may_request.collect(),
         proxy: Arc::new(proxy(config)?),
     })
 }

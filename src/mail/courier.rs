@@ -113,6 +113,12 @@ impl Courier {
         self.nudge();
     }
 
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
     /// Says that there may be something to deliver.
     pub fn nudge(&self) {
         self.nudged.notify_one();

@@ -223,7 +223,7 @@ impl Call {
     }
 }
 
-fn return_path_of(form: &Form) -> ReturnPath {
+pub(super) fn return_path_of(form: &Form) -> ReturnPath {
     form.field("return_to").and_then(|text| ReturnPath::parse(text).ok()).unwrap_or_else(ReturnPath::root)
 }
 

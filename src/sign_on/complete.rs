@@ -196,23 +196,31 @@ fn admission_event(
     reference: &str,
 ) -> AuditEvent {
     event.subject = Some(event.actor.clone());
-    event.details = json!({ "connection": subject.connection.as_str(), "subject": subject.key });
-    let refused = |mut event: AuditEvent, reason: &str| {
-        event.action = "sign_on.refused";
-        event.reason = Some(reason.to_owned());
-        event.reference = Some(reference.to_owned());
-        event
+    let user = match admission {
+        Admission::Bound(_) => "bound",
+        Admission::Created(_) => "created",
+        Admission::Known(_) | Admission::Unknown | Admission::Conflict { .. } => "known",
     };
-    match admission {
-        Admission::Known(account) | Admission::Bound(account) | Admission::Created(account)
-            if account.user.state == Membership::Disabled =>
-        {
-            refused(event, "user_disabled")
+    let refused = match admission {
+        Admission::Known(account) | Admission::Bound(account) | Admission::Created(account) => {
+            let is_disabled = account.user.state == Membership::Disabled;
+            is_disabled.then_some(("user_disabled", "the account is switched off"))
         }
-        Admission::Known(_) => event,
-        Admission::Bound(_) => AuditEvent { action: "user.bound", ..event },
-        Admission::Created(_) => AuditEvent { action: "user.created", ..event },
-        Admission::Unknown => refused(event, "subject_not_stable"),
-        Admission::Conflict { .. } => refused(event, "subject_conflict"),
-    }
+        Admission::Unknown => {
+            Some(("subject_not_stable", "the identity provider sends no lasting key of the person"))
+        }
+        Admission::Conflict { .. } => {
+            Some(("subject_conflict", "the address belongs to an account with another identity"))
+        }
+    };
+    let (connection, subject) = (subject.connection.as_str(), &subject.key);
+    let Some((reason, text)) = refused else {
+        event.details = json!({ "connection": connection, "subject": subject, "user": user });
+        return event;
+    };
+    event.action = "sign_on.refused";
+    event.reason = Some(reason.to_owned());
+    event.reference = Some(reference.to_owned());
+    event.details = json!({ "connection": connection, "subject": subject, "text": text });
+    event
 }

@@ -73,6 +73,12 @@ impl Connections {
         self.by_fingerprint.get(&fingerprint)
     }
 
+    /// The connection of an organization, paused or not.
+    #[must_use]
+    pub fn of_organization(&self, id: &OrganizationId) -> Option<&Arc<Connection>> {
+        self.by_fingerprint.values().find(|connection| connection.organization.id == *id)
+    }
+
     /// The connection with that id, if people sign on there.
     #[must_use]
     pub fn open_by_id(&self, id: &ConnectionId) -> Option<&Arc<Connection>> {

@@ -35,7 +35,9 @@ pub struct Check {
     pub expected: Option<String>,
     /// What came.
     pub got: Option<String>,
-    /// What to do about it.
+    /// What is wrong; a whole sentence.
+    pub problem: Option<String>,
+    /// What to do about it; a whole sentence.
     pub advice: Option<String>,
 }
 
@@ -128,6 +130,7 @@ impl Report {
             outcome: Outcome::NotReached,
             expected: None,
             got: None,
+            problem: None,
             advice: None,
         });
         Self { at, checks: checks.collect() }
@@ -159,7 +162,8 @@ impl Report {
             check.outcome = Outcome::Failed;
             check.expected = expected;
             check.got = got;
-            check.advice = Some(format!("{}. {}", capitalized(why), stage.advice()));
+            check.problem = Some(format!("{}.", capitalized(why)));
+            check.advice = Some(format!("{}.", stage.advice()));
         }
         report
     }
@@ -168,7 +172,8 @@ impl Report {
     fn unstable(mut self) -> Self {
         if let Some(check) = self.check(Stage::Key) {
             check.outcome = Outcome::Failed;
-            check.advice = Some(Stage::Key.advice().to_owned());
+            check.problem = Some("The key holds for this one sign-on only.".to_owned());
+            check.advice = Some(format!("{}.", Stage::Key.advice()));
         }
         self
     }

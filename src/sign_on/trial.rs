@@ -36,6 +36,7 @@ impl SignOn {
         };
         let mut event = self.audit_event("connection.test_begun", agent.email.as_str(), request_id);
         event.subject = Some(connection.organization.id.as_str().to_owned());
+        event.details = json!({ "test": id.as_str() });
         self.store.begin_connection_test(&test, event).await?;
         Ok(redirect_url)
     }
@@ -72,7 +73,7 @@ impl SignOn {
         let failure = report.failure().map(|check| check.code.clone());
         let mut event = self.audit_event("connection.tested", "anteroom", request_id);
         event.subject = Some(connection.organization.id.as_str().to_owned());
-        event.details = json!({ "connection": connection.id.as_str(), "failed": failure });
+        event.details = json!({ "test": id.as_str(), "failed": failure });
         let kept = serde_json::to_value(&report).expect("texts and times always have a JSON form");
         if !self.store.finish_connection_test(id.as_str(), kept, event).await? {
             return self.replayed(connection, "request_replayed", request_id).await;

@@ -82,6 +82,10 @@ impl Store for Database {
         organizations::records(self.connections.readers(), None).await
     }
 
+    async fn organization_record(&self, id: &OrganizationId) -> Result<Option<OrganizationRecord>> {
+        Ok(organizations::records(self.connections.readers(), Some(id)).await?.pop())
+    }
+
     async fn change_organization(
         &self,
         change: &OrganizationChange,

@@ -225,9 +225,9 @@ impl TestApp {
         self.run().await;
     }
 
-    /// Has the configuration read again.
-    pub(crate) async fn reload(&self) {
-        self.running.as_ref().expect("it runs").reload().await.expect("the configuration is good");
+    /// Reads the configuration again.
+    pub(crate) async fn reload(&self) -> anyhow::Result<()> {
+        self.running.as_ref().expect("it runs").reload().await
     }
 
     /// Stops the process.

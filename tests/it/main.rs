@@ -4,6 +4,7 @@
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking, wherever it does")]
 
+mod admin;
 mod app;
 mod application;
 mod attacks;
@@ -18,6 +19,7 @@ mod idp;
 mod jose;
 mod looks;
 mod mail;
+mod operation;
 mod pages;
 mod proxy;
 mod saml;

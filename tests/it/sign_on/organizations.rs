@@ -97,7 +97,7 @@ async fn organizations_of_the_store_are_there_after_a_restart_and_a_reload() {
     store.close().await;
     app.restart().await;
     assert!(told(&app, LEA).await.contains("Log In with Microsoft"));
-    app.reload().await;
+    app.reload().await.expect("the configuration is good");
     assert!(told(&app, LEA).await.contains("Log In with Microsoft"));
 }
 

@@ -230,7 +230,7 @@ pub(crate) async fn the_audit_log_tells_what_was_before_and_after(backend: &dyn 
     assert_eq!(added, json!({ "before": null, "after": waiting }));
     let until = Grant { until: Some(seconds_later(60)), ..grant("tower", "viewer") };
     let event = AuditEvent { details: json!({ "note": "x" }), ..event("user.granted") };
-    store.change_user(&adele, &UserChange::Grant(until), event).await.unwrap();
+    store.change_user(&adele, &UserChange::Grant(until), event, Vec::new()).await.unwrap();
     let granted = store.audit_entries(1).await.unwrap().remove(0).details;
     let grants = json!([{ "property": "tower", "level": "viewer", "until": "2026-11-23T12:01:00Z" }]);
     let active = json!({

@@ -228,7 +228,7 @@ pub(crate) async fn retiring_a_property_ends_all_grants_for_it(backend: &dyn Bac
         assert!(account.grants.iter().all(|grant| grant.scope.as_str() != "tower"));
     }
     let granted = UserChange::Grant(grant("tower", "viewer"));
-    let refused = store.change_user(&adele, &granted, event("user.granted")).await.unwrap();
+    let refused = store.change_user(&adele, &granted, event("user.granted"), Vec::new()).await.unwrap();
     assert_eq!(refused, UserChanged::NoSuchProperty(property_id("tower")));
     let eve = new_user("eve@contoso.com", &[grant("tower", "viewer")]);
     let added = store.add_user(&eve, event("user.added")).await.unwrap();
@@ -239,7 +239,7 @@ pub(crate) async fn retiring_a_property_ends_all_grants_for_it(backend: &dyn Bac
 
     assert_eq!(change_property(&*store, "tower", &PropertyChange::Restore).await, Some(true));
     assert!(store.account(&adele).await.unwrap().unwrap().grants.is_empty(), "grants do not come back");
-    let granted = store.change_user(&adele, &granted, event("user.granted")).await.unwrap();
+    let granted = store.change_user(&adele, &granted, event("user.granted"), Vec::new()).await.unwrap();
     assert_eq!(granted, UserChanged::Changed);
 }
 

@@ -292,7 +292,7 @@ pub(crate) async fn an_approval_that_is_refused_leaves_nothing(backend: &dyn Bac
     let store = with_managers(backend).await;
     add(&*store, "cleo@fabrikam.com", &[]).await;
     let dan = add(&*store, "dan@contoso.com", &[]).await;
-    store.change_user(&dan, &UserChange::Disable, event("user.disabled")).await.unwrap();
+    store.change_user(&dan, &UserChange::Disable, event("user.disabled"), Vec::new()).await.unwrap();
     let new = filed(&*store, &wanted("R-1", "nestor@contoso.com", "tower")).await;
     let foreign = filed(&*store, &wanted("R-2", "cleo@fabrikam.com", "tower")).await;
     let disabled = filed(&*store, &wanted("R-3", "dan@contoso.com", "tower")).await;

@@ -33,7 +33,7 @@ pub(crate) async fn who_waits_is_listed_the_longest_first(backend: &dyn Backend)
     add(&*store, "active@contoso.com", &[grant("tower", "viewer")]).await;
     add(&*store, "cleo@fabrikam.com", &[]).await;
     let disabled = add(&*store, "dan@contoso.com", &[]).await;
-    store.change_user(&disabled, &UserChange::Disable, event("user.disabled")).await.unwrap();
+    store.change_user(&disabled, &UserChange::Disable, event("user.disabled"), Vec::new()).await.unwrap();
     let earlier = anteroom::store::AuditEvent { at: seconds_later(-60), ..event("user.added") };
     let ben = crate::store::conformance::new_user("ben@contoso.com", &[]);
     store.add_user(&ben, earlier).await.unwrap();
@@ -73,7 +73,10 @@ pub(crate) async fn who_may_help_is_found_by_level_and_property(backend: &dyn Ba
     ] {
         add(&*store, address, &grants).await;
     }
-    store.change_user(&user_id("u_disabled"), &UserChange::Disable, event("user.disabled")).await.unwrap();
+    store
+        .change_user(&user_id("u_disabled"), &UserChange::Disable, event("user.disabled"), Vec::new())
+        .await
+        .unwrap();
     let both = ["manager", "administrator"];
     assert_eq!(holders(&*store, &both, Some("tower"), 10).await, ["u_all", "u_boss", "u_still"]);
     assert_eq!(holders(&*store, &["manager"], Some("tower"), 10).await, ["u_all", "u_still"]);
@@ -95,7 +98,7 @@ pub(crate) async fn grants_lapse_on_time(backend: &dyn Backend) {
         add(&*store, "ben@contoso.com", &[until("tower", 59), until("*", 60), until("lodge", 61)]).await;
     let dan = add(&*store, "dan@contoso.com", &[grant("tower", "viewer")]).await;
     let disabled = add(&*store, "eve@contoso.com", &[until("tower", 60)]).await;
-    store.change_user(&disabled, &UserChange::Disable, event("user.disabled")).await.unwrap();
+    store.change_user(&disabled, &UserChange::Disable, event("user.disabled"), Vec::new()).await.unwrap();
     let mut watch = Watch::begin(&*store).await;
     assert_eq!(store.lapse_grants(seconds_later(58)).await.unwrap(), 0);
     assert_eq!(watch.since().await, (vec![], 0));

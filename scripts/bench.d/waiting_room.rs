@@ -169,7 +169,7 @@ impl Open {
         for person in people {
             let grant = Grant { scope: Scope::AllProperties, level: level.clone(), until: None };
             let done =
-                store.change_user(&person.user, &UserChange::Grant(grant), event("user.granted")).await?;
+                store.change_user(&person.user, &UserChange::Grant(grant), event("user.granted"), Vec::new()).await?;
             ensure!(done == UserChanged::Changed, "{done:?}");
             granted_at.insert(person.number, Instant::now());
         }

@@ -4,6 +4,8 @@
 
 mod courier;
 mod crashes;
+mod delivery;
+mod house;
 mod letters;
 mod peers;
 

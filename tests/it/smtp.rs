@@ -122,11 +122,6 @@ impl MailServer {
         self.inner.state().refusals.insert(recipient.to_owned(), line);
     }
 
-    /// Takes messages to everybody again.
-    pub(crate) fn refuse_nobody(&self) {
-        self.inner.state().refusals.clear();
-    }
-
     /// Waits until it has taken over that many messages to somebody.
     pub(crate) async fn receives(&self, count: usize, recipient: &str) -> Vec<Received> {
         let waiting = async {

@@ -2,6 +2,8 @@
 //!
 //! Separate from the network: the other side is a script, the time is moved by hand, the store is a real one.
 
+#![expect(clippy::unwrap_used, reason = "the whole of it is test, also what clippy does not know as such")]
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

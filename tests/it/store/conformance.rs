@@ -113,7 +113,8 @@ macro_rules! conformance {
                 nobody_gets_mail_when_none_is_allowed
                 a_second_message_with_a_key_is_dropped_for_a_day
                 parallel_claimers_never_have_the_same_mail
-                delivered_messages_are_kept_for_a_while_and_waiting_ones_for_ever,
+                delivered_messages_are_kept_for_a_while_and_waiting_ones_for_ever
+                what_no_change_causes_is_posted,
             audit: every_entry_is_chained_to_the_one_before
                 parallel_writers_make_one_chain
                 entries_are_searched_and_paged

@@ -208,3 +208,16 @@ pub(crate) async fn delivered_messages_are_kept_for_a_while_and_waiting_ones_for
     let left = store.messages(false, 10).await.unwrap();
     assert_eq!(left.iter().map(|message| message.topic.as_str()).collect::<Vec<_>>(), ["2"]);
 }
+
+pub(crate) async fn what_no_change_causes_is_posted(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let keyed = |text: &str| NewMessage {
+        key: Some("digest".to_owned()),
+        ..message("a@contoso.com", "digest", text)
+    };
+    store.post_mail(&[keyed("1"), message("a@contoso.com", "access", "2")], noon()).await.unwrap();
+    store.post_mail(&[keyed("3")], seconds_later(1)).await.unwrap();
+    assert_eq!(store.mail_waiting().await.unwrap(), 2, "the key holds for a day");
+    assert_eq!(claimed(&*store, "m1", noon()).await, mail("m1", &["1"]));
+    assert_eq!(claimed(&*store, "m2", noon()).await, mail("m2", &["2"]));
+}

@@ -9,7 +9,9 @@ use anteroom::directory::request::{Request, Wanted};
 use anteroom::directory::{Grant, Level, Membership, Scope, Workplace};
 use anteroom::id::AccessRequestId;
 use anteroom::store::sqlite::{Database, Options};
-use anteroom::store::{self, Admission, Consumed, Error, Handoff, Settings, Store, UserAdded, UserChange};
+use anteroom::store::{
+    self, Admission, Claim, Consumed, Error, Handoff, NewMessage, Settings, Store, UserAdded, UserChange,
+};
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use serde_json::Value;
@@ -588,4 +590,33 @@ async fn a_database_of_the_first_schema_is_brought_up_to_date() {
     store.close().await;
     assert_eq!(first_break(&*file.open().await).await, None);
     assert_eq!(integrity(&mut file.raw().await).await, "ok");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_starts_gets_back_what_was_claimed_and_not_what_was_delivered() {
+    let file = File::new();
+    let store = furnished(&file).await;
+    let messages = ["a@contoso.com", "b@contoso.com"].map(|recipient| NewMessage {
+        recipient: email(recipient),
+        topic: "access".to_owned(),
+        notice: serde_json::json!({}),
+        key: None,
+    });
+    store.post_mail(&messages, noon()).await.unwrap();
+    let claim = |mail_id: &str| Claim {
+        now: noon(),
+        until: seconds_later(120),
+        mail_id: mail_id.to_owned(),
+        hourly_max: 6,
+    };
+    let delivered = store.claim_mail(&claim("m1")).await.unwrap().unwrap();
+    let left = store.claim_mail(&claim("m2")).await.unwrap().unwrap();
+    store.mail_sent(&delivered.mail_id, noon()).await.unwrap();
+    assert_eq!(store.claim_mail(&claim("m3")).await.unwrap(), None);
+
+    let store = file.open().await;
+    assert_eq!(store.release_mail().await.unwrap(), 1);
+    let again = store.claim_mail(&claim("m4")).await.unwrap().unwrap();
+    assert_eq!((again.mail_id.as_str(), &again.recipient), ("m2", &left.recipient));
+    assert_eq!(store.claim_mail(&claim("m5")).await.unwrap(), None);
 }

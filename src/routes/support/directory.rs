@@ -115,8 +115,10 @@ impl Desk {
         let filter = UserFilter { organization: Some(id.clone()), ..UserFilter::default() };
         let accounts = self.admin().users(&filter).await?;
         let of = |deed| refused.filter(|(of, _)| *of == deed).map(|(_, refused)| refused);
-        let typed =
-            |deed, name| of(deed).map_or_else(Field::default, |refused| self.typed(name, Some(refused)));
+        let typed = |deed, name, present: &str| {
+            of(deed).map_or_else(|| Field::with(present), |refused| self.typed(name, Some(refused)))
+        };
+        let present: Vec<_> = organization.domains.iter().map(|domain| domain.as_str()).collect();
         let domains = of(OrganizationDeed::Domains);
         let page = OrganizationPage {
             agent: self.agent(),
@@ -133,19 +135,19 @@ impl Desk {
             last_test: self.last_test(id).await?,
             properties: self.property_lines(&view.properties, &accounts),
             users: u64::try_from(accounts.len()).unwrap_or(u64::MAX),
-            new_name: typed(OrganizationDeed::Rename, "name"),
+            new_name: typed(OrganizationDeed::Rename, "name", organization.name.as_str()),
             new_domains: match domains {
                 Some(Refused::DomainsShared(shared)) => Field {
                     value: self.form.text("domains").to_owned(),
                     problem: Some(sentence(&Refused::DomainsShared(shared.clone()).to_string())),
                 },
-                _ => typed(OrganizationDeed::Domains, "domains"),
+                _ => typed(OrganizationDeed::Domains, "domains", &present.join("\n")),
             },
             asks_for_shared: matches!(domains, Some(Refused::DomainsShared(_))),
             metadata_problem: problem_of(of(OrganizationDeed::MetadataPreview), "metadata")
                 .or_else(|| problem_of(of(OrganizationDeed::Metadata), "metadata")),
-            property_id: typed(OrganizationDeed::AddProperty, "property_id"),
-            property_name: typed(OrganizationDeed::AddProperty, "name"),
+            property_id: typed(OrganizationDeed::AddProperty, "property_id", ""),
+            property_name: typed(OrganizationDeed::AddProperty, "name", ""),
             table_problems: of(OrganizationDeed::ImportProperties).map(table_problems).unwrap_or_default(),
         };
         Ok(Reply::PageToProvider(status, page.render(self.brand())))

@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use crate::admin::{self, Provider, ProviderState, Refused, SharedDomains, Warning};
 use crate::directory::{Account, Organization, Property, Scope};
+use crate::email::EmailDomain;
 use crate::id::{OrganizationId, PropertyId};
 use crate::pages::Field;
 use crate::pages::support::{
@@ -118,7 +119,7 @@ impl Desk {
         let typed = |deed, name, present: &str| {
             of(deed).map_or_else(|| Field::with(present), |refused| self.typed(name, Some(refused)))
         };
-        let present: Vec<_> = organization.domains.iter().map(|domain| domain.as_str()).collect();
+        let present: Vec<_> = organization.domains.iter().map(EmailDomain::as_str).collect();
         let domains = of(OrganizationDeed::Domains);
         let page = OrganizationPage {
             agent: self.agent(),
@@ -284,7 +285,7 @@ fn in_use(properties: &[Property]) -> usize {
 
 fn shared_with(organization: &Organization, all: &[Organization]) -> Vec<SharedDomain> {
     let others = || all.iter().filter(|other| other.id != organization.id);
-    let of_domain = |domain: &crate::email::EmailDomain| {
+    let of_domain = |domain: &EmailDomain| {
         let owners = others().filter(|other| other.domains.contains(domain));
         let shared = owners.map(|other| SharedDomain {
             domain: domain.as_str().to_owned(),

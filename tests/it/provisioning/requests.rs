@@ -156,8 +156,9 @@ async fn two_agents_do_not_work_on_the_same_request() {
     let page = ben.browser.submit(&seen_by_ben, &form).await.expect(409);
     assert!(said(&page).contains(ANN), "{}", page.body);
     assert_eq!(app.user(NOAH).await, None, "nothing was granted");
-    // Nor can he decide what she has, on a fresh page; he can take it over.
-    let page = press(&mut ben, &page, "take").await.expect(200);
+    // Nor can he decide what she has; he can take it over.
+    assert!(!page.body.contains(&format!("{path}/approve")), "{}", page.body);
+    let page = ben.browser.submit(&page, &page.form(&format!("{path}/take"))).await.expect(200);
     let again = ann.visit(&path).await.expect(200);
     assert!(said(&again).contains(BEN), "{}", again.body);
     press(&mut ben, &page, "approve").await.expect(200);

@@ -123,6 +123,7 @@ impl OrganizationPage {
             users: support::english_count(self.users, "user", "users"),
             users_href: format!("{}?organization={}", Section::Users.path(), link::query_value(&self.id)),
             letter: english_letter(self, brand),
+            typed: [],
             metadata_text: MetadataTexts::english(),
             text,
             page: self,
@@ -195,6 +196,7 @@ struct Page<'a> {
     users: String,
     users_href: String,
     letter: String,
+    typed: [(&'static str, String); 0],
     page: &'a OrganizationPage,
 }
 

@@ -360,6 +360,7 @@ texts! {
         size: "Size",
         history: "History",
         decision: "Decision",
+        jump: "Go to the decision",
         confirm: "Confirm and grant",
         decided: "This request is decided. To change access now, open the account.",
         approve: "Approve",

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -239,7 +240,7 @@ async fn the_gallery_is_taken_where_it_is_asked_for() {
     let mut index = GALLERY_HEAD.to_owned();
     for name in exhibition.names.iter().filter(|name| name.starts_with(&only)) {
         client.goto(&exhibition.url(name)).await.expect("the page opens");
-        index += &format!("<h2>{name}</h2>\n");
+        writeln!(index, "<h2>{name}</h2>").expect("it is a text");
         for look in LOOKS {
             look.take(&client).await;
             let whole = json!({ "format": "png", "captureBeyondViewport": true });
@@ -249,10 +250,12 @@ async fn the_gallery_is_taken_where_it_is_asked_for() {
                 .expect("base64");
             let file = format!("{name}.{}.png", look.name);
             std::fs::write(folder.join(&file), octets).expect("the folder can be written");
-            index += &format!(
-                "<a href=\"{file}\"><img src=\"{file}\" alt=\"{}\" loading=\"lazy\"></a>\n",
+            writeln!(
+                index,
+                "<a href=\"{file}\"><img src=\"{file}\" alt=\"{}\" loading=\"lazy\"></a>",
                 look.name
-            );
+            )
+            .expect("it is a text");
         }
     }
     std::fs::write(folder.join("index.html"), index).expect("the folder can be written");
@@ -275,8 +278,7 @@ const RENEWED: &str = "/renewed";
 
 /// A page with faults, which must be found.
 const CONTROL: &str = "control";
-const CONTROL_PAGE: &str =
-    "<!doctype html><title>Control</title><img src=\"data:,\" width=\"2000\" height=\"9\">";
+const CONTROL_PAGE: &str = "<!doctype html><title>Control</title><link rel=\"icon\" href=\"data:,\"><img src=\"data:,\" width=\"2000\" height=\"9\">";
 
 /// Answers with one text for each rule that is broken.
 const AXE: &str = r#"

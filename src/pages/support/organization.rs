@@ -114,7 +114,7 @@ impl OrganizationPage {
     #[must_use]
     pub fn render(&self, brand: &Brand) -> String {
         let text = Texts::english();
-        frame::render(&Page {
+        frame::render(&Html {
             frame: Frame::console_english(brand, &self.name, &self.agent, Section::Organizations),
             banner: self.banner.as_ref().map(Banner::english),
             problems: self.problems(),
@@ -185,7 +185,7 @@ impl PropertyLine {
 
 #[derive(Template)]
 #[template(path = "organization.html")]
-struct Page<'a> {
+struct Html<'a> {
     frame: Frame<'a>,
     text: Texts,
     metadata_text: MetadataTexts,

@@ -130,6 +130,16 @@ impl RequestRights {
     }
 }
 
+impl RequestView {
+    fn new(request: Request, history: Vec<request::Event>, properties: &[Property]) -> Self {
+        let property = match &request.wanted.scope {
+            Scope::AllProperties => None,
+            Scope::Property(id) => properties.iter().find(|known| known.id == *id).cloned(),
+        };
+        Self { request, history, property }
+    }
+}
+
 impl Admin {
     /// What an account may ask for; `None` if it may not ask at all.
     #[must_use]
@@ -196,7 +206,7 @@ impl Admin {
         actor: &Actor,
     ) -> Result<Filed> {
         let id = AccessRequestId::random(&*self.randomness);
-        let property = self.property_name(&wanted.scope).await?;
+        let property = self.property_name(&wanted.scope, &organization.id).await?;
         let notice = notices::received(&id, &wanted, organization, &property, requester);
         let mail = self.settings().support_email.iter().map(|support| notice.to(support)).collect();
         let details = json!({
@@ -230,10 +240,12 @@ impl Admin {
             limit: OWN_REQUESTS_LISTED_MAX,
             ..RequestFilter::default()
         };
+        let requests = self.store.requests(&filter).await?;
+        let properties = self.store.properties(None).await?;
         let mut views = Vec::new();
-        for request in self.store.requests(&filter).await? {
-            if let Some(view) = self.request_view(&request.id).await? {
-                views.push(view);
+        for request in requests {
+            if let Some((request, history)) = self.store.request(&request.id).await? {
+                views.push(RequestView::new(request, history, &properties));
             }
         }
         Ok(views)
@@ -258,7 +270,7 @@ impl Admin {
             return Err(Refused::NothingAsked { id: id.clone() }.into());
         }
         let organization = self.organization(&request.organization).await?;
-        let property = self.property_name(&request.wanted.scope).await?;
+        let property = self.property_name(&request.wanted.scope, &organization.id).await?;
         let answered = Wanted { note: Some(text.clone()), ..request.wanted.clone() };
         let notice = notices::received(id, &answered, &organization, &property, account);
         let mail = self.settings().support_email.iter().map(|support| notice.to(support)).collect();
@@ -303,13 +315,11 @@ impl Admin {
 
     /// One request with its history.
     pub async fn request(&self, id: &AccessRequestId) -> Result<RequestView> {
-        Ok(self.request_view(id).await?.ok_or_else(|| Refused::NoSuchRequest { id: id.clone() })?)
-    }
-
-    async fn request_view(&self, id: &AccessRequestId) -> Result<Option<RequestView>> {
-        let Some((request, history)) = self.store.request(id).await? else { return Ok(None) };
-        let property = self.property(&request.wanted.scope).await?;
-        Ok(Some(RequestView { request, history, property }))
+        let Some((request, history)) = self.store.request(id).await? else {
+            return Err(Refused::NoSuchRequest { id: id.clone() }.into());
+        };
+        let properties = self.store.properties(Some(&request.organization)).await?;
+        Ok(RequestView::new(request, history, &properties))
     }
 
     /// The level that a person holds where access is asked for, if it is enough.

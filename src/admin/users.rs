@@ -10,9 +10,7 @@ use super::notices;
 use super::requests::{Filed, check_open};
 use super::{Actor, Admin, Outcome, Refused, Result};
 use crate::directory::request::{Proposal, Request, Wanted};
-use crate::directory::{
-    Account, DisplayName, Grant, Membership, Organization, Property, Role, Scope, Standing,
-};
+use crate::directory::{Account, DisplayName, Grant, Membership, Organization, Role, Scope, Standing};
 use crate::email::EmailAddress;
 use crate::id::{OrganizationId, PropertyId, UserId};
 use crate::store::{NewMessage, NewUser, UserAdded, UserChange, UserChanged, UserFilter};
@@ -254,17 +252,10 @@ impl Admin {
         Ok(Refused::NoSuchProperty { property, organization, owner: known.map(|known| known.organization) })
     }
 
-    /// The property of a scope, if it is one and there is such a property.
-    pub(super) async fn property(&self, scope: &Scope) -> Result<Option<Property>> {
-        let Scope::Property(id) = scope else { return Ok(None) };
-        let all = self.store.properties(None).await?;
-        Ok(all.into_iter().find(|known| known.id == *id))
-    }
-
     /// A scope as people name it.
-    pub(super) async fn property_name(&self, scope: &Scope) -> Result<String> {
-        let property = self.property(scope).await?;
-        Ok(notices::scope_name(scope, property.as_slice()).into_owned())
+    pub(super) async fn property_name(&self, scope: &Scope, organization: &OrganizationId) -> Result<String> {
+        let properties = self.store.properties(Some(organization)).await?;
+        Ok(notices::scope_name(scope, &properties).into_owned())
     }
 }
 

@@ -26,6 +26,17 @@ pub(super) fn query_value(text: &str) -> String {
     utf8_percent_encode(text, QUERY_VALUE).to_string()
 }
 
+/// A path of our own with those of the parameters that have a value.
+pub(super) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
+    let mut href = path.to_owned();
+    for (key, value) in parameters {
+        let Some(value) = value else { continue };
+        let mark = if href.contains('?') { '&' } else { '?' };
+        href.extend([mark.to_string(), (*key).to_owned(), "=".to_owned(), query_value(value)]);
+    }
+    href
+}
+
 /// A text as one segment of a path.
 pub(super) fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
@@ -82,6 +93,12 @@ mod tests {
     fn addresses_cannot_add_fields_to_a_message() {
         assert_eq!(mailto("a+b@c.example"), "mailto:a+b@c.example");
         assert_eq!(mailto("a?bcc=x&y@c.example"), "mailto:a%3Fbcc%3Dx%26y@c.example");
+    }
+
+    #[test]
+    fn parameters_without_a_value_are_left_out() {
+        assert_eq!(with_query("/a", &[("b", None), ("c", Some("d&e")), ("f", Some(""))]), "/a?c=d%26e&f=");
+        assert_eq!(with_query("/a", &[("b", None)]), "/a");
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl Manage {
         ];
         let problems = Problems::of(&fields);
         let title = if problems.is_none() { text.title } else { text.problem_title };
-        frame::render(&Page {
+        frame::render(&Html {
             frame: Frame::manage_english(brand, title, &self.visitor),
             lead: english_lead(&self.organization_name, brand),
             email_hint: english_email_hint(&self.organization_name),
@@ -168,7 +168,7 @@ impl Manage {
 
 #[derive(Template)]
 #[template(path = "manage.html")]
-struct Page<'a> {
+struct Html<'a> {
     frame: Frame<'a>,
     text: Texts,
     lead: String,
@@ -287,13 +287,12 @@ impl WaitingPerson {
     }
 
     fn form_href(&self) -> String {
-        let mut href = format!("/.anteroom/manage?email={}", link::query_value(&self.email));
-        for (key, value) in [("name", &self.name), ("property", &self.property_id)] {
-            if let Some(value) = value {
-                href += &format!("&{key}={}", link::query_value(value));
-            }
-        }
-        href + "#form"
+        let parameters = [
+            ("email", Some(self.email.as_str())),
+            ("name", self.name.as_deref()),
+            ("property", self.property_id.as_deref()),
+        ];
+        link::with_query("/.anteroom/manage", &parameters) + "#form"
     }
 }
 

@@ -113,10 +113,18 @@ impl WaitingRoom<'_> {
             say: english_say(self.told.as_ref()),
             told_whom: self.told.as_ref().map(english_told).unwrap_or_default(),
             standing: Standing::english(&self.state, brand),
+            is_asked_for: self.state.is_asked_for(),
             is_saying,
             text,
             room: self,
         })
+    }
+}
+
+impl WaitingState {
+    /// Whether all that remains is to wait: then nobody needs to be found who could ask.
+    const fn is_asked_for(&self) -> bool {
+        matches!(self, Self::Received { .. } | Self::InWork { .. })
     }
 }
 
@@ -133,6 +141,7 @@ struct Page<'a> {
     room: &'a WaitingRoom<'a>,
     standing: Standing<'a>,
     told_whom: String,
+    is_asked_for: bool,
     is_saying: bool,
     say: &'static str,
     say_href: String,

@@ -80,12 +80,11 @@ impl Desk {
             Err(admin::Error::Refused(refused)) => refused,
             Err(error) => return Err(error),
         };
-        let banner = match &refused {
-            Refused::Fields(_) => None,
-            _ => {
-                let request = self.admin().request(id).await?.request;
-                Some(ManageBanner::Stale { person: person_of(&request), state: request.state })
-            }
+        let banner = if refused.fields().is_empty() {
+            let request = self.admin().request(id).await?.request;
+            Some(ManageBanner::Stale { person: person_of(&request), state: request.state })
+        } else {
+            None
         };
         let news = News { banner, answer: Some((id, &refused)), ..News::default() };
         self.manage_page(status_of(&refused), news).await
@@ -124,7 +123,7 @@ impl Desk {
             form: self.new_user_form(&options, news.form),
             requests: own.into_iter().map(|view| self.own_request(view, news.answer)).collect(),
             older_url: None,
-            waiting: waiting.into_iter().map(|person| self.waiting_person(person, &options)).collect(),
+            waiting: waiting.iter().map(|person| self.waiting_person(person, &options)).collect(),
             banner: news.banner,
         };
         Ok(Reply::Page(status, view.render(self.brand())))
@@ -199,7 +198,7 @@ impl Desk {
         }
     }
 
-    fn waiting_person(&self, person: WaitingPerson, options: &RequestOptions) -> pages::WaitingPerson {
+    fn waiting_person(&self, person: &WaitingPerson, options: &RequestOptions) -> pages::WaitingPerson {
         let user = &person.account.user;
         let offered = person
             .property

@@ -88,11 +88,8 @@ impl Call {
         if let Some(refusal) = self.refuse_entry(&place, &visitor) {
             return refusal;
         }
-        let form = match is_post {
-            true => Form::read_as(request, place.shape()).await,
-            false => Ok(Form::default()),
-        };
-        let form = match form {
+        let read = if is_post { Form::read_as(request, place.shape()).await } else { Ok(Form::default()) };
+        let form = match read {
             Ok(form) => form,
             Err(problem) => return self.bad_form(problem),
         };

@@ -9,6 +9,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::email::EmailDomain;
 use crate::saml::{self, Reason, VerifiedAssertion};
 use crate::sign_on::connections::Connection;
 use crate::sign_on::person::{self, Part, Person};
@@ -105,7 +106,7 @@ impl Report {
             .compared(Stage::Issuer, expected.idp.entity_id(), assertion.issuer())
             .compared(Stage::Destination, expected.acs_url, expected.acs_url)
             .compared(Stage::Audience, expected.sp_entity_id, expected.sp_entity_id);
-        let domains: Vec<_> = connection.organization.domains.iter().map(|domain| domain.as_str()).collect();
+        let domains: Vec<_> = connection.organization.domains.iter().map(EmailDomain::as_str).collect();
         match person {
             Err(refused) => {
                 let expected = (refused.part() == Part::Domain).then(|| domains.join(", "));

@@ -126,7 +126,7 @@ impl House {
     async fn file(&self, who: &str, property: &str, address: &str) -> Request {
         match self.try_to_file(who, property, address).await.unwrap() {
             Filed::Filed(request) | Filed::Merged(request) => request,
-            other => panic!("not filed: {other:?}"),
+            other @ Filed::AlreadyHasAccess { .. } => panic!("not filed: {other:?}"),
         }
     }
 

@@ -235,11 +235,6 @@ impl TestApp {
         self.running.take().expect("it runs").stop().await.expect("it ends well");
     }
 
-    /// Reads the configuration again, as `SIGHUP` would.
-    pub(crate) async fn reload(&self) {
-        self.running.as_ref().expect("it runs").reload().await.expect("the configuration is good");
-    }
-
     /// Where probes are answered.
     pub(crate) fn ops_address(&self) -> SocketAddr {
         let running = self.running.as_ref().expect("it runs");

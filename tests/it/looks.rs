@@ -6,14 +6,15 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anteroom::pages::Brand;
 use anteroom::pages::policy::{self, FormTargets};
 use base64::Engine as _;
-use fantoccini::Client;
 use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, Locator};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -22,6 +23,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::app::until;
 use crate::browser::chromium::{Chromium, Kind, complaints};
 use crate::pages::{gallery_pages, plain_brand};
 
@@ -45,6 +47,7 @@ impl Exhibition {
         for (name, html) in pages {
             exhibits.insert(format!("/{name}"), ("text/html; charset=utf-8", html.into()));
         }
+        exhibits.insert(format!("/{CONTROL}"), ("text/html; charset=utf-8", CONTROL_PAGE.into()));
         let exhibits = Arc::new(exhibits);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
@@ -73,11 +76,19 @@ impl Drop for Exhibition {
     }
 }
 
-/// A page with the headers that Anteroom gives it, a static file, or the Waiting Room's stream, which is silent.
+/// A page with the headers that Anteroom gives it, a static file, or the Waiting Room's stream, which says once
+/// that something has changed.
 fn answer(exhibits: &Exhibits, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let found = exhibits.get(request.uri().path());
-    let Some((content_type, octets)) = found else {
-        let mut response = Response::new(Full::new(Bytes::from_static(b"retry: 600000\n\n")));
+    // A Waiting Room in which something has happened by the time that its script looks again.
+    let is_fetched = request.headers().get("sec-fetch-dest").is_some_and(|dest| dest == "empty");
+    let path = match request.uri().path() {
+        RENEWED if is_fetched => "/waiting-room-in-work",
+        RENEWED => "/waiting-room",
+        path => path,
+    };
+    let Some((content_type, octets)) = exhibits.get(path) else {
+        let stream = Bytes::from_static(b"retry: 600000\nevent: status\ndata: changed\n\n");
+        let mut response = Response::new(Full::new(stream));
         let is_stream = request.headers().get("accept").is_some_and(|accept| accept == "text/event-stream");
         if is_stream {
             response.headers_mut().insert("content-type", HeaderValue::from_static("text/event-stream"));
@@ -134,6 +145,8 @@ impl Look {
         let screen =
             json!({ "width": self.width, "height": self.height, "deviceScaleFactor": 1, "mobile": false });
         cdp(client, "Emulation.setDeviceMetricsOverride", screen).await;
+        // As on a phone: they lie over the page.
+        cdp(client, "Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": self.scheme }] });
         cdp(client, "Emulation.setEmulatedMedia", media).await;
     }
@@ -153,11 +166,15 @@ async fn axe_finds_no_barrier_on_any_page_in_light_and_dark() {
     let axe = std::fs::read_to_string(axe_path()).expect("scripts/test installs axe-core");
     let (exhibition, chromium) = (exhibition().await, Chromium::start().await);
     let client = chromium.open(Kind::Desktop).await;
+    // Once for all pages that follow, whatever their policy says of scripts.
+    cdp(&client, "Page.addScriptToEvaluateOnNewDocument", json!({ "source": axe })).await;
+    client.goto(&exhibition.url(CONTROL)).await.expect("the page opens");
+    let found = client.execute_async(AXE, Vec::new()).await.expect("axe runs");
+    assert!(found.to_string().contains("image-alt"), "axe overlooks a picture without words: {found}");
     let mut barriers = Vec::new();
     for name in &exhibition.names {
         client.goto(&exhibition.url(name)).await.expect("the page opens");
-        run(&client, &axe).await;
-        for look in LOOKS {
+        for look in [LOOKS[0], LOOKS[3]] {
             look.take(&client).await;
             let found = client.execute_async(AXE, Vec::new()).await.expect("axe runs");
             let found = found.as_array().expect("a list").clone();
@@ -174,6 +191,8 @@ async fn axe_finds_no_barrier_on_any_page_in_light_and_dark() {
 async fn no_page_jumps_or_sticks_out_of_a_narrow_screen() {
     let (exhibition, chromium) = (exhibition().await, Chromium::start().await);
     let client = chromium.open(Kind::Desktop).await;
+    client.goto(&exhibition.url(CONTROL)).await.expect("the page opens");
+    assert_ne!(run(&client, STICKING_OUT).await, json!([]), "the control sticks out");
     let mut faults = Vec::new();
     for (width, height) in [(320, 640), (1280, 900)] {
         Look { name: "", width, height, scheme: "light" }.take(&client).await;
@@ -193,6 +212,23 @@ async fn no_page_jumps_or_sticks_out_of_a_narrow_screen() {
     client.close().await.expect("it closes");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromium-driver, which scripts/test installs"]
+async fn an_open_waiting_room_tells_how_things_stand_now() {
+    let (exhibition, chromium) = (exhibition().await, Chromium::start().await);
+    let client = chromium.open(Kind::Desktop).await;
+    client.goto(&exhibition.url(&RENEWED[1..])).await.expect("the page opens");
+    let text = async |css| {
+        let found = client.find(Locator::Css(css)).await.expect("it is on the page");
+        found.text().await.expect("it has a text")
+    };
+    until("the news", async || text("#standing h2").await == "Somebody is working on it").await;
+    assert_eq!(text("[role=status]").await, "The support team is working on your access");
+    assert_eq!(run(&client, "return document.querySelectorAll('#standing').length").await, 1);
+    assert_eq!(complaints(&client).await, Vec::<String>::new());
+    client.close().await.expect("it closes");
+}
+
 /// Not a check: takes a picture of every page for `scripts/gallery`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromium-driver, which scripts/test installs"]
@@ -204,7 +240,7 @@ async fn the_gallery_is_taken_where_it_is_asked_for() {
     let mut index = GALLERY_HEAD.to_owned();
     for name in exhibition.names.iter().filter(|name| name.starts_with(&only)) {
         client.goto(&exhibition.url(name)).await.expect("the page opens");
-        index += &format!("<h2>{name}</h2>\n");
+        writeln!(index, "<h2>{name}</h2>").expect("it is a text");
         for look in LOOKS {
             look.take(&client).await;
             let whole = json!({ "format": "png", "captureBeyondViewport": true });
@@ -214,10 +250,12 @@ async fn the_gallery_is_taken_where_it_is_asked_for() {
                 .expect("base64");
             let file = format!("{name}.{}.png", look.name);
             std::fs::write(folder.join(&file), octets).expect("the folder can be written");
-            index += &format!(
-                "<a href=\"{file}\"><img src=\"{file}\" alt=\"{}\" loading=\"lazy\"></a>\n",
+            writeln!(
+                index,
+                "<a href=\"{file}\"><img src=\"{file}\" alt=\"{}\" loading=\"lazy\"></a>",
                 look.name
-            );
+            )
+            .expect("it is a text");
         }
     }
     std::fs::write(folder.join("index.html"), index).expect("the folder can be written");
@@ -235,11 +273,18 @@ fn axe_path() -> PathBuf {
     target.join("axe/node_modules/axe-core/axe.min.js")
 }
 
+/// The Waiting Room that changes.
+const RENEWED: &str = "/renewed";
+
+/// A page with faults, which must be found.
+const CONTROL: &str = "control";
+const CONTROL_PAGE: &str = "<!doctype html><title>Control</title><link rel=\"icon\" href=\"data:,\"><img src=\"data:,\" width=\"2000\" height=\"9\">";
+
 /// Answers with one text for each rule that is broken.
 const AXE: &str = r#"
 const done = arguments[arguments.length - 1];
 const values = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
-axe.run(document, { runOnly: { type: "tag", values }, resultTypes: ["violations"] }).then(
+axe.run(document, { runOnly: { type: "tag", values }, resultTypes: ["violations"], preload: false }).then(
   ({ violations }) => done(violations.map(({ id, nodes }) =>
     `${id}: ` + nodes.slice(0, 3).map((node) => `${node.html.slice(0, 160)} (${node.any[0]?.message ?? node.all[0]?.message ?? node.none[0]?.message})`).join("; "))),
   (error) => done([String(error)]),

@@ -21,6 +21,7 @@ mod looks;
 mod mail;
 mod operation;
 mod pages;
+mod provisioning;
 mod proxy;
 mod saml;
 mod sign_on;

@@ -1,6 +1,7 @@
 //! Every page in every state: what holds for all of them.
 
 mod console;
+mod forms;
 mod places;
 
 use std::collections::BTreeSet;

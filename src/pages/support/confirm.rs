@@ -189,28 +189,32 @@ impl Question {
                      account: do this only if the customer has confirmed that the account was made anew."],
                 "Forget the identity",
             ),
-            Self::Pause { organization, users } => Words::harmful(
-                format!("Pause {organization}?"),
-                &[
-                    &format!(
-                        "Its sessions end at once ({}), and nobody of it can sign on.",
-                        support::english_count(*users, "user", "users")
-                    ),
-                    "Users and access are kept. You can resume at any time.",
-                ],
-                "Pause",
-            ),
-            Self::Retire { property, users } => Words::harmful(
-                format!("Retire {property}?"),
-                &[
-                    &format!(
-                        "All access to it ends at once ({}).",
-                        support::english_count(*users, "user", "users")
-                    ),
-                    "Taking the property back later does not bring the access back.",
-                ],
-                "Retire",
-            ),
+            Self::Pause { organization, users } => english_pause(organization, *users),
+            Self::Retire { property, users } => english_retire(property, *users),
         }
     }
+}
+
+fn english_pause(organization: &str, users: u64) -> Words {
+    let users = support::english_count(users, "user", "users");
+    Words::harmful(
+        format!("Pause {organization}?"),
+        &[
+            &format!("Its sessions end at once ({users}), and nobody of it can sign on."),
+            "Users and access are kept. You can resume at any time.",
+        ],
+        "Pause",
+    )
+}
+
+fn english_retire(property: &str, users: u64) -> Words {
+    let users = support::english_count(users, "user", "users");
+    Words::harmful(
+        format!("Retire {property}?"),
+        &[
+            &format!("All access to it ends at once ({users})."),
+            "Taking the property back later does not bring the access back.",
+        ],
+        "Retire",
+    )
 }

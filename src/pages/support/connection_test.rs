@@ -98,7 +98,7 @@ impl ConnectionTest {
             TestState::Waiting { sign_on_url } => (&[][..], sign_on_url.as_deref()),
             TestState::Finished(checks) => (checks.as_slice(), None),
         };
-        frame::render(&Page {
+        frame::render(&Html {
             frame: Frame::console_english(brand, &heading, &self.agent, Section::Organizations),
             organization_href: support::organization_path(&self.organization_id),
             sign_on_href: sign_on_url.and_then(link::page),
@@ -114,7 +114,7 @@ impl ConnectionTest {
 
 #[derive(Template)]
 #[template(path = "connection_test.html")]
-struct Page<'a> {
+struct Html<'a> {
     frame: Frame<'a>,
     text: Texts,
     heading: String,

@@ -78,7 +78,7 @@ impl MailLine {
         }
     }
 
-    const fn english_state(&self, is_connected: &bool) -> &'static str {
+    const fn english_state(&self, is_connected: bool) -> &'static str {
         match (&self.state, is_connected) {
             (MailState::Waiting, true) => "Waiting",
             (MailState::Waiting, false) => "Kept here",
@@ -114,6 +114,10 @@ impl MailLine {
 }
 
 impl Mailbox {
+    const fn english_state(&self, line: &MailLine) -> &'static str {
+        line.english_state(self.is_connected)
+    }
+
     /// The page as HTML.
     #[must_use]
     pub fn render(&self, brand: &Brand) -> String {
@@ -128,6 +132,10 @@ impl Mailbox {
 }
 
 impl MailMessage {
+    const fn english_state(&self) -> &'static str {
+        self.line.english_state(self.is_connected)
+    }
+
     /// The page as HTML.
     #[must_use]
     pub fn render(&self, brand: &Brand) -> String {

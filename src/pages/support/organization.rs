@@ -114,7 +114,7 @@ impl OrganizationPage {
     #[must_use]
     pub fn render(&self, brand: &Brand) -> String {
         let text = Texts::english();
-        frame::render(&Page {
+        frame::render(&Html {
             frame: Frame::console_english(brand, &self.name, &self.agent, Section::Organizations),
             banner: self.banner.as_ref().map(Banner::english),
             problems: self.problems(),
@@ -123,6 +123,7 @@ impl OrganizationPage {
             users: support::english_count(self.users, "user", "users"),
             users_href: format!("{}?organization={}", Section::Users.path(), link::query_value(&self.id)),
             letter: english_letter(self, brand),
+            typed: [],
             metadata_text: MetadataTexts::english(),
             text,
             page: self,
@@ -184,7 +185,7 @@ impl PropertyLine {
 
 #[derive(Template)]
 #[template(path = "organization.html")]
-struct Page<'a> {
+struct Html<'a> {
     frame: Frame<'a>,
     text: Texts,
     metadata_text: MetadataTexts,
@@ -195,6 +196,7 @@ struct Page<'a> {
     users: String,
     users_href: String,
     letter: String,
+    typed: [(&'static str, String); 0],
     page: &'a OrganizationPage,
 }
 

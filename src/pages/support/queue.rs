@@ -131,7 +131,7 @@ impl Queue {
     pub fn render(&self, brand: &Brand) -> String {
         let text = Texts::english();
         let has_previous = self.page > 1;
-        frame::render(&Page {
+        frame::render(&Html {
             frame: Frame::console_english(brand, text.heading, &self.agent, Section::Requests),
             banner: self.banner.as_ref().map(Banner::english),
             filters: self.filters(),
@@ -165,20 +165,18 @@ impl Queue {
 
     /// This page with another state or number.
     fn href(&self, state: QueueState, page: u32) -> String {
-        let mut href = format!("{}?state={}", Section::Requests.path(), state.as_str());
-        if !self.text.is_empty() {
-            href += &format!("&q={}", link::query_value(&self.text));
-        }
-        if let Some(organization) = self.organizations.iter().find(|item| item.chosen) {
-            href += &format!("&organization={}", link::query_value(&organization.value));
-        }
-        if self.is_mine {
-            href += "&mine=1";
-        }
-        if page > 1 {
-            href += &format!("&page={page}");
-        }
-        href
+        let organization = self.organizations.iter().find(|item| item.chosen);
+        let number = (page > 1).then(|| page.to_string());
+        link::with_query(
+            Section::Requests.path(),
+            &[
+                ("state", Some(state.as_str())),
+                ("q", Some(self.text.as_str()).filter(|text| !text.is_empty())),
+                ("organization", organization.map(|item| item.value.as_str())),
+                ("mine", self.is_mine.then_some("1")),
+                ("page", number.as_deref()),
+            ],
+        )
     }
 }
 
@@ -192,7 +190,7 @@ struct Filter {
 
 #[derive(Template)]
 #[template(path = "queue.html")]
-struct Page<'a> {
+struct Html<'a> {
     frame: Frame<'a>,
     text: Texts,
     banner: Option<(&'static str, String)>,

@@ -217,7 +217,7 @@ impl RequestPage {
         let text = Texts::english();
         let heading = english_heading(self.person.title());
         let taking = english_taking(&self.taken);
-        frame::render(&Page {
+        frame::render(&Html {
             frame: Frame::console_english(brand, &heading, &self.agent, Section::Requests),
             banner: self.banner.as_ref().map(Banner::english),
             problems: self.problems(),
@@ -253,7 +253,7 @@ impl RequestPage {
 
 #[derive(Template)]
 #[template(path = "request.html")]
-struct Page<'a> {
+struct Html<'a> {
     frame: Frame<'a>,
     text: Texts,
     heading: String,
@@ -360,6 +360,7 @@ texts! {
         size: "Size",
         history: "History",
         decision: "Decision",
+        jump: "Go to the decision",
         confirm: "Confirm and grant",
         decided: "This request is decided. To change access now, open the account.",
         approve: "Approve",

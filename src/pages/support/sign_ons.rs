@@ -108,7 +108,7 @@ impl SignOns {
     #[must_use]
     pub fn render(&self, brand: &Brand) -> String {
         let text = Texts::english();
-        frame::render(&Page {
+        frame::render(&Html {
             frame: Frame::console_english(brand, text.heading, &self.agent, Section::SignOns),
             sign_on_text: SignOnTexts::english(),
             next_href: self.next_before.map(|before| {
@@ -123,7 +123,7 @@ impl SignOns {
 
 #[derive(Template)]
 #[template(path = "sign_ons.html")]
-struct Page<'a> {
+struct Html<'a> {
     frame: Frame<'a>,
     text: Texts,
     sign_on_text: SignOnTexts,

@@ -105,7 +105,7 @@ impl UserPage {
     pub fn render(&self, brand: &Brand) -> String {
         let text = Texts::english();
         let (other_role, change_role) = english_change_of(self.role);
-        frame::render(&Page {
+        frame::render(&Html {
             frame: Frame::console_english(brand, self.title(), &self.agent, Section::Users),
             banner: self.banner.as_ref().map(Banner::english),
             problems: Problems::of(&[
@@ -132,7 +132,7 @@ impl UserPage {
 
 #[derive(Template)]
 #[template(path = "user.html")]
-struct Page<'a> {
+struct Html<'a> {
     frame: Frame<'a>,
     text: Texts,
     sign_on_text: SignOnTexts,

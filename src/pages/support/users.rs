@@ -81,7 +81,7 @@ impl Users {
     pub fn render(&self, brand: &Brand) -> String {
         let text = Texts::english();
         let states = [Membership::Waiting, Membership::Active, Membership::Disabled];
-        frame::render(&Page {
+        frame::render(&Html {
             frame: Frame::console_english(brand, text.heading, &self.agent, Section::Users),
             states: states
                 .map(|state| (state.as_str(), support::english_membership(state), self.state == Some(state))),
@@ -95,23 +95,21 @@ impl Users {
     /// This list from its beginning, or after an address.
     fn href(&self, after: Option<&str>) -> String {
         let organization = self.organizations.iter().find(|item| item.chosen);
-        let mut href = format!("{}?q={}", Section::Users.path(), link::query_value(&self.text));
-        for (key, value) in [
-            ("organization", organization.map(|item| item.value.as_str())),
-            ("state", self.state.map(Membership::as_str)),
-            ("after", after),
-        ] {
-            if let Some(value) = value {
-                href += &format!("&{key}={}", link::query_value(value));
-            }
-        }
-        href
+        link::with_query(
+            Section::Users.path(),
+            &[
+                ("q", Some(&self.text)),
+                ("organization", organization.map(|item| item.value.as_str())),
+                ("state", self.state.map(Membership::as_str)),
+                ("after", after),
+            ],
+        )
     }
 }
 
 #[derive(Template)]
 #[template(path = "users.html")]
-struct Page<'a> {
+struct Html<'a> {
     frame: Frame<'a>,
     text: Texts,
     states: [(&'static str, &'static str, bool); 3],

@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use crate::admin::{self, Provider, ProviderState, Refused, SharedDomains, Warning};
 use crate::directory::{Account, Organization, Property, Scope};
+use crate::email::EmailDomain;
 use crate::id::{OrganizationId, PropertyId};
 use crate::pages::Field;
 use crate::pages::support::{
@@ -115,8 +116,10 @@ impl Desk {
         let filter = UserFilter { organization: Some(id.clone()), ..UserFilter::default() };
         let accounts = self.admin().users(&filter).await?;
         let of = |deed| refused.filter(|(of, _)| *of == deed).map(|(_, refused)| refused);
-        let typed =
-            |deed, name| of(deed).map_or_else(Field::default, |refused| self.typed(name, Some(refused)));
+        let typed = |deed, name, present: &str| {
+            of(deed).map_or_else(|| Field::with(present), |refused| self.typed(name, Some(refused)))
+        };
+        let present: Vec<_> = organization.domains.iter().map(EmailDomain::as_str).collect();
         let domains = of(OrganizationDeed::Domains);
         let page = OrganizationPage {
             agent: self.agent(),
@@ -133,19 +136,19 @@ impl Desk {
             last_test: self.last_test(id).await?,
             properties: self.property_lines(&view.properties, &accounts),
             users: u64::try_from(accounts.len()).unwrap_or(u64::MAX),
-            new_name: typed(OrganizationDeed::Rename, "name"),
+            new_name: typed(OrganizationDeed::Rename, "name", organization.name.as_str()),
             new_domains: match domains {
                 Some(Refused::DomainsShared(shared)) => Field {
                     value: self.form.text("domains").to_owned(),
                     problem: Some(sentence(&Refused::DomainsShared(shared.clone()).to_string())),
                 },
-                _ => typed(OrganizationDeed::Domains, "domains"),
+                _ => typed(OrganizationDeed::Domains, "domains", &present.join("\n")),
             },
             asks_for_shared: matches!(domains, Some(Refused::DomainsShared(_))),
             metadata_problem: problem_of(of(OrganizationDeed::MetadataPreview), "metadata")
                 .or_else(|| problem_of(of(OrganizationDeed::Metadata), "metadata")),
-            property_id: typed(OrganizationDeed::AddProperty, "property_id"),
-            property_name: typed(OrganizationDeed::AddProperty, "name"),
+            property_id: typed(OrganizationDeed::AddProperty, "property_id", ""),
+            property_name: typed(OrganizationDeed::AddProperty, "name", ""),
             table_problems: of(OrganizationDeed::ImportProperties).map(table_problems).unwrap_or_default(),
         };
         Ok(Reply::PageToProvider(status, page.render(self.brand())))
@@ -282,7 +285,7 @@ fn in_use(properties: &[Property]) -> usize {
 
 fn shared_with(organization: &Organization, all: &[Organization]) -> Vec<SharedDomain> {
     let others = || all.iter().filter(|other| other.id != organization.id);
-    let of_domain = |domain: &crate::email::EmailDomain| {
+    let of_domain = |domain: &EmailDomain| {
         let owners = others().filter(|other| other.domains.contains(domain));
         let shared = owners.map(|other| SharedDomain {
             domain: domain.as_str().to_owned(),

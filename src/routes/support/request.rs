@@ -92,7 +92,8 @@ impl Desk {
             version: request.version,
             state: request.state,
             taken: self.taken(&dossier),
-            property: self.wanted_place(&dossier),
+            // By its name, also where it is retired.
+            property: scope_name(&request.wanted.scope, dossier.property.as_slice()),
             scope: request.wanted.scope.as_str().to_owned(),
             level: request.wanted.level.as_str().to_owned(),
             note: request.wanted.note.as_ref().map(|note| note.as_str().to_owned()),
@@ -137,11 +138,6 @@ impl Desk {
             Some(agent) if *agent == self.account.user.email => Taken::ByMe,
             Some(agent) => Taken::ByOther(agent.as_str().to_owned()),
         }
-    }
-
-    /// The property by its name, also a retired one.
-    fn wanted_place(&self, dossier: &Dossier) -> String {
-        scope_name(&dossier.request.wanted.scope, dossier.property.as_slice())
     }
 
     fn person_facts(&self, dossier: &Dossier) -> PersonFacts {
@@ -260,7 +256,7 @@ impl Desk {
             if is_typed { self.form.fields("property").collect() } else { vec![wanted.scope.as_str()] };
         let mut level = self.typed("level", refused);
         if !is_typed {
-            level.value = wanted.level.as_str().to_owned();
+            wanted.level.as_str().clone_into(&mut level.value);
         }
         let settings = self.admin().settings();
         let levels = settings.levels.names().iter().map(|name| (name.as_str(), name.as_str()));

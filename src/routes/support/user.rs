@@ -57,13 +57,13 @@ impl Desk {
                 Some(question) => question,
                 None => changed(page, admin.unbind(email, actor).await?.changed, Done::Unbound),
             },
-            UserDeed::SignOut => match ask(Question::SignOut { person }, "sign-out") {
-                Some(question) => question,
-                None => {
-                    admin.revoke_sessions_of(email, actor).await?;
-                    done(page, Done::SignedOut)
+            UserDeed::SignOut => {
+                if let Some(question) = ask(Question::SignOut { person }, "sign-out") {
+                    return Ok(question);
                 }
-            },
+                admin.revoke_sessions_of(email, actor).await?;
+                done(page, Done::SignedOut)
+            }
         })
     }
 

@@ -113,7 +113,7 @@ impl Waiting {
         match self.stage {
             Stage::Opening => {
                 self.stage = Stage::Woken;
-                return Some((frame("retry: 1000\n\n"), self));
+                return Some((Ok(frame("retry: 1000\n\n")), self));
             }
             Stage::Woken | Stage::Quiet => {}
             Stage::Over => return None,
@@ -127,12 +127,12 @@ impl Waiting {
             if matches!(self.visitor.standing(), Standing::Admitted(_)) {
                 self.stage = Stage::Over;
                 let event = format!("event: released\ndata: {}\n\n", self.return_path.as_str());
-                return Some((frame(event), self));
+                return Some((Ok(frame(event)), self));
             }
             if matches!(self.stage, Stage::Woken) {
                 self.stage = Stage::Quiet;
                 if let Some(code) = self.news().await {
-                    return Some((frame(format!("event: status\ndata: {code}\n\n")), self));
+                    return Some((Ok(frame(format!("event: status\ndata: {code}\n\n"))), self));
                 }
             }
             tokio::select! {
@@ -141,7 +141,7 @@ impl Waiting {
                     self.stage = Stage::Woken;
                 }
                 () = self.shared.closing.cancelled() => {}
-                () = tokio::time::sleep(HEARTBEAT) => return Some((frame(": still waiting\n\n"), self)),
+                () = tokio::time::sleep(HEARTBEAT) => return Some((Ok(frame(": still waiting\n\n")), self)),
             }
         }
     }
@@ -164,8 +164,8 @@ impl Waiting {
     }
 }
 
-fn frame(text: impl Into<Bytes>) -> Result<Frame<Bytes>, Infallible> {
-    Ok(Frame::data(text.into()))
+fn frame(text: impl Into<Bytes>) -> Frame<Bytes> {
+    Frame::data(text.into())
 }
 
 /// What a page knows once it shows this, so that two can be compared.

@@ -67,7 +67,7 @@ async fn what_was_read_is_shown_before_anything_is_saved() {
     assert_eq!(provider(&view).entity_id, Idp::entra().entity_id);
     let event = house.event("organization.created").await;
     assert_eq!(event["details"]["provider"]["entity_id"], Idp::entra().entity_id);
-    assert!(!event.to_string().contains("<"), "no metadata in the audit log");
+    assert!(!event.to_string().contains('<'), "no metadata in the audit log");
 }
 
 #[tokio::test]

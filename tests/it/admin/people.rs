@@ -83,7 +83,7 @@ async fn a_users_page_has_requests_conflicts_and_the_own_sign_ons_only() {
     assert_eq!(page.properties.len(), 3);
     assert_eq!(page.requests.iter().map(|request| &request.id).collect::<Vec<_>>(), [&request.id]);
     let references: Vec<_> =
-        page.person.sign_ons.iter().flat_map(|entry| entry.reference.as_deref()).collect();
+        page.person.sign_ons.iter().filter_map(|entry| entry.reference.as_deref()).collect();
     assert_eq!(references, ["R2", "R1"]);
     assert_eq!(page.person.conflicts.iter().map(|c| c.reference.as_str()).collect::<Vec<_>>(), ["R2"]);
     assert_eq!(code(house.admin.user_page(&UserId::parse("u_none").unwrap()).await), "no_such_user");

@@ -100,13 +100,13 @@ async fn another_server_comes_into_force_by_a_reload_and_finds_what_has_waited()
 
     let bare = std::fs::read_to_string(app.config_path()).expect("the configuration is there");
     std::fs::write(app.config_path(), format!("{bare}\n{}", table(&one))).expect("it can be written");
-    app.reload().await;
+    app.reload().await.expect("the configuration is good");
     let received = one.receives(1, "noah.lind@contoso.com").await;
     assert_eq!(received[0].header("Subject"), Some("You have access to ServusConnect"));
     until("it is counted", async || metric(&app, "anteroom_mail_sent_total") == "1").await;
 
     std::fs::write(app.config_path(), format!("{bare}\n{}", table(&two))).expect("it can be written");
-    app.reload().await;
+    app.reload().await.expect("the configuration is good");
     post(&app, "mia.berg@contoso.com").await;
     two.receives(1, "mia.berg@contoso.com").await;
     assert_eq!(one.to("mia.berg@contoso.com"), []);

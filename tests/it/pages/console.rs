@@ -76,13 +76,13 @@ fn queues(brand: &Brand, with: &Filling) -> Pages {
     });
     let row = |state, index: usize| QueueRow {
         id: with.reference.to_owned(),
-        name: (index % 2 == 0).then(|| with.person.to_owned()),
+        name: (index.is_multiple_of(2)).then(|| with.person.to_owned()),
         email: with.email.to_owned(),
         property: with.property.to_owned(),
         organization: with.organization.to_owned(),
         level: with.level.to_owned(),
         requester: with.person.to_owned(),
-        filed: ago(if index % 2 == 0 { 5 * HOUR } else { 20 * DAY }),
+        filed: ago(if index.is_multiple_of(2) { 5 * HOUR } else { 20 * DAY }),
         state,
         agent: (index > 0).then(|| with.email.to_owned()),
         is_proposed: index == 1,
@@ -308,7 +308,7 @@ fn sign_on_lines(with: &Filling) -> Vec<SignOnLine> {
 fn users(brand: &Brand, with: &Filling) -> Pages {
     let row = |state, role, index: usize| UserRow {
         id: with.reference.to_owned(),
-        name: (index % 2 == 0).then(|| with.person.to_owned()),
+        name: (index.is_multiple_of(2)).then(|| with.person.to_owned()),
         email: with.email.to_owned(),
         organization: with.organization.to_owned(),
         state,

@@ -156,7 +156,7 @@ async fn a_grant_lapses_in_the_store_when_its_time_is_over() {
     app.command(&["user", "grant", MIA, "--level", "technician", "--property", "*", "--until", &until_then])
         .await;
     let before = app.user(MIA).await.expect("a user")["access_version"].as_i64();
-    clock.advance(Duration::from_mins(60));
+    clock.advance(Duration::from_hours(1));
     mia.visit("/").await.expect(200);
     clock.advance(Duration::from_hours(47));
     until("it is written down", async || {

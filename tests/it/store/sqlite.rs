@@ -355,7 +355,7 @@ async fn while_another_process_holds_the_lock_writes_are_unavailable_and_reads_g
     let mut holder = file.raw().await;
     run(&mut holder, "BEGIN IMMEDIATE").await.unwrap();
     let mut options = Options::file(&file.path());
-    options.busy_timeout = Duration::from_millis(20);
+    options.busy_timeout = Duration::from_millis(60);
     let store = Database::open(&options).await.expect("opening an up-to-date file needs no lock");
     assert!(writes_that_went_through(&store).await.is_empty());
     assert!(provisioning_that_went_through(&store, &request).await.is_empty());

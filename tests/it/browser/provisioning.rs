@@ -299,6 +299,7 @@ async fn every_page_of_managers_and_agents_fits_a_phone() {
     manager.open(&stage.link_for_manager().await).await;
     manager.sign_on("/.anteroom/manage", true).await;
     fits_the_screen(&manager.client).await;
+    manager.choose("#level", "viewer").await;
     manager.click("#form button[type=submit]").await;
     until_text(&manager.client, "R-").await;
     fits_the_screen(&manager.client).await;

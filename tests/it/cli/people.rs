@@ -126,6 +126,8 @@ fn disabling_shuts_out_and_enabling_lets_back_in() {
     assert_eq!(office.json(&["user", "disable", DANA])["state"], "disabled");
     assert_eq!(office.json(&["user", "enable", DANA])["state"], "active");
     assert_eq!(office.json(&["user", "role", DANA, "support"])["role"], "support");
+    assert_eq!(office.refused(&["user", "role", DANA, "member"]).0, "last_support");
+    office.ok(&["user", "add", "sue@contoso.com", "--organization", "contoso", "--support"]);
     assert_eq!(office.json(&["user", "role", DANA, "member"])["role"], "member");
 }
 
@@ -319,7 +321,7 @@ fn the_audit_log_tells_what_commands_have_done() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|entry| (entry["action"].as_str().unwrap(), entry["subject"].as_str().unwrap()))
+        .map(|entry| (entry["action"].as_str().unwrap(), entry["subject"].as_str().unwrap_or("")))
         .collect();
     assert_eq!(
         told,
@@ -329,6 +331,7 @@ fn the_audit_log_tells_what_commands_have_done() {
             ("property.added", "tower"),
             ("property.added", "oak"),
             ("property.added", "maple"),
+            ("organizations.declared", ""),
         ]
     );
     let fields: Vec<_> = list[1].as_object().unwrap().keys().cloned().collect();

@@ -167,7 +167,7 @@ pub(crate) async fn parallel_requests_for_the_same_become_one(backend: &dyn Back
     let stores = [with_managers(backend).await, backend.open().await];
     let tasks = (0..10).map(|number: usize| {
         let store = stores[number % 2].clone();
-        let requester = user_id(if number % 3 == 0 { "u_mia" } else { "u_max" });
+        let requester = user_id(if number.is_multiple_of(3) { "u_mia" } else { "u_max" });
         let id = format!("R-{number}");
         let request = NewRequest { requester, ..wanted(&id, "nestor@contoso.com", "tower") };
         tokio::spawn(async move { file(&*store, &request).await })
@@ -365,7 +365,7 @@ pub(crate) async fn parallel_deciders_have_one_winner(backend: &dyn Backend) {
     let seen = filed(&*stores[0], &wanted("R-1", "nestor@contoso.com", "tower")).await;
     let tasks = (0..10).map(|number: usize| {
         let (store, seen) = (stores[number % 2].clone(), seen.clone());
-        let step = if number % 3 == 0 {
+        let step = if number.is_multiple_of(3) {
             RequestChange::Deny { agent: None, reason: note("no") }
         } else {
             RequestChange::Approve {

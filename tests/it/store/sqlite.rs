@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anteroom::directory::Membership;
+use anteroom::directory::request::{Request, Wanted};
+use anteroom::directory::{Grant, Level, Membership, Scope, Workplace};
+use anteroom::id::AccessRequestId;
 use anteroom::store::sqlite::{Database, Options};
 use anteroom::store::{
     self, Admission, Claim, Consumed, Error, Handoff, NewMessage, Settings, Store, UserAdded, UserChange,
 };
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
+use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tempfile::TempDir;
@@ -262,11 +265,86 @@ async fn writes_that_went_through(store: &dyn Store) -> Vec<&'static str> {
     .collect()
 }
 
+/// The same for provisioning.
+async fn provisioning_that_went_through(store: &dyn Store, request: &Request) -> Vec<&'static str> {
+    let organization = crate::store::conformance::organization_id("contoso");
+    let property = crate::store::conformance::property_id("tower");
+    let pause = store::OrganizationChange::Pause(organization.clone());
+    let trial = store::ConnectionTest {
+        request_id: "_r".to_owned(),
+        connection: crate::store::conformance::connection_id("contoso"),
+        agent: user_id("u_sue"),
+        begun_at: noon(),
+        report: None,
+    };
+    let filing = store::NewRequest {
+        id: request.id.clone(),
+        organization,
+        wanted: Wanted { email: email("other@contoso.com"), ..request.wanted.clone() },
+        requester: user_id("u_adele"),
+        at: noon(),
+    };
+    let take = store::RequestChange::Take { agent: email("sue@contoso.com") };
+    let taking = store.change_request(&request.id, request.version, &take, event("x"), vec![]);
+    let place = Workplace { property: None, text: None, at: noon() };
+    let claim =
+        store::Claim { now: noon(), until: seconds_later(60), mail_id: "m".to_owned(), hourly_max: 6 };
+    let retire = store::PropertyChange::Retire;
+    let ages = seconds_later(9_999_999);
+    [
+        ("organization", is_unavailable(&store.change_organization(&pause, event("x")).await)),
+        ("retire", is_unavailable(&store.change_property(&property, &retire, event("x")).await)),
+        ("try", is_unavailable(&store.begin_connection_test(&trial, event("x")).await)),
+        ("report", is_unavailable(&store.finish_connection_test("_r", Value::Null, event("x")).await)),
+        ("file", is_unavailable(&store.file_request(&filing, event("x"), vec![]).await)),
+        ("take", is_unavailable(&taking.await)),
+        ("say", is_unavailable(&store.say_workplace(&user_id("u_adele"), &place, event("x"), vec![]).await)),
+        ("lapse", is_unavailable(&store.lapse_grants(ages).await)),
+        ("dismiss", is_unavailable(&store.dismiss_conflict("AAAA", event("x")).await)),
+        ("purge", is_unavailable(&store.purge_audit(ages, event("x")).await)),
+        ("claim", is_unavailable(&store.claim_mail(&claim).await)),
+        ("sent", is_unavailable(&store.mail_sent("m", noon()).await)),
+        ("failed", is_unavailable(&store.mail_failed("m", "x", noon()).await)),
+    ]
+    .into_iter()
+    .filter_map(|(name, unavailable)| (!unavailable).then_some(name))
+    .collect()
+}
+
+/// Adele, with a grant that ends, has asked for Nestor; a message about it waits.
+async fn request_of_adele(store: &dyn Store) -> Request {
+    let until = Grant { until: Some(seconds_later(60)), ..grant("*", "viewer") };
+    add(store, "adele@contoso.com", &[until]).await;
+    let filing = store::NewRequest {
+        id: AccessRequestId::parse("R-1").unwrap(),
+        organization: crate::store::conformance::organization_id("contoso"),
+        wanted: Wanted {
+            scope: Scope::AllProperties,
+            email: email("nestor@contoso.com"),
+            name: None,
+            level: Level::from_store("viewer".to_owned()),
+            note: None,
+        },
+        requester: user_id("u_adele"),
+        at: noon(),
+    };
+    let message = store::NewMessage {
+        recipient: email("sue@contoso.com"),
+        topic: "queue".to_owned(),
+        notice: Value::Null,
+        key: None,
+    };
+    match store.file_request(&filing, event("request.filed"), vec![message]).await.unwrap() {
+        store::RequestFiled::Filed(request) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn while_another_process_holds_the_lock_writes_are_unavailable_and_reads_go_on() {
     let file = File::new();
     let owner = furnished(&file).await;
-    add(&*owner, "adele@contoso.com", &[grant("*", "viewer")]).await;
+    let request = request_of_adele(&*owner).await;
     owner.begin_session(&session(1, "u_adele"), event("session.begun")).await.unwrap();
     let head = owner.change_head().await.unwrap();
     let audited = owner.audit_entries(100).await.unwrap();
@@ -274,9 +352,11 @@ async fn while_another_process_holds_the_lock_writes_are_unavailable_and_reads_g
     let mut holder = file.raw().await;
     run(&mut holder, "BEGIN IMMEDIATE").await.unwrap();
     let mut options = Options::file(&file.path());
-    options.busy_timeout = Duration::from_millis(20);
+    options.busy_timeout = Duration::from_millis(60);
     let store = Database::open(&options).await.expect("opening an up-to-date file needs no lock");
     assert!(writes_that_went_through(&store).await.is_empty());
+    assert!(provisioning_that_went_through(&store, &request).await.is_empty());
+    assert_eq!(store.request(&request.id).await.unwrap().unwrap().0, request);
     assert_eq!(store.account(&user_id("u_adele")).await.unwrap().unwrap().user.state, Membership::Active);
     assert!(store.session(&session(1, "u_adele").hash).await.unwrap().is_some());
     run(&mut holder, "ROLLBACK").await.unwrap();

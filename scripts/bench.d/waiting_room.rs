@@ -168,8 +168,9 @@ impl Open {
         let mut granted_at = std::collections::HashMap::new();
         for person in people {
             let grant = Grant { scope: Scope::AllProperties, level: level.clone(), until: None };
-            let done =
-                store.change_user(&person.user, &UserChange::Grant(grant), event("user.granted"), Vec::new()).await?;
+            let done = store
+                .change_user(&person.user, &UserChange::Grant(grant), event("user.granted"), Vec::new())
+                .await?;
             ensure!(done == UserChanged::Changed, "{done:?}");
             granted_at.insert(person.number, Instant::now());
         }

@@ -159,7 +159,8 @@ async fn until_both(client: &Client, tabs: [&WindowHandle; 2], paths: [&str; 2])
     for (tab, path) in tabs.into_iter().zip(paths) {
         client.switch_to_window(tab.clone()).await.expect("it is there");
         until_path(client, path).await;
-        let origin = client.execute("return performance.timeOrigin", Vec::new()).await.expect("a script runs");
+        let origin =
+            client.execute("return performance.timeOrigin", Vec::new()).await.expect("a script runs");
         let origin = Duration::from_secs_f64(origin.as_f64().expect("a number") / 1_000.0);
         left_at.push(SystemTime::UNIX_EPOCH + origin);
     }
@@ -271,7 +272,8 @@ async fn an_organization_is_connected_from_the_two_things_that_a_customer_sends(
     // The trial signs on at the customer's provider for real.
     agent.send("/test").await;
     until_path(&agent.client, "/.anteroom/support/organizations/fabrikam/test").await;
-    until_text(&agent.client, "Signature").await;
+    until_text(&agent.client, "It is signed with a certificate of the metadata").await;
+    assert_eq!(agent.client.find_all(Locator::Css("[data-state=failed]")).await.expect("a page").len(), 0);
     report("trying the connection out", agent.effort());
 
     let newcomer = stage.person("zoe@fabrikam.com", Kind::Desktop).await;

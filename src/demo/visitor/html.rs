@@ -57,7 +57,7 @@ pub(crate) fn forms(page: &str) -> Vec<Form> {
             }
             "textarea" => form.fields.extend(named(rest, content(rest))),
             "select" => select = attribute(rest, "name").map(|name| (name, false)),
-            "option" => choose(form, select.as_mut(), rest),
+            "option" => choose(form, &mut select, rest),
             "/select" => select = None,
             _ => {}
         }
@@ -82,7 +82,7 @@ fn named(tag: &str, value: String) -> Option<(String, String)> {
 }
 
 /// An option of the list that is open: the first one is sent unless another is selected.
-fn choose(form: &mut Form, select: Option<&mut (String, bool)>, tag: &str) {
+fn choose(form: &mut Form, select: &mut Option<(String, bool)>, tag: &str) {
     let Some((name, has_choice)) = select else { return };
     if *has_choice && !has_flag(tag, "selected") {
         return;

@@ -3,10 +3,12 @@
 //! Separate because these are the stories of a whole day's work: mail goes through a real server, pages move on by
 //! themselves, and what a task takes in clicks and fields is counted.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
+use anteroom::clock::{Clock as _, SystemClock};
 use fantoccini::wd::WindowHandle;
 use fantoccini::{Client, Locator};
+use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::LIVE;
@@ -126,7 +128,7 @@ async fn a_newcomer_with_two_tabs_is_asked_for_approved_and_let_in_while_all_thr
     until_text(&agent.client, "Takes over the mornings.").await;
     agent.send("/take").await;
     until_text(&agent.client, "You have this request now").await;
-    let clicked_at = SystemTime::now();
+    let clicked_at = SystemClock.now();
     let began = Instant::now();
     agent.send("/approve").await;
 
@@ -134,7 +136,7 @@ async fn a_newcomer_with_two_tabs_is_asked_for_approved_and_let_in_while_all_thr
     let released = until_both(&newcomer.client, [&first, &second], ["/work-orders/4711", "/reports/7"]).await;
     assert!(began.elapsed() < LIVE, "{:?}", began.elapsed());
     for (at, path) in released.iter().zip(["/work-orders/4711", "/reports/7"]) {
-        let took = at.duration_since(clicked_at).unwrap_or_default();
+        let took = at.duration_since(clicked_at);
         eprintln!("from the click on Approve to leaving for {path}: {} ms", took.as_millis());
     }
     until_text(&agent.client, "Approved").await;
@@ -154,7 +156,7 @@ async fn a_newcomer_with_two_tabs_is_asked_for_approved_and_let_in_while_all_thr
 }
 
 /// Waits until two tabs are at their paths; gives when each left its page for there.
-async fn until_both(client: &Client, tabs: [&WindowHandle; 2], paths: [&str; 2]) -> Vec<SystemTime> {
+async fn until_both(client: &Client, tabs: [&WindowHandle; 2], paths: [&str; 2]) -> Vec<Timestamp> {
     let mut left_at = Vec::new();
     for (tab, path) in tabs.into_iter().zip(paths) {
         client.switch_to_window(tab.clone()).await.expect("it is there");

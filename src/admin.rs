@@ -7,34 +7,56 @@
 //! a refusal says what is wrong and what to do about it.
 
 mod actor;
+mod audit;
+mod desk;
 mod export;
 mod import;
+mod limits;
+mod notices;
+mod organizations;
+mod people;
+mod preview;
 mod properties;
+mod providers;
 mod refused;
+mod requests;
 mod sessions;
+mod settings;
 mod table;
 mod until;
 mod users;
+mod waiting_room;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use serde_json::Value;
 
 pub use actor::Actor;
+pub use audit::{AuditVerified, Broken};
+pub use desk::{ApproveForm, Approved, Dossier, Queue, QueueFilter, QueueLine, Turn};
 pub use export::Exported;
-pub use import::{LineProblem, UsersImported};
+pub use import::{LineProblem, LineProblemKind, UsersImported};
+pub use organizations::{CustomerValues, EntityIdChange, OrganizationView, SharedDomains};
+pub use people::{Person, USERS_PAGE, UserList, UserPage};
+pub use preview::{MetadataPreview, OrganizationForm, Preview, suggest_id};
 pub use properties::PropertiesImported;
-pub use refused::Refused;
+pub use providers::{Certificate, CertificateState, Provider, ProviderState, SOON, Warning};
+pub use refused::{FieldProblem, Refused};
+pub use requests::{
+    Filed, PropertyOption, RequestForm, RequestOptions, RequestRights, RequestView, WaitingPerson,
+};
 pub use sessions::SESSIONS_LISTED_MAX;
+pub use settings::{DeclaredProvider, SecondApproval, ServiceProvider, Settings};
 pub use table::TABLE_BYTES_MAX;
 pub use until::parse as parse_until;
-pub use users::{GrantToMake, UserToAdd};
+pub use users::{GrantToMake, Granted, UserToAdd};
+pub use waiting_room::{Asked, Progress, RoomView};
 
 use crate::clock::Clock;
-use crate::directory::Levels;
 use crate::id::Randomness;
-use crate::store::{self, AuditEntry, AuditEvent, Store};
+use crate::store::{self, AuditEvent, Store};
 
 /// Why a use case did not do what it was asked for. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
@@ -60,12 +82,12 @@ pub struct Outcome<T> {
 }
 
 /// The use cases, on one store.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Admin {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
-    levels: Levels,
+    settings: ArcSwap<Settings>,
 }
 
 impl Admin {
@@ -75,14 +97,20 @@ impl Admin {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         randomness: Arc<dyn Randomness>,
-        levels: Levels,
+        settings: Settings,
     ) -> Self {
-        Self { store, clock, randomness, levels }
+        Self { store, clock, randomness, settings: ArcSwap::from_pointee(settings) }
     }
 
-    /// The newest events of the audit log, newest first.
-    pub async fn audit_entries(&self, limit: u32) -> Result<Vec<AuditEntry>> {
-        Ok(self.store.audit_entries(limit).await?)
+    /// Works with new settings from now on.
+    pub fn reload(&self, settings: Settings) {
+        self.settings.store(Arc::new(settings));
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
     }
 
     fn now(&self) -> Timestamp {

@@ -3,7 +3,8 @@
 //! Separate because it is the one file that knows everyone. Nothing is decided here that a part could decide.
 
 mod reload;
-mod settings;
+mod retention;
+pub(crate) mod settings;
 mod watch;
 
 use std::net::SocketAddr;
@@ -16,11 +17,13 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::Admin;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Environment, secret_file};
 use crate::directory::Organization;
 use crate::id::{Randomness, SystemRandomness};
 use crate::keys::Keys;
+use crate::mail::{self, Courier};
 use crate::routes::ops::Ops;
 use crate::routes::{OpenPages, Routes, Shared};
 use crate::server::{Certificates, Handler, Server};
@@ -66,38 +69,17 @@ pub async fn start(
     sources: Sources,
 ) -> anyhow::Result<Running> {
     log_notes(&config);
-    let secret = secret_file::load_or_create(&config.store.secret_file, &*sources.randomness)?;
-    let database = store::Settings::Sqlite { path: config.store.database.clone() };
-    let store = store::open(&database).await.context("cannot open the store")?;
-    declare(&*store, &config, &*sources.clock).await?;
-    let seal = secret.seal_key("identity keys");
-    let keys = Keys::load(Arc::clone(&store), seal, Arc::clone(&sources.clock), config.identity.algorithm);
-    let keys = Arc::new(keys.await.context("cannot use the identity keys")?);
-    let sign_on = Arc::new(SignOn::new(
-        settings::sign_on(&config),
-        Arc::clone(&store),
-        Arc::clone(&keys),
-        &secret,
-        (Arc::clone(&sources.clock), Arc::clone(&sources.randomness)),
-    ));
-
+    let stop = CancellationToken::new();
+    let shared = Arc::new(open(&config, &sources, stop.clone()).await?);
+    let (sign_on, courier) = (Arc::clone(&shared.sign_on), Arc::clone(&shared.courier));
+    let store = Arc::clone(&shared.store);
     let certificates = match config.listen.tls.as_slice() {
         [] => None,
         pairs => Some(Certificates::new(&settings::key_pairs(pairs)).context("cannot use listen.tls")?),
     };
     let public = Server::bind(settings::public_listener(&config, certificates.clone(), &sources))?;
     let ops = Server::bind(settings::ops_listener(&config, &sources))?;
-    let stop = CancellationToken::new();
-    let shared = Arc::new(Shared {
-        sign_on: Arc::clone(&sign_on),
-        keys,
-        store: Arc::clone(&store),
-        settings: ArcSwap::from_pointee(settings::routes(&config)?),
-        control: Handle::current(),
-        closing: stop.clone(),
-        open_pages: OpenPages::default(),
-    });
-    let watched = Arc::new(Watched::new(Arc::clone(&shared), Metrics::new()));
+    let watched = Arc::new(Watched::new(Arc::clone(&shared), Arc::clone(&courier), Metrics::new()));
     let (public_addresses, ops_addresses) = (public.addresses().to_vec(), ops.addresses().to_vec());
     let reloader = Arc::new(Reloader {
         path,
@@ -105,6 +87,7 @@ pub async fn start(
         sources,
         shared: Arc::clone(&shared),
         certificates,
+        courier: Arc::clone(&courier),
         watched: Arc::clone(&watched),
         config: tokio::sync::Mutex::new(config),
     });
@@ -117,9 +100,52 @@ pub async fn start(
     tasks.spawn(serve_on(ops, move || probes.clone(), stop.clone()));
     let stopped = stop.clone();
     tasks.spawn(async move { Ok(sign_on.follow(&stopped).await?) });
+    let stopped = stop.clone();
+    tasks.spawn(async move {
+        courier.follow(&stopped).await;
+        Ok(())
+    });
     tasks.spawn(Arc::clone(&reloader).follow(stop.clone()));
+    tasks.spawn(retention::keep(Arc::clone(&reloader), stop.clone()));
     tracing::info!(public = ?public_addresses, ops = ?ops_addresses, "serving");
     Ok(Running { public: public_addresses, ops: ops_addresses, stop, store, reloader, tasks })
+}
+
+/// Opens the store and puts the use cases together.
+async fn open(config: &Config, sources: &Sources, closing: CancellationToken) -> anyhow::Result<Shared> {
+    let (clock, randomness) = (&sources.clock, &sources.randomness);
+    let secret = secret_file::load_or_create(&config.store.secret_file, &**randomness)?;
+    let database = store::Settings::Sqlite { path: config.store.database.clone() };
+    let store = store::open(&database).await.context("cannot open the store")?;
+    declare(&*store, config, &**clock).await?;
+    store.audit(reload::started(config, clock.now())).await.context("cannot write to the store")?;
+    let seal = secret.seal_key("identity keys");
+    let keys = Keys::load(Arc::clone(&store), seal, Arc::clone(clock), config.identity.algorithm);
+    let keys = Arc::new(keys.await.context("cannot use the identity keys")?);
+    let time_and_chance = || (Arc::clone(clock), Arc::clone(randomness));
+    let sign_on = SignOn::new(
+        settings::sign_on(config),
+        Arc::clone(&store),
+        Arc::clone(&keys),
+        &secret,
+        time_and_chance(),
+    );
+    sign_on.refresh_organizations().await.context("cannot read the store")?;
+    let (clock, randomness) = time_and_chance();
+    let admin = Admin::new(Arc::clone(&store), clock, randomness, settings::admin(config));
+    let (clock, randomness) = time_and_chance();
+    let parts = mail::Parts { store: Arc::clone(&store), clock, randomness };
+    Ok(Shared {
+        sign_on: Arc::new(sign_on),
+        admin: Arc::new(admin),
+        courier: Arc::new(Courier::new(parts, settings::mail(config)?)),
+        keys,
+        store,
+        settings: ArcSwap::from_pointee(settings::routes(config)?),
+        control: Handle::current(),
+        closing,
+        open_pages: OpenPages::default(),
+    })
 }
 
 impl Running {

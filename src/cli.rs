@@ -13,8 +13,11 @@ mod demo;
 mod failure;
 mod health;
 mod keys;
+mod mail;
 mod opened;
+mod organization;
 mod property;
+mod request;
 mod serve;
 mod session;
 mod setup;
@@ -55,10 +58,12 @@ enum Command {
     Init(Format),
     User(user::Arguments),
     Property(property::Arguments),
-    Organization(property::OrganizationArguments),
+    Organization(organization::Arguments),
+    Request(request::Arguments),
     Session(session::Arguments),
     Keys(keys::Arguments),
     Audit(audit::Arguments),
+    Mail(mail::Arguments),
     /// Ask the running server whether it is ready (for the health check of a container).
     Health(Format),
 }
@@ -87,7 +92,7 @@ pub fn run_with(
     let arguments: Vec<_> = arguments.into_iter().collect();
     let wants_json = arguments.iter().any(|argument| argument == "--json");
     let (json, done) = match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => (arguments.command.format().json, arguments.run()),
+        Ok(arguments) => (arguments.command.format().json, arguments.run(out)),
         // Asking for help or the version.
         Err(error) if !error.use_stderr() => return printed(write!(out, "{}", error.render())),
         Err(error) => (wants_json, Err(Failure::from(error))),
@@ -103,7 +108,7 @@ pub fn run_with(
 }
 
 impl Arguments {
-    fn run(self) -> Result<Answer, Failure> {
+    fn run(self, out: &mut dyn Write) -> Result<Answer, Failure> {
         let config = self.config.unwrap_or_else(default_config);
         match self.command {
             Command::Serve => serve::run(&config),
@@ -118,9 +123,11 @@ impl Arguments {
             Command::Organization(organization) => {
                 in_store(&config, async |opened| organization.run(&opened.admin).await)
             }
+            Command::Request(request) => in_store(&config, async |opened| request.run(&opened.admin).await),
             Command::Session(session) => in_store(&config, async |opened| session.run(opened).await),
             Command::Keys(keys) => in_store(&config, async |opened| keys.run(opened).await),
-            Command::Audit(audit) => in_store(&config, async |opened| audit.run(&opened.admin).await),
+            Command::Audit(audit) => in_store(&config, async |opened| audit.run(&opened.admin, out).await),
+            Command::Mail(mail) => in_store(&config, async |opened| mail.run(&opened.admin).await),
         }
     }
 }
@@ -133,9 +140,11 @@ impl Command {
             Self::User(arguments) => arguments.format,
             Self::Property(arguments) => arguments.format,
             Self::Organization(arguments) => arguments.format,
+            Self::Request(arguments) => arguments.format,
             Self::Session(arguments) => arguments.format,
             Self::Keys(arguments) => arguments.format,
             Self::Audit(arguments) => arguments.format,
+            Self::Mail(arguments) => arguments.format,
         }
     }
 }

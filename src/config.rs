@@ -20,10 +20,12 @@ use crate::session::Lifetimes;
 
 pub mod access;
 pub mod app;
+pub mod audit;
 pub mod brand;
 pub mod check;
 pub mod init;
 pub mod listen;
+pub mod mail;
 pub mod organization;
 pub mod saml;
 pub mod schema;
@@ -32,6 +34,7 @@ pub mod store;
 
 mod address;
 mod agreement;
+mod digest;
 mod environment;
 mod file;
 mod identity;
@@ -44,9 +47,12 @@ mod watch;
 
 pub use access::Access;
 pub use app::App;
+pub use audit::Audit;
 pub use brand::Brand;
+pub use digest::Digest;
 pub use environment::{Environment, variable_of};
 pub use listen::Listen;
+pub use mail::Mail;
 pub use organization::Organization;
 pub use problem::{Place, Problem, Problems};
 pub use saml::Saml;
@@ -73,6 +79,10 @@ pub struct Config {
     pub identity: crate::identity::Settings,
     /// Levels.
     pub access: Access,
+    /// How long is remembered what has happened.
+    pub audit: Audit,
+    /// How people are told what has happened.
+    pub mail: Mail,
     /// The application's own login, for people without single sign-on: a path of it, or a URL.
     pub other_sign_on_url: Option<String>,
     /// The look of our pages.
@@ -83,6 +93,8 @@ pub struct Config {
     pub notes: Vec<String>,
     /// Everything that was read, to be watched.
     pub files: Files,
+    /// What it was read from, to be told apart from others.
+    pub digest: Digest,
 }
 
 impl Config {
@@ -108,15 +120,21 @@ pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Co
     let text = read_text(path, &mut findings);
     let layers = text.map(|text| {
         let file = source::read(&text, &mut findings);
-        (file, environment.read(&mut findings))
+        let environment = environment.read(&mut findings);
+        let digest = Digest::of(&text, [&file, &environment]);
+        (file, environment, digest)
     });
-    let typed = layers.and_then(|(file, environment)| merge(file, environment, &mut findings));
+    let mut digest = Digest::default();
+    let typed = layers.and_then(|(file, environment, read)| {
+        digest = read;
+        merge(file, environment, &mut findings)
+    });
     let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
-    let mut reading = Reading { findings: &mut findings, folder, files, now };
+    let mut reading = Reading { findings: &mut findings, folder, files, digest, now };
     let config = typed.and_then(|typed| read_sections(&typed, &mut reading).ok());
-    let files = reading.files;
+    let (files, digest) = (reading.files, reading.digest);
     match config {
-        Some(config) if findings.is_clean() => Ok(Config { notes: findings.notes, files, ..config }),
+        Some(config) if findings.is_clean() => Ok(Config { notes: findings.notes, files, digest, ..config }),
         _ => Err(Problems { list: findings.into_problems(), files }),
     }
 }
@@ -181,6 +199,8 @@ fn read_sections(typed: &file::File, reading: &mut Reading<'_>) -> Read<Config> 
     let session = session::read(&typed.session, reading);
     let identity = identity::read(&typed.identity, reading);
     let access = access::read(&typed.access, reading);
+    let audit = audit::read(&typed.audit, reading);
+    let mail = mail::read(&typed.mail, reading);
     let other_url = typed.sign_on.other_url.as_deref();
     let other_sign_on_url = reading.optional("sign_on.other_url", other_url, address::other_url);
     let brand = brand::read(&typed.brand, reading);
@@ -195,11 +215,14 @@ fn read_sections(typed: &file::File, reading: &mut Reading<'_>) -> Read<Config> 
         store: store?,
         session: session?,
         access: access?,
+        audit: audit?,
+        mail: mail?,
         other_sign_on_url: other_sign_on_url?,
         brand: brand?,
         organizations: organizations?,
         notes: Vec::new(),
         files: Files::default(),
+        digest: Digest::default(),
     };
     agreement::note(&config, reading);
     Ok(config)

@@ -147,9 +147,9 @@ impl Stage {
         let environment = Environment::default();
         let config = app::load(&folder.config_path(), &environment)?;
         let database = store::Settings::Sqlite { path: config.store.database.clone() };
-        let levels = config.access.levels.clone();
+        let rules = app::settings::admin(&config);
         let anteroom = app::start(folder.config_path(), environment, config, Sources::default()).await?;
-        seeds::sow(&database, levels).await.context("the people of the demo cannot be made")?;
+        seeds::sow(&database, rules).await.context("the people of the demo cannot be made")?;
         Ok(Self { addresses, anteroom, sites, folder })
     }
 }

@@ -10,20 +10,30 @@
 
 pub mod assets;
 pub mod policy;
+pub mod support;
 
 mod brand;
 mod fault;
+mod form;
 mod frame;
 mod link;
+mod manage;
+mod moment;
 mod notice;
 mod palette;
+mod progress;
 mod sign_in;
 mod sign_out;
+mod texts;
 mod waiting_room;
 
 pub use brand::{Accent, Brand, Error, LOGO_BYTES_MAX, Logo, Settings};
 pub use fault::Fault;
+pub use form::{ALL_PROPERTIES, Field, Select, SelectItem};
+pub use manage::{Manage, ManageBanner, MayNotRequest, NewUserForm, OwnRequest, WaitingPerson};
+pub use moment::{Moment, english_age};
 pub use notice::Notice;
+pub use progress::HistoryLine;
 pub use sign_in::{Choice, SignIn};
 pub use sign_out::ConfirmSignOut;
-pub use waiting_room::WaitingRoom;
+pub use waiting_room::{Told, WaitingRoom, WaitingState, WorkplaceForm};

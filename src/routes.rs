@@ -1,18 +1,8 @@
-//! The only table of paths: from a request to the use case, and from its result to a response.
+//! From a request to the use case, and from its result to a response; the paths stand in `table`.
 //!
 //! Separate because HTTP ends here: below, nobody knows of status codes; above, nobody knows of paths.
 //!
-//! | host | path | file |
-//! |---|---|---|
-//! | login | `/saml2/idpresponse` (from `saml.acs_url`), `/saml2/metadata` | `saml_service` |
-//! | app | `/.anteroom/sign-in`, `…/start`, `…/complete` | `sign_in` |
-//! | app | `/.anteroom/sign-out` | `sign_out` |
-//! | app | `/.anteroom/waiting-room`, `…/events` | `waiting_room` |
-//! | app | `/.anteroom/session`, `/.anteroom/identity`, `/.well-known/anteroom…` | `documents` |
-//! | both | `/.anteroom/assets/…` | here |
-//! | app | everything else | `gate` |
-//!
-//! Any other host is answered `421`.
+//! Any host that is not ours is answered `421`.
 
 pub mod cookies;
 pub mod ops;
@@ -20,13 +10,17 @@ pub mod ops;
 mod documents;
 mod form;
 mod gate;
+mod manage;
 mod negotiation;
 mod reply;
 mod saml_service;
 mod sign_in;
 mod sign_out;
 pub mod site;
+mod support;
+mod table;
 mod waiting_room;
+mod work;
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -39,7 +33,9 @@ use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::Admin;
 use crate::keys::Keys;
+use crate::mail::Courier;
 use crate::pages::{Brand, Fault};
 use crate::proxy::{self, Body, Forwarder, Peer};
 use crate::sign_on::{Recognized, SignOn, Visitor};
@@ -49,6 +45,7 @@ use crate::target::{self, RequestTarget};
 use cookies::{Kind, Transport};
 use negotiation::Audience;
 use site::{Site, Sites};
+use table::Route;
 
 pub use reply::{Decision, Outcome, SignOnEnd};
 pub use waiting_room::OpenPages;
@@ -64,8 +61,6 @@ pub struct Settings {
     pub brand: Brand,
     /// The application's own login, for people without SSO.
     pub other_url: Option<String>,
-    /// Levels whose holders may ask for others to be let in, for telling whom to turn to.
-    pub may_request: Vec<String>,
     /// How requests are forwarded.
     pub proxy: Arc<proxy::Settings>,
 }
@@ -73,8 +68,12 @@ pub struct Settings {
 /// What the routes of all cores share.
 #[derive(Debug)]
 pub struct Shared {
-    /// The use cases.
+    /// The use cases of the sign-on.
     pub sign_on: Arc<SignOn>,
+    /// The use cases of provisioning.
+    pub admin: Arc<Admin>,
+    /// Who delivers mail.
+    pub courier: Arc<Courier>,
     /// The keys to publish.
     pub keys: Arc<Keys>,
     /// The store, for what only lists.
@@ -148,67 +147,6 @@ impl Routes {
     }
 }
 
-/// Our own paths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route {
-    AssertionConsumerService,
-    Metadata,
-    SignIn,
-    SignInStart,
-    SignInComplete,
-    SignOut,
-    WaitingRoom,
-    WaitingRoomEvents,
-    Session,
-    Identity,
-    Discovery,
-    Jwks,
-    Asset,
-    /// Below our prefixes, but nothing.
-    Nothing,
-}
-
-impl Route {
-    /// The route of a path; `None` for the application's own.
-    fn find(site: Site, path: &str, settings: &Settings) -> Option<Self> {
-        if site.has_login() && path == settings.sites.acs_path() {
-            return Some(Self::AssertionConsumerService);
-        }
-        if site.has_login() && path == "/saml2/metadata" {
-            return Some(Self::Metadata);
-        }
-        if path.starts_with(crate::pages::assets::PATH_PREFIX) {
-            return Some(Self::Asset);
-        }
-        if !site.has_app() {
-            return None;
-        }
-        Some(match path {
-            "/.anteroom/sign-in" => Self::SignIn,
-            "/.anteroom/sign-in/start" => Self::SignInStart,
-            "/.anteroom/sign-in/complete" => Self::SignInComplete,
-            "/.anteroom/sign-out" => Self::SignOut,
-            "/.anteroom/waiting-room" => Self::WaitingRoom,
-            "/.anteroom/waiting-room/events" => Self::WaitingRoomEvents,
-            "/.anteroom/session" => Self::Session,
-            "/.anteroom/identity" => Self::Identity,
-            "/.well-known/anteroom" => Self::Discovery,
-            "/.well-known/anteroom/jwks.json" => Self::Jwks,
-            _ if is_below(path, "/.anteroom") || is_below(path, "/.well-known/anteroom") => Self::Nothing,
-            _ => return None,
-        })
-    }
-
-    /// The methods that the path is made for.
-    const fn methods(self) -> &'static [Method] {
-        match self {
-            Self::AssertionConsumerService | Self::SignInStart => &[Method::POST],
-            Self::SignIn | Self::SignOut => &[Method::GET, Method::HEAD, Method::POST],
-            _ => &[Method::GET, Method::HEAD],
-        }
-    }
-}
-
 impl Call {
     fn new(request: &Request<Incoming>, shared: &Arc<Shared>, settings: Arc<Settings>) -> Self {
         Self {
@@ -238,8 +176,10 @@ impl Call {
             Route::SignInComplete => self.complete_login().await,
             Route::SignOut if self.method == Method::POST => self.sign_out().await,
             Route::SignOut => self.sign_out_page().await,
+            Route::WaitingRoom if self.method == Method::POST => self.say_workplace(request).await,
             Route::WaitingRoom => self.waiting_room().await,
             Route::WaitingRoomEvents => self.waiting_room_events().await,
+            Route::Work(place) => self.work(place, request).await,
             Route::Session => self.session_document().await,
             Route::Identity => self.identity_document().await,
             Route::Discovery => self.discovery(),
@@ -307,9 +247,4 @@ async fn visitor(
         }
         Recognized::Deaf => Err(store::Error::Unavailable("changes have not been heard for too long".into())),
     }
-}
-
-/// Whether a path is the prefix or below it, by whole segments.
-fn is_below(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

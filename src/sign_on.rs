@@ -7,8 +7,9 @@
 //! |---|---|
 //! | is there a live session? | [`SignOn::recognize`], [`SignOn::look_up`] |
 //! | may it pass? | [`SignOn::enter`], [`SignOn::enter_public`] |
-//! | which identity provider? | [`Settings::connections`] |
+//! | which identity provider? | [`SignOn::connections`] |
 //! | begin a login | [`SignOn::begin`] |
+//! | try a connection out | [`SignOn::begin_trial`] |
 //! | an answer arrives | [`SignOn::answer`] |
 //! | the browser is back | [`SignOn::complete`] |
 //! | sign out | [`SignOn::sign_out`] |
@@ -17,6 +18,7 @@ pub mod connections;
 pub mod gate;
 pub mod live;
 pub mod person;
+pub mod report;
 pub mod request_id;
 pub mod tabs;
 
@@ -24,8 +26,11 @@ mod answer;
 mod budget;
 mod complete;
 mod feed;
+mod organizations;
+mod trial;
 mod visitor;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -46,10 +51,11 @@ pub use answer::Answer;
 pub use complete::{Completion, SignedOn};
 pub use visitor::{Entry, Recognized, Visitor};
 
-use connections::Connections;
+use connections::{Connection, Connections};
 use gate::Public;
 use live::Live;
-use request_id::RequestId;
+use organizations::Organizations;
+use request_id::{Purpose, RequestId};
 use tabs::Tabs;
 
 /// What the sign-on needs to know; replaced whole when the configuration is reloaded.
@@ -65,8 +71,8 @@ pub struct Settings {
     pub public_paths: Vec<PathRule>,
     /// What the identity header says, and for how long.
     pub identity: identity::Settings,
-    /// Who signs whom on.
-    pub connections: Connections,
+    /// Who signs whom on, as far as the configuration declares it.
+    pub declared: Vec<Connection>,
 }
 
 /// A login that has begun: where to send the browser, and what it has to remember.
@@ -82,6 +88,8 @@ pub struct Begun {
 #[derive(Debug)]
 pub struct SignOn {
     settings: ArcSwap<Settings>,
+    connections: ArcSwap<Connections>,
+    organizations: Organizations,
     live: Live,
     store: Arc<dyn Store>,
     keys: Arc<Keys>,
@@ -95,7 +103,7 @@ pub struct SignOn {
 }
 
 impl SignOn {
-    /// Puts the parts together.
+    /// Puts the parts together. Until [`SignOn::refresh_organizations`] it knows the declared connections alone.
     #[must_use]
     pub fn new(
         settings: Settings,
@@ -104,8 +112,11 @@ impl SignOn {
         secret: &ClusterSecret,
         (clock, randomness): (Arc<dyn Clock>, Arc<dyn Randomness>),
     ) -> Self {
+        let connections = Connections::new(settings.declared.clone(), HashSet::new());
         Self {
             settings: ArcSwap::from_pointee(settings),
+            connections: ArcSwap::from_pointee(connections),
+            organizations: Organizations::default(),
             live: Live::new(Arc::clone(&store)),
             store,
             keys,
@@ -117,11 +128,6 @@ impl SignOn {
             hearing: feed::Hearing::default(),
             refusals: budget::Budget::new(),
         }
-    }
-
-    /// Works with new settings from now on; sessions and pending logins go on.
-    pub fn reload(&self, settings: Settings) {
-        self.settings.store(Arc::new(settings));
     }
 
     /// The settings in force.
@@ -156,7 +162,7 @@ impl SignOn {
         tabs.seal(&self.tabs_key)
     }
 
-    /// Begins a login at a connection; `None` if there is no such connection.
+    /// Begins a login at a connection; `None` if there is no such connection, or it is paused.
     ///
     /// Nothing is stored: the request's ID proves itself, and the browser remembers where it wanted to go.
     #[must_use]
@@ -167,10 +173,22 @@ impl SignOn {
         return_path: &ReturnPath,
         tabs: Tabs,
     ) -> Option<Begun> {
+        let connections = self.connections.load();
+        let connection = connections.open_by_id(connection)?;
+        let (id, redirect_url) = self.request(Purpose::SignOn, connection, email);
+        Some(Begun { redirect_url, tabs: tabs.with(id.as_str(), return_path) })
+    }
+
+    /// A request to a connection's identity provider.
+    fn request(
+        &self,
+        purpose: Purpose,
+        connection: &Connection,
+        email: Option<&EmailAddress>,
+    ) -> (RequestId, Url) {
         let settings = self.settings.load();
-        let connection = settings.connections.by_id(connection)?;
         let now = self.clock.now();
-        let id = RequestId::new(&connection.id, now, &self.request_key, &*self.randomness);
+        let id = RequestId::new(purpose, &connection.id, now, (&self.request_key, &*self.randomness));
         let request = saml::AuthnRequest {
             idp: &connection.idp,
             id: id.as_str(),
@@ -179,7 +197,7 @@ impl SignOn {
             issue_instant: now,
         };
         let redirect_url = request.redirect_url(None, email.map(EmailAddress::as_str));
-        Some(Begun { redirect_url, tabs: tabs.with(id.as_str(), return_path) })
+        (id, redirect_url)
     }
 
     /// Writes down what an outsider can cause at will, as long as it is not a flood.
@@ -187,7 +205,8 @@ impl SignOn {
         if self.refusals.take(event.at) { self.store.audit(event).await } else { Ok(()) }
     }
 
-    fn audit_event(&self, action: &'static str, actor: &str) -> AuditEvent {
+    /// An event of the HTTP request of that name.
+    fn audit_event(&self, action: &'static str, actor: &str, request_id: &str) -> AuditEvent {
         AuditEvent {
             at: self.clock.now(),
             action,
@@ -195,7 +214,7 @@ impl SignOn {
             subject: None,
             reason: None,
             reference: None,
-            request_id: None,
+            request_id: Some(request_id.to_owned()).filter(|id| !id.is_empty()),
             details: serde_json::Value::Null,
         }
     }

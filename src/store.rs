@@ -12,6 +12,7 @@
 //! - Every change takes the messages that tell people of it and puts them into the outbox in the same transaction.
 //! - Not found is `Ok(None)`; a refusal is an enum; `Err` means that the store did not do its work.
 
+pub mod chain;
 pub mod sqlite;
 
 mod audit;
@@ -382,13 +383,16 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     // Organizations and properties
 
     /// Makes the declared organizations known (added or renamed), for users and properties to refer to.
-    /// Those no longer declared stay, with their users, but without a connection. The event is written only if
-    /// anything changed; its details then name what did.
+    /// Those no longer declared stay, with their users, but without a connection, and count as created from then
+    /// on; those that were created and are now declared lose the connection that they were created with. The event
+    /// is written only if anything changed; its details then name what did.
     async fn declare_organizations(&self, organizations: &[Organization], audit: AuditEvent) -> Result<()>;
     /// All organizations, by id.
     async fn organizations(&self) -> Result<Vec<Organization>>;
     /// All organizations with everything that is kept of them, by id.
     async fn organization_records(&self) -> Result<Vec<OrganizationRecord>>;
+    /// One organization with everything that is kept of it.
+    async fn organization_record(&self, id: &OrganizationId) -> Result<Option<OrganizationRecord>>;
     /// Changes an organization.
     async fn change_organization(
         &self,
@@ -488,9 +492,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Makes a user.
     async fn add_user(&self, user: &NewUser, audit: AuditEvent) -> Result<UserAdded>;
     /// Changes a user's access. A change that would leave nobody who is not disabled with the role `support`
-    /// is refused.
-    async fn change_user(&self, user: &UserId, change: &UserChange, audit: AuditEvent)
-    -> Result<UserChanged>;
+    /// is refused. The messages are kept if anything changed.
+    async fn change_user(
+        &self,
+        user: &UserId,
+        change: &UserChange,
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<UserChanged>;
     /// Makes users and grants, all or none.
     async fn import(&self, lines: &[ImportedGrant], audit: AuditEvent) -> Result<Imported>;
     /// Removes grants whose time is over, with an event `grant.lapsed` for each user; how many users lost
@@ -573,6 +582,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn mail_sent(&self, mail_id: &str, now: Timestamp) -> Result<()>;
     /// Notes that a batch was not delivered, and when to try again.
     async fn mail_failed(&self, mail_id: &str, error: &str, next_attempt_at: Timestamp) -> Result<()>;
+    /// Puts messages into the outbox that no change causes.
+    async fn post_mail(&self, messages: &[NewMessage], now: Timestamp) -> Result<()>;
+    /// Gives back what was claimed by servers that are no more, at the start of a server; how many messages. A
+    /// store that has one server at a time knows that it is all of them; another one has to leave it to the time
+    /// until which they are claimed.
+    async fn release_mail(&self) -> Result<u64>;
     /// The newest messages, newest first: those still waiting, or all.
     async fn messages(&self, only_waiting: bool, limit: u32) -> Result<Vec<Message>>;
     /// How many messages wait.

@@ -78,7 +78,7 @@ impl ReturnPath {
     }
 
     /// Reads a path and query; anything that a browser could take for another origin is refused, and so are
-    /// our own pages, which would send a visitor round in circles.
+    /// our own pages, which would send a visitor round in circles, but for those that people work on.
     pub fn parse(text: &str) -> Result<Self, Error> {
         if text.len() > RETURN_PATH_BYTES_MAX {
             return Err(Error::TooLong);
@@ -93,7 +93,7 @@ impl ReturnPath {
             return Err(Error::NotAPath);
         }
         let target = RequestTarget::parse(&uri)?;
-        if target.path().starts_with("/.anteroom/") && !target.path().starts_with("/.anteroom/manage") {
+        if target.path().starts_with("/.anteroom/") && !is_work_page(target.path()) {
             return Err(Error::NotAPath);
         }
         Ok(Self(target.0.as_str().to_owned()))
@@ -110,6 +110,13 @@ impl ReturnPath {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether somebody who has signed on works on this page of ours: the Manage page, or the support console.
+fn is_work_page(path: &str) -> bool {
+    let within =
+        |page: &str| path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    within("/.anteroom/manage") || within("/.anteroom/support")
 }
 
 /// One entry of `app.public_paths`: matches whole segments of the path, never the query (T-C1).

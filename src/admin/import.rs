@@ -108,6 +108,7 @@ impl Admin {
             let read = row.fields.map_or(Err(LineProblemKind::FieldCount), |fields| {
                 let user = self.read_user(&fields, &known)?;
                 check_consistency(&user, row.line, &mut first_lines)?;
+                self.check_limits(&user.email, &user.grants, actor)?;
                 Ok(user)
             });
             match read {

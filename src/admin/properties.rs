@@ -4,13 +4,14 @@
 
 use std::collections::HashMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::import::{LineProblem, LineProblemKind};
 use super::table::{self, Columns};
-use super::{Actor, Admin, Outcome, Refused, Result};
+use super::{Actor, Admin, FieldProblem, Outcome, Refused, Result};
 use crate::directory::{DisplayName, Organization, Property};
 use crate::id::{OrganizationId, PropertyId};
+use crate::store::PropertyChange;
 
 /// How an import of properties went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,53 @@ impl Admin {
             Some(known) => Err(taken(&known).into()),
             None => Err(self.no_such_organization(property.organization).await?.into()),
         }
+    }
+
+    /// Gives a property another name.
+    pub async fn rename_property(
+        &self,
+        id: &PropertyId,
+        name: &str,
+        actor: &Actor,
+    ) -> Result<Outcome<Property>> {
+        let name =
+            DisplayName::parse(name).map_err(|error| FieldProblem::refuse("name", error.to_string()))?;
+        let organization = self.known_property(id).await?.organization;
+        let details = json!({"organization": organization.as_str()});
+        self.change_property(id, PropertyChange::Rename(name), ("property.renamed", details), actor).await
+    }
+
+    /// Gives a property up: all grants for it end.
+    pub async fn retire_property(&self, id: &PropertyId, actor: &Actor) -> Result<Outcome<Property>> {
+        let organization = self.known_property(id).await?.organization;
+        let details = json!({"organization": organization.as_str()});
+        self.change_property(id, PropertyChange::Retire, ("property.retired", details), actor).await
+    }
+
+    /// Takes a property back; grants do not come back.
+    pub async fn restore_property(&self, id: &PropertyId, actor: &Actor) -> Result<Outcome<Property>> {
+        let organization = self.known_property(id).await?.organization;
+        let details = json!({"organization": organization.as_str()});
+        self.change_property(id, PropertyChange::Restore, ("property.restored", details), actor).await
+    }
+
+    async fn change_property(
+        &self,
+        id: &PropertyId,
+        change: PropertyChange,
+        (action, details): (&'static str, Value),
+        actor: &Actor,
+    ) -> Result<Outcome<Property>> {
+        let event = self.event(action, actor, id.as_str(), details);
+        let changed = self.store.change_property(id, &change, event).await?;
+        let changed = changed.ok_or_else(|| Refused::UnknownProperty { property: id.clone() })?;
+        Ok(Outcome { value: self.known_property(id).await?, changed })
+    }
+
+    async fn known_property(&self, id: &PropertyId) -> Result<Property> {
+        let all = self.store.properties(None).await?;
+        let found = all.into_iter().find(|known| known.id == *id);
+        Ok(found.ok_or_else(|| Refused::UnknownProperty { property: id.clone() })?)
     }
 
     /// Adds the properties of a table `id,organization,name`. Every line is checked before the first is added,

@@ -6,21 +6,38 @@ use std::fmt::Write;
 
 use super::import::LineProblem;
 use super::table;
-use crate::directory;
+use crate::directory::request::{Request, State};
+use crate::directory::{self, Level};
 use crate::email::{EmailAddress, EmailDomain};
-use crate::id::{OrganizationId, PropertyId, SessionName};
+use crate::id::{AccessRequestId, OrganizationId, PropertyId, SessionName, UserId};
+
+/// What is wrong with one field of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldProblem {
+    /// The field's name.
+    pub field: &'static str,
+    /// What is wrong, or what to do; it can stand beside the field without naming it.
+    pub message: String,
+}
+
+impl FieldProblem {
+    /// The refusal of a form for one field alone.
+    pub(super) fn refuse(field: &'static str, message: impl Into<String>) -> Refused {
+        Refused::Fields(vec![Self { field, message: message.into() }])
+    }
+}
 
 /// Why something must not be done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Nobody has that address.
-    #[error("there is no user {email}; `anteroom user list` shows all, `anteroom user add` makes one")]
+    #[error("there is no user {email}")]
     NoSuchUser {
         /// The address.
         email: EmailAddress,
     },
     /// Somebody has that address already.
-    #[error("{email} is a user already, of {organization}; `anteroom user grant` gives more access")]
+    #[error("{email} is a user already, of {organization}; give that user more access instead")]
     EmailTaken {
         /// The address.
         email: EmailAddress,
@@ -51,8 +68,7 @@ pub enum Refused {
     },
     /// The organization has no such property.
     #[error(
-        "the organization {organization} has no property {property}{}; `anteroom property list` shows all, \
-         `anteroom property add` makes one, and '*' means every property of the organization",
+        "the organization {organization} has no property {property}{}; '*' means every property of the organization",
         owner_note(.owner.as_ref())
     )]
     NoSuchProperty {
@@ -79,12 +95,10 @@ pub enum Refused {
     #[error(transparent)]
     UnknownLevel(#[from] directory::Error),
     /// The grant would have ended before it began.
-    #[error("the end of the grant is in the past; to take access away use `anteroom user revoke`")]
+    #[error("the end of the grant is in the past; to take access away, revoke the grant")]
     UntilPast,
     /// Nobody would be left to work the support console.
-    #[error(
-        "{email} is the last support account; give somebody else the role first: `anteroom user role EMAIL support`"
-    )]
+    #[error("{email} is the last support account; give somebody else the role support first")]
     LastSupport {
         /// The address.
         email: EmailAddress,
@@ -96,10 +110,167 @@ pub enum Refused {
         email: EmailAddress,
     },
     /// There is no such session.
-    #[error("there is no session {name}: it has ended or never was; `anteroom session list` shows all")]
+    #[error("there is no session {name}: it has ended or never was")]
     NoSuchSession {
         /// The public name.
         name: SessionName,
+    },
+    /// There is no user of that id.
+    #[error("that user is not known any more")]
+    NoSuchUserId {
+        /// The id.
+        user: UserId,
+    },
+    /// The user has been shut out.
+    #[error("{email} has been disabled; enable the user first")]
+    UserDisabled {
+        /// The address.
+        email: EmailAddress,
+    },
+    /// The user belongs to somebody else.
+    #[error("{email} is a user of {organization}, and a user belongs to one organization")]
+    OtherOrganization {
+        /// The address.
+        email: EmailAddress,
+        /// Whose staff that user is.
+        organization: OrganizationId,
+    },
+    /// The property has been given up.
+    #[error("the property {property} has been retired; restore it first")]
+    PropertyRetired {
+        /// The property.
+        property: PropertyId,
+    },
+    /// There is no such property at all.
+    #[error("there is no property {property}")]
+    UnknownProperty {
+        /// The id.
+        property: PropertyId,
+    },
+    /// There is no conflict of that reference, or it has been settled.
+    #[error("there is no open conflict {reference}; it has been settled already")]
+    NoSuchConflict {
+        /// The reference.
+        reference: String,
+    },
+    /// Fields of a form are wrong.
+    #[error("{}", field_list(.0))]
+    Fields(Vec<FieldProblem>),
+    /// No grant allows it.
+    #[error("your access does not include asking for others; please turn to your manager")]
+    MayNotRequest,
+    /// Somebody fills the queue.
+    #[error("{max} of your requests are still open; wait for them, or send support a list")]
+    TooManyOpenRequests {
+        /// How many are allowed.
+        max: u32,
+    },
+    /// There is no such request.
+    #[error("there is no request {id}")]
+    NoSuchRequest {
+        /// The id.
+        id: AccessRequestId,
+    },
+    /// The request has been decided.
+    #[error("request {id} has been {} already{}", decided(*.state), by(.agent.as_ref()))]
+    Decided {
+        /// The id.
+        id: AccessRequestId,
+        /// How.
+        state: State,
+        /// Who decided, if it was an agent.
+        agent: Option<EmailAddress>,
+    },
+    /// Something has happened to the request since the caller looked.
+    #[error("request {} has changed in the meantime: it is {} now{}; look at it again", .0.id, standing(.0.state), by(.0.agent.as_ref()))]
+    Stale(Box<Request>),
+    /// Another agent works on it.
+    #[error("{agent} works on request {id}; take it over first")]
+    TakenByAnother {
+        /// The id.
+        id: AccessRequestId,
+        /// Who.
+        agent: EmailAddress,
+    },
+    /// There is no open question.
+    #[error("request {id} has no open question")]
+    NothingAsked {
+        /// The id.
+        id: AccessRequestId,
+    },
+    /// There is nothing to confirm.
+    #[error("request {id} has no approval to confirm; somebody has to approve it first")]
+    NothingProposed {
+        /// The id.
+        id: AccessRequestId,
+    },
+    /// The second pair of eyes would be the first.
+    #[error("you have proposed this approval yourself; another agent has to confirm it")]
+    OwnProposal,
+    /// Somebody who has been let in does not wait.
+    #[error("you have been let in already; there is nothing to wait for")]
+    NotWaiting,
+    /// Agents do not let themselves in.
+    #[error("{}", self_grant(.limit.as_ref()))]
+    SelfGrant {
+        /// The highest level that agents may give themselves.
+        limit: Option<Level>,
+    },
+    /// Agents do not change their own account.
+    #[error("this is your own account; another agent has to do that")]
+    OwnAccount,
+    /// Access to everything needs two agents.
+    #[error(
+        "access to all properties needs a second agent: leave it out here, and grant it on the user's page, where \
+         another agent can confirm it"
+    )]
+    SecondApproval,
+    /// The configuration file has the last word on that organization.
+    #[error("{id} stands in the configuration file; change it there")]
+    Declared {
+        /// The organization.
+        id: OrganizationId,
+    },
+    /// Another organization has that id.
+    #[error("the id {id} is taken by another organization; choose another")]
+    OrganizationTaken {
+        /// The id.
+        id: OrganizationId,
+    },
+    /// Somebody would belong nowhere.
+    #[error("{id} has {}; pause it instead, or disable and move them first", users(*.count))]
+    OrganizationHasUsers {
+        /// The organization.
+        id: OrganizationId,
+        /// How many.
+        count: u64,
+    },
+    /// Two organizations cannot trust one identity provider.
+    #[error(
+        "{organization} has the identity provider {entity_id} already; use the metadata of the customer's own, or \
+         add the domains to {organization}"
+    )]
+    EntityIdTaken {
+        /// The entity ID.
+        entity_id: String,
+        /// Whose it is.
+        organization: OrganizationId,
+    },
+    /// Sharing a domain has to be meant.
+    #[error("{}; people of a shared domain choose their organization when they sign on, so confirm that this is meant", shared_list(.0))]
+    DomainsShared(Vec<(EmailDomain, OrganizationId)>),
+    /// The new metadata is of somebody else, as far as we can tell.
+    #[error(
+        "the metadata is of another identity provider: its entity ID is {new}, and {id} has {old}; confirm that the \
+         customer has moved"
+    )]
+    EntityIdChanged {
+        /// The organization.
+        id: OrganizationId,
+        /// The entity ID so far.
+        old: String,
+        /// The one in the new metadata.
+        new: String,
     },
     /// The file is not a table of the expected form.
     #[error(transparent)]
@@ -114,20 +285,55 @@ impl Refused {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::NoSuchUser { .. } => "no_such_user",
+            Self::NoSuchUser { .. } | Self::NoSuchUserId { .. } => "no_such_user",
             Self::EmailTaken { .. } => "email_taken",
             Self::NoSuchOrganization { .. } => "no_such_organization",
             Self::ForeignDomain { .. } => "foreign_domain",
-            Self::NoSuchProperty { .. } => "no_such_property",
+            Self::NoSuchProperty { .. } | Self::UnknownProperty { .. } => "no_such_property",
             Self::PropertyTaken { .. } => "property_taken",
             Self::UnknownLevel(_) => "unknown_level",
             Self::UntilPast => "until_past",
             Self::LastSupport { .. } => "last_support",
             Self::SubjectTaken { .. } => "subject_taken",
             Self::NoSuchSession { .. } => "no_such_session",
+            Self::UserDisabled { .. } => "user_disabled",
+            Self::OtherOrganization { .. } => "other_organization",
+            Self::PropertyRetired { .. } => "property_retired",
+            Self::NoSuchConflict { .. } => "no_such_conflict",
+            Self::Fields(_) => "bad_fields",
+            Self::MayNotRequest => "may_not_request",
+            Self::TooManyOpenRequests { .. } => "too_many_open_requests",
+            Self::NoSuchRequest { .. } => "no_such_request",
+            Self::Decided { .. } => "decided",
+            Self::Stale(_) => "stale",
+            Self::TakenByAnother { .. } => "taken_by_another",
+            Self::NothingAsked { .. } => "nothing_asked",
+            Self::NothingProposed { .. } => "nothing_proposed",
+            Self::OwnProposal => "own_proposal",
+            Self::NotWaiting => "not_waiting",
+            Self::SelfGrant { .. } => "self_grant",
+            Self::OwnAccount => "own_account",
+            Self::SecondApproval => "second_approval",
+            Self::Declared { .. } => "declared",
+            Self::OrganizationTaken { .. } => "organization_taken",
+            Self::OrganizationHasUsers { .. } => "organization_has_users",
+            Self::EntityIdTaken { .. } => "entity_id_taken",
+            Self::DomainsShared(_) => "domains_shared",
+            Self::EntityIdChanged { .. } => "entity_id_changed",
             Self::Table(_) => "bad_table",
             Self::Lines(_) => "bad_lines",
         }
+    }
+
+    /// The refusal of whoever comes after the decision.
+    pub(super) fn decided(request: &Request) -> Self {
+        Self::Decided { id: request.id.clone(), state: request.state, agent: request.agent.clone() }
+    }
+
+    /// The fields of a form that are wrong, to be shown beside each.
+    #[must_use]
+    pub fn fields(&self) -> &[FieldProblem] {
+        if let Self::Fields(fields) = self { fields } else { &[] }
     }
 
     /// The lines of a file that are wrong, for programs that want them one by one.
@@ -140,7 +346,7 @@ impl Refused {
 fn organizations(known: &[OrganizationId]) -> String {
     let ids: Vec<_> = known.iter().map(OrganizationId::as_str).collect();
     match ids.as_slice() {
-        [] => "is none yet: declare one in the configuration file".to_owned(),
+        [] => "is none yet".to_owned(),
         [one] => format!("is {one}"),
         many => format!("are {}", many.join(", ")),
     }
@@ -152,6 +358,51 @@ fn domain_list(domains: &[EmailDomain]) -> String {
 
 fn owner_note(owner: Option<&OrganizationId>) -> String {
     owner.map(|owner| format!(" (it belongs to {owner})")).unwrap_or_default()
+}
+
+fn field_list(fields: &[FieldProblem]) -> String {
+    fields
+        .iter()
+        .map(|problem| format!("{}: {}", problem.field, problem.message))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn standing(state: State) -> &'static str {
+    match state {
+        State::Received => "waiting for an agent",
+        State::InWork => "in work",
+        State::NeedsInfo => "waiting for an answer of the requester",
+        State::Approved => "approved",
+        State::Denied => "denied",
+    }
+}
+
+/// How a request was decided; of an open one it cannot be said.
+fn decided(state: State) -> &'static str {
+    if state == State::Denied { "denied" } else { "approved" }
+}
+
+fn by(agent: Option<&EmailAddress>) -> String {
+    agent.map(|agent| format!(" by {agent}")).unwrap_or_default()
+}
+
+fn self_grant(limit: Option<&Level>) -> String {
+    match limit {
+        Some(limit) => format!("agents may give themselves {limit} at most; ask another agent"),
+        None => "agents may not give themselves access; ask another agent".to_owned(),
+    }
+}
+
+fn users(count: u64) -> String {
+    if count == 1 { "one user".to_owned() } else { format!("{count} users") }
+}
+
+fn shared_list(shared: &[(EmailDomain, OrganizationId)]) -> String {
+    let one = |(domain, organization): &(EmailDomain, OrganizationId)| {
+        format!("{} is a domain of {organization} too", domain.as_str())
+    };
+    shared.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn line_count(count: usize) -> String {

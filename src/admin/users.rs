@@ -5,11 +5,15 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::limits::{check_own_account, check_self_grant, needs_second_agent};
+use super::notices;
+use super::requests::{Filed, check_open};
 use super::{Actor, Admin, Outcome, Refused, Result};
-use crate::directory::{Account, DisplayName, Grant, Organization, Role, Scope};
+use crate::directory::request::{Proposal, Request, Wanted};
+use crate::directory::{Account, DisplayName, Grant, Membership, Organization, Role, Scope, Standing};
 use crate::email::EmailAddress;
 use crate::id::{OrganizationId, PropertyId, UserId};
-use crate::store::{NewUser, UserAdded, UserChange, UserChanged, UserFilter};
+use crate::store::{NewMessage, NewUser, UserAdded, UserChange, UserChanged, UserFilter};
 
 /// A user to add.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +41,15 @@ pub struct GrantToMake {
     pub until: Option<Timestamp>,
 }
 
+/// What became of a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Granted {
+    /// It holds.
+    Done(Outcome<Account>),
+    /// Another agent has to confirm it, in this request.
+    Proposed(Request),
+}
+
 impl Admin {
     /// The user with that address.
     pub async fn user(&self, email: &EmailAddress) -> Result<Account> {
@@ -54,6 +67,7 @@ impl Admin {
         let organization = self.organization(&user.organization).await?;
         check_domain(&user.email, &organization)?;
         let grant = user.grant.map(|grant| self.check_grant(grant)).transpose()?;
+        self.check_limits(&user.email, grant.as_slice(), actor)?;
         let details = json!({
             "organization": user.organization.as_str(),
             "role": user.role.as_str(),
@@ -82,16 +96,57 @@ impl Admin {
         }
     }
 
-    /// Gives access.
-    pub async fn grant(
-        &self,
-        email: &EmailAddress,
-        grant: GrantToMake,
-        actor: &Actor,
-    ) -> Result<Outcome<Account>> {
+    /// Gives access. A user who has waited for it is told by mail. An agent's grant of all properties may have
+    /// to be confirmed by another agent first.
+    pub async fn grant(&self, email: &EmailAddress, grant: GrantToMake, actor: &Actor) -> Result<Granted> {
         let grant = self.check_grant(grant)?;
+        let account = self.user(email).await?;
+        let settings = self.settings();
+        let grants = std::slice::from_ref(&grant);
+        check_self_grant(&settings, actor, email, grants)?;
+        if needs_second_agent(&settings, actor, grants) {
+            return self.propose_grant(&account, grant, actor).await.map(Granted::Proposed);
+        }
+        let mail = if account.standing_at(self.now()) == Standing::Waiting {
+            let organization = self.organization(&account.user.organization).await?;
+            let properties = self.store.properties(Some(&organization.id)).await?;
+            vec![notices::granted(&organization, grants, &properties).to(email)]
+        } else {
+            Vec::new()
+        };
         let details = grant_details(&grant);
-        self.change(email, UserChange::Grant(grant), ("user.granted", details), actor).await
+        let told = ("user.granted", details);
+        self.change_telling(&account, (UserChange::Grant(grant), mail), told, actor).await.map(Granted::Done)
+    }
+
+    /// Puts a grant into the queue as a request of the agent, for another agent to confirm.
+    async fn propose_grant(&self, account: &Account, grant: Grant, actor: &Actor) -> Result<Request> {
+        let user = &account.user;
+        let agent = match actor.user() {
+            Some(agent) => self.user_by_id(agent).await?,
+            None => return Err(Refused::SecondApproval.into()),
+        };
+        if user.state == Membership::Disabled {
+            return Err(Refused::UserDisabled { email: user.email.clone() }.into());
+        }
+        let organization = self.organization(&user.organization).await?;
+        let wanted = Wanted {
+            scope: grant.scope.clone(),
+            email: user.email.clone(),
+            name: user.name.clone(),
+            level: grant.level.clone(),
+            note: None,
+        };
+        let filed = self.put_into_queue(&organization, wanted, &agent, actor).await?;
+        let (Filed::Filed(request) | Filed::Merged(request)) = filed else {
+            return Err(Refused::SecondApproval.into());
+        };
+        check_open(&request)?;
+        if let Some(other) = request.agent.clone().filter(|other| *other != agent.user.email) {
+            return Err(Refused::TakenByAnother { id: request.id, agent: other }.into());
+        }
+        let proposal = Proposal { agent: agent.user.email, grants: vec![grant] };
+        self.propose(&request, request.version, proposal, actor).await
     }
 
     /// Takes access away: in one scope, or everywhere.
@@ -107,6 +162,7 @@ impl Admin {
 
     /// Shuts a user out and ends all sessions.
     pub async fn disable(&self, email: &EmailAddress, actor: &Actor) -> Result<Outcome<Account>> {
+        check_own_account(actor, email)?;
         self.change(email, UserChange::Disable, ("user.disabled", json!({})), actor).await
     }
 
@@ -122,42 +178,84 @@ impl Admin {
         role: Role,
         actor: &Actor,
     ) -> Result<Outcome<Account>> {
+        check_own_account(actor, email)?;
         let details = json!({"role": role.as_str()});
         self.change(email, UserChange::Role(role), ("user.role_changed", details), actor).await
     }
 
-    async fn change(
+    pub(super) async fn change(
         &self,
         email: &EmailAddress,
         change: UserChange,
+        told: (&'static str, Value),
+        actor: &Actor,
+    ) -> Result<Outcome<Account>> {
+        let account = self.user(email).await?;
+        self.change_telling(&account, (change, Vec::new()), told, actor).await
+    }
+
+    /// Changes a user and promises mail about it.
+    async fn change_telling(
+        &self,
+        Account { user, .. }: &Account,
+        (change, mail): (UserChange, Vec<NewMessage>),
         (action, details): (&'static str, Value),
         actor: &Actor,
     ) -> Result<Outcome<Account>> {
-        let user = self.user(email).await?.user;
+        let email = user.email.clone();
         let event = self.event(action, actor, email.as_str(), details);
-        match self.store.change_user(&user.id, &change, event).await? {
-            UserChanged::Changed => Ok(Outcome { value: self.user(email).await?, changed: true }),
-            UserChanged::Unchanged => Ok(Outcome { value: self.user(email).await?, changed: false }),
-            UserChanged::NoSuchUser => Err(Refused::NoSuchUser { email: user.email }.into()),
+        match self.store.change_user(&user.id, &change, event, mail).await? {
+            UserChanged::Changed => Ok(Outcome { value: self.user(&email).await?, changed: true }),
+            UserChanged::Unchanged => Ok(Outcome { value: self.user(&email).await?, changed: false }),
+            UserChanged::NoSuchUser => Err(Refused::NoSuchUser { email }.into()),
             UserChanged::NoSuchProperty(property) => {
-                Err(self.no_such_property(property, user.organization).await?.into())
+                Err(self.no_such_property(property, user.organization.clone()).await?.into())
             }
-            UserChanged::LastSupport => Err(Refused::LastSupport { email: user.email }.into()),
-            UserChanged::SubjectTaken(_) => Err(Refused::SubjectTaken { email: user.email }.into()),
+            UserChanged::LastSupport => Err(Refused::LastSupport { email }.into()),
+            UserChanged::SubjectTaken(_) => Err(Refused::SubjectTaken { email }.into()),
         }
+    }
+
+    /// Sees to it that an agent gives no more than agents may give on their own.
+    pub(super) fn check_limits(
+        &self,
+        email: &EmailAddress,
+        grants: &[Grant],
+        actor: &Actor,
+    ) -> std::result::Result<(), Refused> {
+        let settings = self.settings();
+        check_self_grant(&settings, actor, email, grants)?;
+        if needs_second_agent(&settings, actor, grants) { Err(Refused::SecondApproval) } else { Ok(()) }
     }
 
     /// Finds the level, and sees to it that the grant has a future.
     pub(super) fn check_grant(&self, grant: GrantToMake) -> std::result::Result<Grant, Refused> {
         let GrantToMake { scope, level, until } = grant;
-        let grant = Grant { scope, level: self.levels.parse(&level)?, until };
+        let grant = Grant { scope, level: self.settings().levels.parse(&level)?, until };
         if grant.holds_at(self.now()) { Ok(grant) } else { Err(Refused::UntilPast) }
     }
 
-    async fn no_such_property(&self, property: PropertyId, organization: OrganizationId) -> Result<Refused> {
+    /// Why a property cannot be granted or asked for in an organization.
+    pub(super) async fn no_such_property(
+        &self,
+        property: PropertyId,
+        organization: OrganizationId,
+    ) -> Result<Refused> {
         let all = self.store.properties(None).await?;
-        let owner = all.into_iter().find(|known| known.id == property).map(|known| known.organization);
-        Ok(Refused::NoSuchProperty { property, organization, owner })
+        let known = all.into_iter().find(|known| known.id == property);
+        if known
+            .as_ref()
+            .is_some_and(|known| known.organization == organization && known.retired_at.is_some())
+        {
+            return Ok(Refused::PropertyRetired { property });
+        }
+        Ok(Refused::NoSuchProperty { property, organization, owner: known.map(|known| known.organization) })
+    }
+
+    /// A scope as people name it.
+    pub(super) async fn property_name(&self, scope: &Scope, organization: &OrganizationId) -> Result<String> {
+        let properties = self.store.properties(Some(organization)).await?;
+        Ok(notices::scope_name(scope, &properties).into_owned())
     }
 }
 

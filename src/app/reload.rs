@@ -7,12 +7,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+use serde_json::json;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, Config, Environment, Watch};
+use crate::config::{self, Config, Environment, Problems, Watch};
+use crate::mail::Courier;
 use crate::routes::Shared;
 use crate::server::Certificates;
+use crate::store::AuditEvent;
 
 use super::watch::Watched;
 use super::{Sources, declare, log_notes, settings};
@@ -25,6 +29,7 @@ pub(super) struct Reloader {
     pub(super) sources: Sources,
     pub(super) shared: Arc<Shared>,
     pub(super) certificates: Option<Arc<Certificates>>,
+    pub(super) courier: Arc<Courier>,
     pub(super) watched: Arc<Watched>,
     pub(super) config: Mutex<Config>,
 }
@@ -33,6 +38,9 @@ impl Reloader {
     /// Reads everything again. On an error the old configuration stays, and the log says why.
     pub(super) async fn reload(&self) -> anyhow::Result<()> {
         let outcome = self.replace().await;
+        if let Err(error) = &outcome {
+            self.tell_refusal(error).await;
+        }
         self.watched.reloaded(outcome.is_ok());
         match &outcome {
             Ok(()) => tracing::info!("the configuration was reloaded"),
@@ -75,13 +83,45 @@ impl Reloader {
         log_notes(&newer);
         let routes = settings::routes(&newer)?;
         let sign_on = settings::sign_on(&newer);
+        let mail = settings::mail(&newer)?;
         declare(&*self.shared.store, &newer, &*self.sources.clock).await?;
         if let Some(certificates) = &self.certificates {
             certificates.replace(&settings::key_pairs(&newer.listen.tls)).context("listen.tls")?;
         }
+        let sections = current.digest.changed_sections(&newer.digest);
+        let event = event("configuration.reloaded", &newer, self.sources.clock.now(), &sections);
+        self.shared.store.audit(event).await.context("cannot write to the store")?;
         self.shared.sign_on.reload(sign_on);
+        self.shared.admin.reload(settings::admin(&newer));
         self.shared.settings.store(Arc::new(routes));
+        self.courier.reload(mail);
         *current = newer;
         Ok(())
+    }
+
+    /// Writes down that a configuration was refused. Its values stay out of it: what is wrong stands in the log.
+    async fn tell_refusal(&self, error: &anyhow::Error) {
+        let problems = error.downcast_ref::<Problems>().map(|problems| &problems.list);
+        let keys: Vec<_> = problems.into_iter().flatten().map(|problem| &problem.key).collect();
+        let event = AuditEvent {
+            details: json!({"keys": keys}),
+            reason: Some("invalid".to_owned()),
+            ..AuditEvent::of_anteroom(self.sources.clock.now(), "configuration.refused")
+        };
+        if let Err(error) = self.shared.store.audit(event).await {
+            tracing::warn!(error = %error, "the refused configuration was not written down");
+        }
+    }
+}
+
+/// The event of a start.
+pub(super) fn started(config: &Config, now: Timestamp) -> AuditEvent {
+    event("configuration.started", config, now, &[])
+}
+
+fn event(action: &'static str, config: &Config, now: Timestamp, sections: &[&str]) -> AuditEvent {
+    AuditEvent {
+        details: json!({"sha256": config.digest.file_hex(), "sections_changed": sections}),
+        ..AuditEvent::of_anteroom(now, action)
     }
 }

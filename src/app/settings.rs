@@ -8,22 +8,25 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use http::HeaderName;
 
+use crate::admin;
 use crate::config::Config;
 use crate::config::listen::Pair;
 use crate::id::ConnectionId;
+use crate::mail;
+use crate::mail::smtp::Smtp;
 use crate::pages::{self, Brand};
 use crate::proxy::{self, PublicUrl, TrustedProxies, Upstream};
 use crate::routes::cookies::Transport;
 use crate::routes::{self, site::Sites};
 use crate::server::{self, Certificates, KeyPair};
 use crate::sign_on;
-use crate::sign_on::connections::{Connection, Connections};
+use crate::sign_on::connections::Connection;
 
 use super::Sources;
 
 /// What sign-on needs to know.
 pub(super) fn sign_on(config: &Config) -> sign_on::Settings {
-    let connections = config.organizations.iter().map(|declared| Connection {
+    let declared = config.organizations.iter().map(|declared| Connection {
         id: ConnectionId::parse(declared.organization.id.as_str())
             .expect("an organization's id has the form of a connection's"),
         organization: declared.organization.clone(),
@@ -35,22 +38,58 @@ pub(super) fn sign_on(config: &Config) -> sign_on::Settings {
         lifetimes: config.session,
         public_paths: config.app.public_paths.clone(),
         identity: config.identity.clone(),
-        connections: Connections::new(connections.collect()),
+        declared: declared.collect(),
+    }
+}
+
+/// What the use cases of provisioning need to know.
+pub(crate) fn admin(config: &Config) -> admin::Settings {
+    let declared = config.organizations.iter().map(|declared| admin::DeclaredProvider {
+        organization: declared.organization.id.clone(),
+        idp: Arc::clone(&declared.idp),
+    });
+    admin::Settings {
+        levels: config.access.levels.clone(),
+        may_request: config.access.may_request.clone(),
+        support_self_level: config.access.support_self_level.clone(),
+        second_approval: config.access.second_approval,
+        support_email: config.app.support_email.clone(),
+        service_provider: admin::ServiceProvider {
+            entity_id: config.saml.entity_id.clone(),
+            acs_url: config.saml.acs_url.clone(),
+            app_url: config.app.url.clone(),
+        },
+        declared: declared.collect(),
     }
 }
 
 /// What the routes need to know.
 pub(super) fn routes(config: &Config) -> anyhow::Result<routes::Settings> {
     let transport = if config.app.url.scheme() == "https" { Transport::Tls } else { Transport::Plain };
-    let may_request = config.access.may_request.iter().map(|level| level.as_str().to_owned());
     Ok(routes::Settings {
         sites: Sites::new(config.app.url.clone(), config.saml.acs_url.clone()),
         transport,
         brand: Brand::new(brand(config)),
         other_url: config.other_sign_on_url.clone(),
-        may_request: may_request.collect(),
         proxy: Arc::new(proxy(config)?),
     })
+}
+
+/// What mail needs to know.
+pub(super) fn mail(config: &Config) -> anyhow::Result<mail::Settings> {
+    let route = match &config.mail.route {
+        Some((server, from)) => {
+            let smtp = Smtp::new(server.clone(), &config.app.url).context("mail.smtp")?;
+            Some(mail::Route { transport: Arc::new(smtp), from: from.clone() })
+        }
+        None => None,
+    };
+    let words = mail::Words {
+        application_name: config.app.name.as_str().to_owned(),
+        application_url: config.app.url.clone(),
+        support_email: config.app.support_email.clone(),
+    };
+    Ok(mail::Settings { words, route, digest: config.mail.digest })
 }
 
 fn brand(config: &Config) -> pages::Settings {

@@ -9,6 +9,7 @@ use http::header::HOST;
 use http::{HeaderValue, Method, Request, Response, Uri};
 use hyper::body::Incoming;
 
+use crate::mail::Courier;
 use crate::proxy::{Body, Peer};
 use crate::routes::ops::{Ops, Probed};
 use crate::routes::{Decision, Outcome, Routes, Shared};
@@ -19,12 +20,13 @@ use crate::telemetry::{Metrics, Moment};
 #[derive(Debug)]
 pub(super) struct Watched {
     shared: Arc<Shared>,
+    courier: Arc<Courier>,
     metrics: Metrics,
 }
 
 impl Watched {
-    pub(super) const fn new(shared: Arc<Shared>, metrics: Metrics) -> Self {
-        Self { shared, metrics }
+    pub(super) const fn new(shared: Arc<Shared>, courier: Arc<Courier>, metrics: Metrics) -> Self {
+        Self { shared, courier, metrics }
     }
 
     pub(super) fn reloaded(&self, succeeded: bool) {
@@ -78,9 +80,13 @@ impl Probed for Watched {
 
     fn metrics(&self) -> String {
         let sign_on = &self.shared.sign_on;
+        let mail = self.courier.counts();
         self.metrics.encode(&Moment {
             sessions_live: sign_on.live().count(),
             waiting_rooms_open: self.shared.open_pages.count(),
+            mail_sent: mail.sent,
+            mail_failed: mail.failed,
+            mail_waiting: mail.waiting,
             feed_silence: sign_on.silence(),
         })
     }

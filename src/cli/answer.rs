@@ -15,12 +15,19 @@ pub(super) struct Answer {
     json: Value,
     /// Remarks for people, on the standard error.
     notes: Vec<String>,
+    /// Whether the command has written its output itself.
+    is_written: bool,
 }
 
 impl Answer {
     /// A sentence, or text in a form of its own.
     pub(super) fn new(text: String, json: Value) -> Self {
-        Self { text, json, notes: Vec::new() }
+        Self { text, json, notes: Vec::new(), is_written: false }
+    }
+
+    /// Nothing more to say: the command has written its output itself, because it is too much to keep.
+    pub(super) fn written() -> Self {
+        Self { is_written: true, ..Self::new(String::new(), Value::Null) }
     }
 
     /// A list: aligned columns under their names, and the same as JSON objects.
@@ -50,7 +57,9 @@ impl Answer {
 
     /// Writes the answer.
     pub(super) fn print(&self, json: bool, out: &mut dyn Write, notes: &mut dyn Write) -> io::Result<()> {
-        if json {
+        if self.is_written {
+            // Nothing is left to write.
+        } else if json {
             serde_json::to_writer_pretty(&mut *out, &self.json)?;
             writeln!(out)?;
         } else {

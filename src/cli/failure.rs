@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::admin;
+use crate::admin::{self, Refused};
 use crate::config::{check, init, secret_file};
 use crate::keys;
 use crate::store;
@@ -92,14 +92,45 @@ impl From<admin::Error> for Failure {
             admin::Error::Refused(refused) => refused,
             admin::Error::Store(error) => return error.into(),
         };
-        let lines: Vec<_> = refused
-            .lines()
-            .iter()
-            .map(|line| json!({"line": line.line, "message": line.kind.to_string()}))
-            .collect();
-        let details = (!lines.is_empty()).then_some(("lines", Value::Array(lines)));
-        Self { details, ..Self::new(refused.code(), refused.to_string()) }
+        let message = match hint(&refused) {
+            Some(hint) => format!("{refused}; {hint}"),
+            None => refused.to_string(),
+        };
+        Self { details: details(&refused), ..Self::new(refused.code(), message) }
     }
+}
+
+/// What is wrong one by one, for programs.
+fn details(refused: &Refused) -> Option<(&'static str, Value)> {
+    let lines = refused.lines().iter();
+    let lines: Vec<_> =
+        lines.map(|line| json!({"line": line.line, "message": line.kind.to_string()})).collect();
+    if !lines.is_empty() {
+        return Some(("lines", Value::Array(lines)));
+    }
+    let fields = refused.fields().iter();
+    let fields: Vec<_> =
+        fields.map(|field| json!({"field": field.field, "message": field.message})).collect();
+    (!fields.is_empty()).then_some(("fields", Value::Array(fields)))
+}
+
+/// Which command helps on.
+const fn hint(refused: &Refused) -> Option<&'static str> {
+    Some(match refused {
+        Refused::NoSuchUser { .. } => "`anteroom user list` shows all, `anteroom user add` makes one",
+        Refused::EmailTaken { .. } => "`anteroom user grant` does that",
+        Refused::NoSuchProperty { .. } | Refused::UnknownProperty { .. } => {
+            "`anteroom property list` shows all, `anteroom property add` makes one"
+        }
+        Refused::PropertyRetired { .. } => "`anteroom property restore` does that",
+        Refused::UntilPast => "`anteroom user revoke` does that",
+        Refused::LastSupport { .. } => "`anteroom user role EMAIL support` does that",
+        Refused::UserDisabled { .. } => "`anteroom user enable` does that",
+        Refused::NoSuchSession { .. } => "`anteroom session list` shows all",
+        Refused::NoSuchRequest { .. } => "`anteroom request list --all` shows all",
+        Refused::DomainsShared(_) => "--share-domains does that",
+        _ => return None,
+    })
 }
 
 impl From<store::Error> for Failure {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::failure::Failure;
 use crate::admin::Admin;
+use crate::app::settings;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Environment, check, secret_file};
 use crate::id::SystemRandomness;
@@ -36,7 +37,7 @@ impl Opened {
             Arc::clone(&store),
             Arc::clone(&clock),
             Arc::new(SystemRandomness),
-            config.access.levels.clone(),
+            settings::admin(&config),
         );
         Ok(Self { config, store, clock, admin })
     }

@@ -1,4 +1,4 @@
-//! `anteroom property …` and `anteroom organization …`: the places.
+//! `anteroom property …`: the sites of organizations.
 //!
 //! Separate, as every group of commands has a file with its arguments and what they do.
 
@@ -7,11 +7,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::answer::Answer;
+use super::answer::{Answer, moment_or_dash};
 use super::{Failure, Format, read_file};
-use crate::admin::{Actor, Admin};
-use crate::directory::{DisplayName, Organization, Property};
-use crate::email::EmailDomain;
+use crate::admin::{Actor, Admin, Outcome};
+use crate::directory::{DisplayName, Property};
 use crate::id::{OrganizationId, PropertyId};
 
 /// Add and list the sites of organizations.
@@ -42,6 +41,27 @@ enum Action {
         /// The file, or - for the standard input.
         file: PathBuf,
     },
+    /// Give a property another name.
+    Rename {
+        /// The property's id.
+        #[arg(value_parser = PropertyId::parse)]
+        id: PropertyId,
+        /// The new name.
+        #[arg(long)]
+        name: String,
+    },
+    /// Give a property up: all access to it ends.
+    Retire {
+        /// The property's id.
+        #[arg(value_parser = PropertyId::parse)]
+        id: PropertyId,
+    },
+    /// Take a property back; access to it has to be granted anew.
+    Restore {
+        /// The property's id.
+        #[arg(value_parser = PropertyId::parse)]
+        id: PropertyId,
+    },
     /// List properties.
     List {
         /// Only those of this organization.
@@ -50,40 +70,21 @@ enum Action {
     },
 }
 
-/// Look at the organizations that the configuration declares.
-#[derive(Debug, Args)]
-pub(super) struct OrganizationArguments {
-    #[command(subcommand)]
-    action: OrganizationAction,
-    #[command(flatten)]
-    pub(super) format: Format,
-}
-
-#[derive(Debug, Subcommand)]
-enum OrganizationAction {
-    /// List organizations.
-    List,
-    /// Show one organization with its properties.
-    Show {
-        /// The organization's id.
-        #[arg(value_parser = OrganizationId::parse)]
-        id: OrganizationId,
-    },
-}
-
 impl Arguments {
     pub(super) async fn run(self, admin: &Admin) -> Result<Answer, Failure> {
+        let actor = Actor::command();
         match self.action {
             Action::Add { id, organization, name } => {
                 let property = Property { id, organization, name, retired_at: None };
-                let outcome = admin.add_property(property, &Actor::command()).await?;
-                let property = &outcome.value;
-                let summary =
-                    format!("{} of {}, {:?}", property.id, property.organization, property.name.as_str());
-                Ok(Answer::change("added", outcome.changed, &summary, object(property)))
+                Ok(changed("added", &admin.add_property(property, &actor).await?))
             }
+            Action::Rename { id, name } => {
+                Ok(changed("renamed", &admin.rename_property(&id, &name, &actor).await?))
+            }
+            Action::Retire { id } => Ok(changed("retired", &admin.retire_property(&id, &actor).await?)),
+            Action::Restore { id } => Ok(changed("restored", &admin.restore_property(&id, &actor).await?)),
             Action::Import { file } => {
-                let imported = admin.import_properties(&read_file(&file)?, &Actor::command()).await?;
+                let imported = admin.import_properties(&read_file(&file)?, &actor).await?;
                 let (added, unchanged) = (imported.properties_added, imported.properties_unchanged);
                 let json = json!({"properties_added": added, "properties_unchanged": unchanged});
                 Ok(Answer::new(
@@ -94,7 +95,7 @@ impl Arguments {
             Action::List { organization } => {
                 let properties = admin.properties(organization.as_ref()).await?;
                 Ok(Answer::list(
-                    ["id", "organization", "name"],
+                    ["id", "organization", "name", "retired_at"],
                     &properties.iter().map(row).collect::<Vec<_>>(),
                     properties.iter().map(object).collect(),
                 ))
@@ -103,69 +104,27 @@ impl Arguments {
     }
 }
 
-impl OrganizationArguments {
-    pub(super) async fn run(self, admin: &Admin) -> Result<Answer, Failure> {
-        match self.action {
-            OrganizationAction::List => {
-                let organizations = admin.organizations().await?;
-                let rows: Vec<_> = organizations
-                    .iter()
-                    .map(|organization| {
-                        [
-                            organization.id.to_string(),
-                            organization.name.to_string(),
-                            domains(organization).join(", "),
-                        ]
-                    })
-                    .collect();
-                let json = organizations.iter().map(organization_object).collect();
-                Ok(Answer::list(["id", "name", "domains"], &rows, json))
-            }
-            OrganizationAction::Show { id } => {
-                let organization = admin.organization(&id).await?;
-                let properties = admin.properties(Some(&id)).await?;
-                let mut rows = vec![
-                    ["id".to_owned(), organization.id.to_string()],
-                    ["name".to_owned(), organization.name.to_string()],
-                    ["domains".to_owned(), domains(&organization).join(", ")],
-                ];
-                rows.extend(
-                    properties.iter().map(|property| {
-                        ["property".to_owned(), format!("{} ({})", property.id, property.name)]
-                    }),
-                );
-                let json = json!({
-                    "id": organization.id.as_str(),
-                    "name": organization.name.as_str(),
-                    "domains": domains(&organization),
-                    "properties": properties.iter().map(object).collect::<Vec<_>>(),
-                });
-                Ok(Answer::list(["organization", ""], &rows, Vec::new()).with_json(json))
-            }
-        }
-    }
+fn changed(verb: &str, outcome: &Outcome<Property>) -> Answer {
+    let property = &outcome.value;
+    let summary = format!("{} of {}, {:?}", property.id, property.organization, property.name.as_str());
+    Answer::change(verb, outcome.changed, &summary, object(property))
 }
 
-fn row(property: &Property) -> [String; 3] {
-    [property.id.to_string(), property.organization.to_string(), property.name.to_string()]
+fn row(property: &Property) -> [String; 4] {
+    [
+        property.id.to_string(),
+        property.organization.to_string(),
+        property.name.to_string(),
+        moment_or_dash(property.retired_at),
+    ]
 }
 
-fn object(property: &Property) -> Value {
+/// A property in JSON.
+pub(super) fn object(property: &Property) -> Value {
     json!({
         "id": property.id.as_str(),
         "organization": property.organization.as_str(),
         "name": property.name.as_str(),
+        "retired_at": property.retired_at.map(|at| at.to_string()),
     })
-}
-
-fn organization_object(organization: &Organization) -> Value {
-    json!({
-        "id": organization.id.as_str(),
-        "name": organization.name.as_str(),
-        "domains": domains(organization),
-    })
-}
-
-fn domains(organization: &Organization) -> Vec<&str> {
-    organization.domains.iter().map(EmailDomain::as_str).collect()
 }

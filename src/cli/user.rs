@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, dash, moment, moment_or_dash};
 use super::{Failure, Format, read_file};
-use crate::admin::{Actor, Admin, GrantToMake, Outcome, UserToAdd, parse_until};
+use crate::admin::{Actor, Admin, GrantToMake, Granted, Outcome, UserToAdd, parse_until};
 use crate::directory::{Account, DisplayName, Grant, Membership, Role, Scope};
 use crate::email::EmailAddress;
 use crate::id::OrganizationId;
@@ -77,6 +77,12 @@ enum Action {
         #[arg(value_parser = EmailAddress::parse)]
         email: EmailAddress,
     },
+    /// Forget who a user is to the identity provider, and end all sessions: the next sign-on by that address counts.
+    Unbind {
+        /// The user's address.
+        #[arg(value_parser = EmailAddress::parse)]
+        email: EmailAddress,
+    },
     /// Make a user support staff, or a member again.
     Role {
         /// The user's address.
@@ -128,6 +134,9 @@ struct Selection {
     /// Only users in this state: waiting, active or disabled.
     #[arg(long, value_parser = parse_state)]
     state: Option<Membership>,
+    /// Only users whose address or name contain every word of this.
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
 }
 
 impl Arguments {
@@ -153,7 +162,11 @@ impl Arguments {
             Action::Show { email } => Ok(show(&admin.user(&email).await?)),
             Action::Grant { email, access: Access { level, property }, until } => {
                 let grant = GrantToMake { scope: property, level, until };
-                Ok(changed("granted", &admin.grant(&email, grant, &Actor::command()).await?))
+                match admin.grant(&email, grant, &Actor::command()).await? {
+                    Granted::Done(outcome) => Ok(changed("granted", &outcome)),
+                    // Commands need no second pair of eyes.
+                    Granted::Proposed(request) => Ok(super::request::changed("proposed", &request)),
+                }
             }
             Action::Revoke { email, property } => {
                 Ok(changed("revoked", &admin.revoke(&email, property, &Actor::command()).await?))
@@ -163,6 +176,9 @@ impl Arguments {
             }
             Action::Enable { email } => {
                 Ok(changed("enabled", &admin.enable(&email, &Actor::command()).await?))
+            }
+            Action::Unbind { email } => {
+                Ok(changed("unbound", &admin.unbind(&email, &Actor::command()).await?))
             }
             Action::Role { email, role } => {
                 Ok(changed("changed", &admin.set_role(&email, role, &Actor::command()).await?))
@@ -189,7 +205,12 @@ impl Add {
 
 impl Selection {
     fn filter(self) -> UserFilter {
-        UserFilter { organization: self.organization, state: self.state, ..UserFilter::default() }
+        UserFilter {
+            organization: self.organization,
+            state: self.state,
+            text: self.search,
+            ..UserFilter::default()
+        }
     }
 
     async fn export(self, admin: &Admin) -> Result<Answer, Failure> {

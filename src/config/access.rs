@@ -2,6 +2,7 @@
 //!
 //! Separate, as every section has a file with its valid form and its rules.
 
+use crate::admin::SecondApproval;
 use crate::directory::{Level, Levels};
 
 use super::file;
@@ -14,6 +15,10 @@ pub struct Access {
     pub levels: Levels,
     /// Those that may file New User requests.
     pub may_request: Vec<Level>,
+    /// The highest level that support agents may give themselves.
+    pub support_self_level: Option<Level>,
+    /// Whether access to all properties needs a second agent.
+    pub second_approval: SecondApproval,
 }
 
 pub(super) fn read(typed: &file::Access, reading: &mut Reading<'_>) -> Read<Access> {
@@ -34,16 +39,27 @@ pub(super) fn read(typed: &file::Access, reading: &mut Reading<'_>) -> Read<Acce
         None if !reading.findings.is_spoiled("access.may_request") => {
             MAY_REQUEST_DEFAULT.iter().filter_map(|name| levels.parse(name).ok()).collect()
         }
-        typed => reading.list("access.may_request", typed, |name| {
-            levels.parse(name).map_err(|_| {
-                Fault::new(
-                    format!("{name:?} is not one of access.levels"),
-                    format!("write one of {}, or add it to access.levels", levels.names().join(", ")),
-                )
-            })
-        })?,
+        typed => reading.list("access.may_request", typed, |name| configured(name, &levels))?,
     };
-    Ok(Access { levels, may_request })
+    let self_level = typed.support_self_level.as_deref();
+    let support_self_level =
+        reading.optional("access.support_self_level", self_level, |name| configured(name, &levels))?;
+    let second_approval = match typed.second_approval {
+        None if reading.findings.is_spoiled("access.second_approval") => return Err(Told),
+        Some(true) => SecondApproval::ForAllProperties,
+        Some(false) | None => SecondApproval::Never,
+    };
+    Ok(Access { levels, may_request, support_self_level, second_approval })
+}
+
+/// One of the configured levels.
+fn configured(name: &str, levels: &Levels) -> Result<Level, Fault> {
+    levels.parse(name).map_err(|_| {
+        Fault::new(
+            format!("{name:?} is not one of access.levels"),
+            format!("write one of {}, or add it to access.levels", levels.names().join(", ")),
+        )
+    })
 }
 
 /// A level's name stands in tokens, in plain headers, in CSV files and on command lines.

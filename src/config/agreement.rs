@@ -56,6 +56,13 @@ pub(super) fn note(config: &Config, reading: &mut Reading<'_>) {
             "sign_on.other_url: {path} is not in app.public_paths, so it leads back to the sign-on page"
         ));
     }
+    if let Some((server, _)) = &config.mail.route
+        && server.may_be_clear()
+    {
+        notes.push(format!(
+            "mail.smtp: mail may cross the network in the clear ({server}); ?tls=required forbids it"
+        ));
+    }
     if config.organizations.is_empty() {
         notes.push("organization: there is none, so nobody can sign on yet".to_owned());
     }

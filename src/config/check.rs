@@ -45,6 +45,10 @@ impl Report {
                 "app_url": address::origin(&config.app.url),
                 "entity_id": config.saml.entity_id,
                 "acs_url": config.saml.acs_url.as_str(),
+                "mail": config.mail.route.as_ref().map(|(server, from)| json!({
+                    "server": server.to_string(),
+                    "from": from.to_string(),
+                })),
                 "organizations": config.organizations.iter().map(organization_json).collect::<Vec<_>>(),
             }),
             Err(problems) => json!({
@@ -68,6 +72,10 @@ impl fmt::Display for Report {
         let tls = if config.listen.tls.is_empty() { "http" } else { "https" };
         writeln!(f, "  listener       {} ({tls}), ops {}", config.listen.public, config.listen.ops)?;
         writeln!(f, "  store          {}", config.store.database.display())?;
+        match &config.mail.route {
+            Some((server, from)) => writeln!(f, "  mail           from {from} by {server}")?,
+            None => writeln!(f, "  mail           none, messages wait in the outbox")?,
+        }
         for pair in &config.listen.tls {
             writeln!(f, "  certificate    {} until {}", pair.names.join(", "), day(pair.not_after))?;
         }

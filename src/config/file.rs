@@ -3,6 +3,8 @@
 //! Separate from what is valid: here everything may be absent and every value is still text. Keys whose
 //! feature comes later (`schema::Support::Later`) never get this far and have no field.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize)]
@@ -15,6 +17,7 @@ pub(super) struct File {
     pub(super) session: Session,
     pub(super) identity: Identity,
     pub(super) access: Access,
+    pub(super) audit: Audit,
     pub(super) mail: Mail,
     pub(super) sign_on: SignOn,
     pub(super) brand: Brand,
@@ -91,12 +94,30 @@ pub(super) struct Identity {
 pub(super) struct Access {
     pub(super) levels: Option<Vec<String>>,
     pub(super) may_request: Option<Vec<String>>,
+    pub(super) support_self_level: Option<String>,
+    pub(super) second_approval: Option<bool>,
 }
 
-/// Nothing of it is supported yet; an empty table does no harm.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Mail {}
+pub(super) struct Audit {
+    pub(super) keep: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Mail {
+    pub(super) smtp: Option<String>,
+    pub(super) from: Option<String>,
+    pub(super) digest: Option<bool>,
+}
+
+/// The URL of the mail server may hold a password.
+impl fmt::Debug for Mail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mail(…)")
+    }
+}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

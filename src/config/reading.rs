@@ -9,6 +9,7 @@ use std::{fs, io};
 
 use jiff::Timestamp;
 
+use super::digest::Digest;
 use super::problem::Findings;
 use super::schema::{self, Absent};
 use super::watch::Files;
@@ -41,6 +42,8 @@ pub(super) struct Reading<'r> {
     pub(super) folder: PathBuf,
     /// What was read, to be watched.
     pub(super) files: Files,
+    /// What was read, to be told apart from something else.
+    pub(super) digest: Digest,
     pub(super) now: Timestamp,
 }
 
@@ -122,7 +125,10 @@ impl Reading<'_> {
             Ok(octets) if octets.is_empty() => {
                 Fault::new(format!("the file {} is empty", path.display()), "put its content there")
             }
-            Ok(octets) => return Ok((path, octets)),
+            Ok(octets) => {
+                self.digest.add(key, &octets);
+                return Ok((path, octets));
+            }
             Err(error) => unreadable(&path, &error),
         };
         self.told(key, Err(fault))

@@ -82,6 +82,7 @@ pub const TABLES: &[Table] = &[
     once("session"),
     once("identity"),
     once("access"),
+    once("audit"),
     once("mail"),
     once("sign_on"),
     once("brand"),
@@ -182,8 +183,32 @@ pub const KEYS: &[Key] = &[
         Absent::Means("`manager` and `administrator`, where `access.levels` has them"),
         "The levels that may file New User requests.",
     ),
-    later(text("mail.smtp", NOTHING, "The mail server; without it messages stay in the outbox.")),
-    later(text("mail.from", NOTHING, "The sender of all mail.")),
+    text(
+        "access.support_self_level",
+        Absent::Means("none: another agent has to do it"),
+        "The highest level that support agents may give themselves, in whatever way.",
+    ),
+    switch(
+        "access.second_approval",
+        Absent::Value("false"),
+        "Whether a second support agent must confirm access to all properties of an organization.",
+    ),
+    text("audit.keep", Absent::Means("for ever"), "How long the audit log is kept, e.g. `400d`."),
+    text(
+        "mail.smtp",
+        Absent::Means("messages wait in the outbox"),
+        "The mail server: `smtp://HOST:PORT` or `smtps://HOST:PORT`, with `USER:PASSWORD@` where it wants them.",
+    ),
+    text(
+        "mail.from",
+        Absent::Means("required with `mail.smtp`"),
+        "The sender of all mail: an address, or `Name <address>`.",
+    ),
+    switch(
+        "mail.digest",
+        Absent::Value("true"),
+        "Whether `app.support_email` is told once a day of requests that are open for more than a day.",
+    ),
     text(
         "sign_on.other_url",
         Absent::Means("no link is shown"),
@@ -244,6 +269,10 @@ const fn text(name: &'static str, absent: Absent, meaning: &'static str) -> Key 
 
 const fn texts(name: &'static str, absent: Absent, meaning: &'static str) -> Key {
     Key { name, kind: Kind::Texts, absent, support: Support::Ready, meaning }
+}
+
+const fn switch(name: &'static str, absent: Absent, meaning: &'static str) -> Key {
+    Key { name, kind: Kind::Switch, absent, support: Support::Ready, meaning }
 }
 
 const fn later(key: Key) -> Key {

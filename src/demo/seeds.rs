@@ -7,21 +7,21 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use crate::admin::{Actor, Admin, Error, GrantToMake, Refused, UserToAdd};
+use crate::admin::{Actor, Admin, Error, GrantToMake, Refused, Settings, UserToAdd};
 use crate::clock::SystemClock;
 use crate::demo::application::work_orders::PROPERTIES;
 use crate::demo::folder::ORGANIZATION;
 use crate::demo::people::{MANAGER, NEW_JOINER, Person, SUPPORT_AGENT};
-use crate::directory::{DisplayName, Levels, Property, Role, Scope};
+use crate::directory::{DisplayName, Property, Role, Scope};
 use crate::email::EmailAddress;
 use crate::id::{OrganizationId, PropertyId, SystemRandomness};
 use crate::store;
 
 /// Makes the properties, the manager and the support agent, and shuts the new joiner out again if the folder
 /// has seen the story before.
-pub(crate) async fn sow(settings: &store::Settings, levels: Levels) -> anyhow::Result<()> {
+pub(crate) async fn sow(settings: &store::Settings, rules: Settings) -> anyhow::Result<()> {
     let store = store::open(settings).await.context("the store cannot be opened")?;
-    let admin = Admin::new(Arc::clone(&store), Arc::new(SystemClock), Arc::new(SystemRandomness), levels);
+    let admin = Admin::new(Arc::clone(&store), Arc::new(SystemClock), Arc::new(SystemRandomness), rules);
     let sown = async {
         for property in PROPERTIES {
             let property = Property {

@@ -39,7 +39,9 @@ pub struct Found<'a> {
 #[derive(Debug, Clone)]
 pub struct Assets {
     stylesheet: Asset,
+    desk: Asset,
     waiting_room: Asset,
+    copy: Asset,
     logo: Option<Asset>,
 }
 
@@ -47,13 +49,15 @@ impl Assets {
     pub(super) fn new(accent: Accent, logo: Option<Logo>) -> Self {
         let stylesheet = palette::custom_properties(accent.rgb()) + STYLESHEET;
         Self {
-            stylesheet: Asset::new("anteroom", "css", "text/css; charset=utf-8", stylesheet.into()),
+            stylesheet: Asset::new("anteroom", "css", CSS, stylesheet.into()),
+            desk: Asset::new("desk", "css", CSS, Bytes::from_static(DESK.as_bytes())),
             waiting_room: Asset::new(
                 "waiting-room",
                 "js",
-                "text/javascript; charset=utf-8",
+                SCRIPT,
                 Bytes::from_static(WAITING_ROOM.as_bytes()),
             ),
+            copy: Asset::new("copy", "js", SCRIPT, Bytes::from_static(COPY.as_bytes())),
             logo: logo.map(|logo| {
                 let (extension, content_type) = logo.kind.names();
                 Asset::new("logo", extension, content_type, logo.octets)
@@ -63,7 +67,7 @@ impl Assets {
 
     /// Every file, for a table of paths.
     pub fn iter(&self) -> impl Iterator<Item = &Asset> {
-        [&self.stylesheet, &self.waiting_room].into_iter().chain(&self.logo)
+        [&self.stylesheet, &self.desk, &self.waiting_room, &self.copy].into_iter().chain(&self.logo)
     }
 
     /// The file at a path. One with another fingerprint is a page made by another version or configuration,
@@ -80,6 +84,16 @@ impl Assets {
 
     pub(super) fn stylesheet(&self) -> &str {
         &self.stylesheet.path
+    }
+
+    /// What pages to work on need besides.
+    pub(super) fn desk(&self) -> &str {
+        &self.desk.path
+    }
+
+    /// Adds buttons that copy a value.
+    pub(super) fn copy(&self) -> &str {
+        &self.copy.path
     }
 
     pub(super) fn waiting_room(&self) -> &str {
@@ -141,5 +155,9 @@ fn stem_of(file_name: &str) -> Option<&str> {
 /// Enough that two versions of one file never share a name.
 const FINGERPRINT_OCTETS: usize = 8;
 
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLESHEET: &str = include_str!("assets/anteroom.css");
+const DESK: &str = include_str!("assets/desk.css");
+const COPY: &str = include_str!("assets/copy.js");
 const WAITING_ROOM: &str = include_str!("assets/waiting-room.js");

@@ -26,6 +26,22 @@ pub(super) fn query_value(text: &str) -> String {
     utf8_percent_encode(text, QUERY_VALUE).to_string()
 }
 
+/// A path of our own with those of the parameters that have a value.
+pub(super) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
+    let mut href = path.to_owned();
+    for (key, value) in parameters {
+        let Some(value) = value else { continue };
+        let mark = if href.contains('?') { '&' } else { '?' };
+        href.extend([mark.to_string(), (*key).to_owned(), "=".to_owned(), query_value(value)]);
+    }
+    href
+}
+
+/// A text as one segment of a path.
+pub(super) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
 /// Browsers drop tabs and line ends and read a backslash as a slash before they look for a host.
 fn is_path(text: &str) -> bool {
     text.starts_with('/') && !text.starts_with("//") && is_plain(text)
@@ -37,6 +53,7 @@ fn is_plain(text: &str) -> bool {
 
 const QUERY_VALUE: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const MAILTO: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'@').remove(b'+');
 
 #[cfg(test)]
@@ -76,6 +93,17 @@ mod tests {
     fn addresses_cannot_add_fields_to_a_message() {
         assert_eq!(mailto("a+b@c.example"), "mailto:a+b@c.example");
         assert_eq!(mailto("a?bcc=x&y@c.example"), "mailto:a%3Fbcc%3Dx%26y@c.example");
+    }
+
+    #[test]
+    fn parameters_without_a_value_are_left_out() {
+        assert_eq!(with_query("/a", &[("b", None), ("c", Some("d&e")), ("f", Some(""))]), "/a?c=d%26e&f=");
+        assert_eq!(with_query("/a", &[("b", None)]), "/a");
+    }
+
+    #[test]
+    fn a_segment_stays_one() {
+        assert_eq!(segment("R-7f3k/../x?y#z"), "R-7f3k%2F..%2Fx%3Fy%23z");
     }
 
     #[test]

@@ -34,6 +34,11 @@ pub enum Notice<'a> {
         /// Starts over, with the deep link.
         restart_url: &'a str,
     },
+    /// Nobody of the visitor's organization can sign on for now.
+    Paused {
+        /// Starts over, perhaps with another address.
+        restart_url: &'a str,
+    },
     /// The address belongs to an account that is bound to another subject.
     Conflict {
         /// Leads support to the explanation.
@@ -87,6 +92,17 @@ impl Notice<'_> {
                 ],
                 facts: Vec::new(),
                 action: Some(("Sign in again", link::page(restart_url).unwrap_or("/"))),
+            },
+            Self::Paused { restart_url } => Message {
+                heading: "Sign-in for your organization is paused".to_owned(),
+                paragraphs: vec![
+                    format!("Nobody of your organization can sign in to {application} at the moment."),
+                    "Nothing is wrong with your account. If you think that this is a mistake, please tell the \
+                     support team."
+                        .to_owned(),
+                ],
+                facts: Vec::new(),
+                action: Some(("Use another address", link::page(restart_url).unwrap_or("/"))),
             },
             Self::Conflict { reference } => Message {
                 heading: "The support team has to look at your account".to_owned(),

@@ -26,6 +26,8 @@ struct Scheme {
     line: Rgb,
     field: Rgb,
     problem: Rgb,
+    caution: Rgb,
+    done: Rgb,
 }
 
 const LIGHT: Scheme = Scheme {
@@ -36,6 +38,8 @@ const LIGHT: Scheme = Scheme {
     line: Rgb([0xd9, 0xde, 0xe4]),
     field: Rgb([0x7a, 0x84, 0x90]),
     problem: Rgb([0xa8, 0x20, 0x1a]),
+    caution: Rgb([0x84, 0x4d, 0x00]),
+    done: Rgb([0x1b, 0x67, 0x3d]),
 };
 
 const DARK: Scheme = Scheme {
@@ -46,6 +50,8 @@ const DARK: Scheme = Scheme {
     line: Rgb([0x2f, 0x36, 0x3f]),
     field: Rgb([0x78, 0x82, 0x8e]),
     problem: Rgb([0xff, 0x9a, 0x90]),
+    caution: Rgb([0xf2, 0xbf, 0x63]),
+    done: Rgb([0x7f, 0xd4, 0xa2]),
 };
 
 const WHITE: Rgb = Rgb([0xff; 3]);
@@ -62,6 +68,8 @@ impl Scheme {
             ("line", self.line),
             ("field", self.field),
             ("problem", self.problem),
+            ("caution", self.caution),
+            ("done", self.done),
             ("accent", accent),
             ("on-accent", accented.on_fill),
             ("accent-ink", accented.ink),

@@ -27,12 +27,23 @@ impl Call {
             (Some(response), None) => response.to_owned(),
             _ => return self.bad_request(),
         };
-        let answer = self.off_core(|sign_on| async move { sign_on.answer(&response).await }).await;
+        let request_id = self.request_id.clone();
+        let answer =
+            self.off_core(|sign_on| async move { sign_on.answer(&response, &request_id).await }).await;
         let restart = self.settings.sites.app_address("/.anteroom/sign-in");
         match answer {
             Ok(Answer::Accepted { code }) => self.to_app("code", &code),
             Ok(Answer::Late { request_id }) => self.to_app("late", &request_id),
             Ok(Answer::Unsolicited) => reply::redirect(&format!("{restart}?return_to=%2F")),
+            Ok(Answer::Tested { request_id, organization }) => {
+                let id = utf8_percent_encode(&request_id, NON_ALPHANUMERIC);
+                let path = format!("/.anteroom/support/organizations/{organization}/test?id={id}");
+                reply::redirect(&self.settings.sites.app_address(&path))
+            }
+            Ok(Answer::Refused { reference: _, reason: reason @ "connection_paused" }) => {
+                let page = self.notice(StatusCode::FORBIDDEN, &Notice::Paused { restart_url: &restart });
+                reply::sign_on_refused(page, reason)
+            }
             Ok(Answer::Refused { reference, reason }) => {
                 let (headline, advice) = words_for(reason);
                 let notice =

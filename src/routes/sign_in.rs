@@ -3,6 +3,8 @@
 //! Separate because it is the first half of the story that every visitor walks through; what it decides is in
 //! `sign_on`.
 
+use std::sync::Arc;
+
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -16,6 +18,7 @@ use crate::routes::cookies::Kind;
 use crate::routes::form::{Form, Problem};
 use crate::routes::reply;
 use crate::session::SessionId;
+use crate::sign_on::connections::{Connection, Domain};
 use crate::sign_on::{Completion, SignedOn};
 use crate::target::ReturnPath;
 
@@ -40,7 +43,7 @@ impl Call {
         }
         let remembered = self.settings.transport.email(&self.headers);
         let view = match &remembered {
-            Some(email) if self.query("another").is_none() => self.choices_for(email, &return_path),
+            Some(email) if self.query("another").is_none() => self.way_on(email, &return_path),
             _ => None,
         };
         let email = remembered.as_ref().map(EmailAddress::as_str);
@@ -62,7 +65,7 @@ impl Call {
             let problem = "Please enter your full work e-mail address, like name@company.com.";
             return self.ask(&return_path, Some(typed), Some(problem));
         };
-        match self.choices_for(&email, &return_path) {
+        match self.way_on(&email, &return_path) {
             Some(page) => reply::with_cookie(page, self.settings.transport.set_email(&email)),
             None => self.unknown_domain(&return_path, &email),
         }
@@ -103,8 +106,11 @@ impl Call {
         }
         let code = self.query("code").unwrap_or_default();
         let previous = transport.read(&self.headers, Kind::Session).and_then(SessionId::parse);
+        let request_id = self.request_id.clone();
         let completion = self
-            .off_core(|sign_on| async move { sign_on.complete(&code, tabs, previous.as_ref()).await })
+            .off_core(
+                |sign_on| async move { sign_on.complete(&code, tabs, previous.as_ref(), &request_id).await },
+            )
             .await;
         match completion {
             Ok(Completion::SignedOn(signed_on)) => self.signed_on(&signed_on),
@@ -174,13 +180,25 @@ impl Call {
         reply::page_leading_to(status, view.render(self.brand()), self.login_targets())
     }
 
-    /// The page with the buttons; `None` if nobody signs on with that domain.
-    fn choices_for(&self, email: &EmailAddress, return_path: &ReturnPath) -> Option<Response<Body>> {
-        let settings = self.shared.sign_on.settings();
-        let connections = settings.connections.by_domain(email.domain());
-        if connections.is_empty() {
-            return None;
+    /// The page that leads on from an address; `None` if nobody signs on with that domain.
+    fn way_on(&self, email: &EmailAddress, return_path: &ReturnPath) -> Option<Response<Body>> {
+        match self.shared.sign_on.connections().by_domain(email.domain()) {
+            Domain::Open(connections) => Some(self.choices(&connections, email, return_path)),
+            Domain::Paused => {
+                let another = format!("{}&another=1", sign_in_path(return_path));
+                Some(self.notice(StatusCode::OK, &Notice::Paused { restart_url: &another }))
+            }
+            Domain::Unknown => None,
         }
+    }
+
+    /// The page with the buttons.
+    fn choices(
+        &self,
+        connections: &[Arc<Connection>],
+        email: &EmailAddress,
+        return_path: &ReturnPath,
+    ) -> Response<Body> {
         let labels: Vec<_> = connections.iter().map(|connection| connection.button_label()).collect();
         let choices = connections.iter().zip(&labels).map(|(connection, label)| Choice {
             connection_id: connection.id.as_str(),
@@ -192,7 +210,7 @@ impl Call {
             email: email.as_str(),
             choices: choices.collect(),
         };
-        Some(reply::page_leading_to(StatusCode::OK, view.render(self.brand()), self.login_targets()))
+        reply::page_leading_to(StatusCode::OK, view.render(self.brand()), self.login_targets())
     }
 
     fn unknown_domain(&self, return_path: &ReturnPath, email: &EmailAddress) -> Response<Body> {
@@ -205,7 +223,7 @@ impl Call {
     }
 }
 
-fn return_path_of(form: &Form) -> ReturnPath {
+pub(super) fn return_path_of(form: &Form) -> ReturnPath {
     form.field("return_to").and_then(|text| ReturnPath::parse(text).ok()).unwrap_or_else(ReturnPath::root)
 }
 

@@ -33,7 +33,8 @@ impl Call {
         }
         let outcome = match self.visitor().await {
             Ok(Some(visitor)) => {
-                self.off_core(|sign_on| async move { sign_on.sign_out(&visitor).await }).await
+                let request_id = self.request_id.clone();
+                self.off_core(|sign_on| async move { sign_on.sign_out(&visitor, &request_id).await }).await
             }
             Ok(None) => Ok(()),
             Err(error) => Err(error),

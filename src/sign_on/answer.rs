@@ -10,13 +10,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::id;
+use crate::id::{self, OrganizationId};
 use crate::saml;
 use crate::secret::sha256;
 use crate::sign_on::SignOn;
 use crate::sign_on::connections::Connection;
 use crate::sign_on::person::Person;
-use crate::sign_on::request_id::RequestId;
+use crate::sign_on::request_id::{Purpose, RequestId};
 use crate::store::{self, Consumed, Consumption, Handoff};
 
 /// What became of an answer.
@@ -34,6 +34,13 @@ pub enum Answer {
     },
     /// An answer that nobody asked for: a normal login begins instead.
     Unsolicited,
+    /// An answer to a trial: support finds a report on it.
+    Tested {
+        /// The trial.
+        request_id: String,
+        /// Whose connection was tried.
+        organization: OrganizationId,
+    },
     /// Not accepted.
     Refused {
         /// What the visitor can tell support.
@@ -71,50 +78,60 @@ struct Refused {
 }
 
 impl SignOn {
-    /// Checks the `SAMLResponse` field of a posted form. `Err` means that the store did not answer: nothing
-    /// was accepted.
-    pub async fn answer(&self, field: &str) -> store::Result<Answer> {
-        let settings = self.settings.load_full();
+    /// Checks the `SAMLResponse` field of a form that was posted in the HTTP request of that name. `Err` means
+    /// that the store did not answer: nothing was accepted.
+    pub async fn answer(&self, field: &str, request_id: &str) -> store::Result<Answer> {
         let octets = match saml::Response::decode(field) {
             Ok(octets) => octets,
-            Err(refusal) => return self.refuse(None, Refused::of(&refusal)).await,
+            Err(refusal) => return self.refuse(None, Refused::of(&refusal), request_id).await,
         };
-        let request_id = match saml::Response::parse(&octets) {
+        let id = match saml::Response::parse(&octets) {
             Ok(response) => match response.in_response_to() {
                 Some(text) => RequestId::parse(text, &self.request_key),
-                None => return self.unsolicited().await,
+                None => return self.unsolicited(request_id).await,
             },
-            Err(refusal) => return self.refuse(None, Refused::of(&refusal)).await,
+            Err(refusal) => match self.trial_of_unreadable(&octets) {
+                Some(id) => Some(id),
+                None => return self.refuse(None, Refused::of(&refusal), request_id).await,
+            },
         };
-        let found = request_id.and_then(|id| {
-            let connection = settings.connections.by_fingerprint(id.connection())?;
-            Some((id, std::sync::Arc::clone(connection)))
+        let connections = self.connections.load_full();
+        let found = id.and_then(|id| {
+            let connection = connections.by_fingerprint(id.connection())?;
+            Some((id, connection))
         });
-        let Some((request_id, connection)) = found else {
+        let Some((id, connection)) = found else {
             let unknown = Refused::plain("unknown_request", "the answer is to a request that is not ours");
-            return self.refuse(None, unknown).await;
+            return self.refuse(None, unknown, request_id).await;
         };
-        if request_id.is_late(self.clock.now()) {
-            return Ok(Answer::Late { request_id: request_id.as_str().to_owned() });
+        if id.purpose() == Purpose::Trial {
+            return self.answer_trial(&octets, &id, connection, request_id).await;
         }
-        match self.verify(&octets, &settings, &connection, &request_id) {
-            Ok((assertion, person)) => self.pass(&connection, &request_id, &assertion, person).await,
-            Err(refused) => self.refuse(Some(&connection), refused).await,
+        if connections.is_paused(connection) {
+            let paused = Refused::plain("connection_paused", "the organization is paused");
+            return self.refuse(Some(connection), paused, request_id).await;
+        }
+        if id.is_late(self.clock.now()) {
+            return Ok(Answer::Late { request_id: id.as_str().to_owned() });
+        }
+        match self.verify(&octets, connection, &id) {
+            Ok((assertion, person)) => self.pass(connection, &id, (&assertion, person), request_id).await,
+            Err(refused) => self.refuse(Some(connection), refused, request_id).await,
         }
     }
 
     fn verify(
         &self,
         octets: &[u8],
-        settings: &super::Settings,
         connection: &Connection,
-        request_id: &RequestId,
+        id: &RequestId,
     ) -> Result<(saml::VerifiedAssertion, Person), Refused> {
+        let settings = self.settings.load_full();
         let expected = saml::Expected {
             idp: &connection.idp,
             sp_entity_id: &settings.entity_id,
             acs_url: &settings.acs_url,
-            in_response_to: request_id.as_str(),
+            in_response_to: id.as_str(),
             skew: CLOCK_SKEW,
         };
         let assertion = saml::Response::parse(octets)
@@ -129,22 +146,26 @@ impl SignOn {
     async fn pass(
         &self,
         connection: &Connection,
-        request_id: &RequestId,
-        assertion: &saml::VerifiedAssertion,
-        person: Person,
+        id: &RequestId,
+        (assertion, person): (&saml::VerifiedAssertion, Person),
+        request_id: &str,
     ) -> store::Result<Answer> {
         let now = self.clock.now();
         let pending_until = now.saturating_add(super::request_id::PENDING_LOGIN_LIFETIME).unwrap_or(now);
         let consumption = Consumption {
             connection: connection.id.clone(),
-            request_id: request_id.as_str().to_owned(),
+            request_id: id.as_str().to_owned(),
             assertion_id: assertion.id().to_owned(),
             expires_at: assertion.expires_at().max(pending_until),
         };
         match self.store.consume(&consumption).await? {
             Consumed::First => {}
-            Consumed::RequestReplayed => return self.replayed(connection, "request_replayed").await,
-            Consumed::AssertionReplayed => return self.replayed(connection, "assertion_replayed").await,
+            Consumed::RequestReplayed => {
+                return self.replayed(connection, "request_replayed", request_id).await;
+            }
+            Consumed::AssertionReplayed => {
+                return self.replayed(connection, "assertion_replayed", request_id).await;
+            }
         }
         let passage = Passage {
             connection: connection.id.as_str().to_owned(),
@@ -162,7 +183,7 @@ impl SignOn {
         let plain = serde_json::to_vec(&passage).expect("texts and times always have a JSON form");
         let handoff = Handoff {
             code_hash: sha256(&secret),
-            request_id: request_id.as_str().to_owned(),
+            request_id: id.as_str().to_owned(),
             payload: self.handoff_key.seal(&plain),
             expires_at: now.saturating_add(HANDOFF_LIFETIME).unwrap_or(now),
         };
@@ -170,21 +191,31 @@ impl SignOn {
         Ok(Answer::Accepted { code: URL_SAFE_NO_PAD.encode(secret) })
     }
 
-    async fn unsolicited(&self) -> store::Result<Answer> {
-        let mut event = self.audit_event("sign_on.unsolicited", "anteroom");
+    async fn unsolicited(&self, request_id: &str) -> store::Result<Answer> {
+        let mut event = self.audit_event("sign_on.unsolicited", "anteroom", request_id);
         event.reason = Some("unsolicited".to_owned());
         self.audit_refusal(event).await?;
         Ok(Answer::Unsolicited)
     }
 
-    async fn replayed(&self, connection: &Connection, reason: &'static str) -> store::Result<Answer> {
+    pub(super) async fn replayed(
+        &self,
+        connection: &Connection,
+        reason: &'static str,
+        request_id: &str,
+    ) -> store::Result<Answer> {
         let refused = Refused::plain(reason, "the answer has been used before");
-        let reference = self.note_refusal(Some(connection), &refused).await?;
+        let reference = self.note_refusal(Some(connection), &refused, request_id).await?;
         Ok(Answer::Replayed { reference })
     }
 
-    async fn refuse(&self, connection: Option<&Connection>, refused: Refused) -> store::Result<Answer> {
-        let reference = self.note_refusal(connection, &refused).await?;
+    async fn refuse(
+        &self,
+        connection: Option<&Connection>,
+        refused: Refused,
+        request_id: &str,
+    ) -> store::Result<Answer> {
+        let reference = self.note_refusal(connection, &refused, request_id).await?;
         Ok(Answer::Refused { reference, reason: refused.reason })
     }
 
@@ -192,10 +223,11 @@ impl SignOn {
         &self,
         connection: Option<&Connection>,
         refused: &Refused,
+        request_id: &str,
     ) -> store::Result<String> {
         let reference = id::reference(&*self.randomness);
         tracing::info!(reason = refused.reason, %reference, text = %refused.text, "sign-on refused");
-        let mut event = self.audit_event("sign_on.refused", "anteroom");
+        let mut event = self.audit_event("sign_on.refused", "anteroom", request_id);
         event.subject = connection.map(|connection| connection.id.as_str().to_owned());
         event.reason = Some(refused.reason.to_owned());
         event.reference = Some(reference.clone());
@@ -221,7 +253,7 @@ impl Refused {
 }
 
 /// How far the provider's clock may be off (DESIGN section 4).
-const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_mins(3);
+pub(super) const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_mins(3);
 
 /// How long the browser has to come back with its code.
 const HANDOFF_LIFETIME: std::time::Duration = std::time::Duration::from_mins(1);

@@ -67,13 +67,14 @@ pub struct SignedOn {
 }
 
 impl SignOn {
-    /// Redeems a code in a browser with these pending logins. `previous` is the session that the browser has
-    /// had so far: it ends, and the new one has a new id, always.
+    /// Redeems a code in a browser with these pending logins, in the HTTP request of that name. `previous` is the
+    /// session that the browser has had so far: it ends, and the new one has a new id, always.
     pub async fn complete(
         &self,
         code: &str,
         tabs: Tabs,
         previous: Option<&SessionId>,
+        request_id: &str,
     ) -> store::Result<Completion> {
         let now = self.clock.now();
         let mut secret = [0_u8; 32];
@@ -84,34 +85,35 @@ impl SignOn {
             return Ok(Completion::Restart { return_path: ReturnPath::root() });
         };
         let Some(return_path) = tabs.return_path(&handoff.request_id) else {
-            let reference =
-                self.note("other_browser", "the code was redeemed by a browser that did not begin the login");
-            return Ok(Completion::OtherBrowser { reference: reference.await? });
+            let text = "the code was redeemed by a browser that did not begin the login";
+            let reference = self.note("other_browser", text, request_id).await?;
+            return Ok(Completion::OtherBrowser { reference });
         };
         let passage = self
             .handoff_key
             .open(&handoff.payload)
             .and_then(|plain| serde_json::from_slice::<Passage>(&plain).ok());
-        let settings = self.settings.load_full();
+        let connections = self.connections.load_full();
         let known = passage.and_then(|passage| {
             let id = id::ConnectionId::parse(&passage.connection).ok()?;
-            let connection = Arc::clone(settings.connections.by_id(&id)?);
+            let connection = Arc::clone(connections.open_by_id(&id)?);
             let arrival = self.arrival(&passage, &connection)?;
             Some((passage, connection, arrival))
         });
         let Some((passage, connection, arrival)) = known else {
             return Ok(Completion::Restart { return_path });
         };
-        let user = match self.admit(&arrival).await? {
+        let user = match self.admit(&arrival, request_id).await? {
             Ok(user) => user,
             Err(refused) => return Ok(refused),
         };
         if let Some(previous) = previous {
-            let mut event = self.audit_event("session.replaced", user.email.as_str());
+            let mut event = self.audit_event("session.replaced", user.email.as_str(), request_id);
             event.subject = Some(user.email.as_str().to_owned());
             self.store.end_sessions(&SessionSelector::Hash(previous.hash()), event).await?;
         }
-        let session_id = self.begin_session(&user, passage, &connection, return_path.clone()).await?;
+        let to = (&*connection, return_path.clone());
+        let session_id = self.begin_session(&user, passage, to, request_id).await?;
         let tabs = tabs.without(&handoff.request_id);
         Ok(Completion::SignedOn(SignedOn { session_id, return_path, tabs, email: user.email }))
     }
@@ -128,9 +130,9 @@ impl SignOn {
     }
 
     /// Finds, binds or makes the user; `Err` is what the visitor gets instead of a session.
-    async fn admit(&self, arrival: &Arrival) -> store::Result<Result<User, Completion>> {
+    async fn admit(&self, arrival: &Arrival, request_id: &str) -> store::Result<Result<User, Completion>> {
         let reference = id::reference(&*self.randomness);
-        let event = self.audit_event("sign_on.accepted", arrival.email.as_str());
+        let event = self.audit_event("sign_on.accepted", arrival.email.as_str(), request_id);
         let subject = arrival.subject.clone();
         let noted = reference.clone();
         let tell = move |admission: &Admission| admission_event(event.clone(), admission, &subject, &noted);
@@ -149,8 +151,8 @@ impl SignOn {
         &self,
         user: &User,
         passage: Passage,
-        connection: &Connection,
-        return_path: ReturnPath,
+        (connection, return_path): (&Connection, ReturnPath),
+        request_id: &str,
     ) -> store::Result<SessionId> {
         let now = self.clock.now();
         let session_id = SessionId::random(&*self.randomness);
@@ -167,17 +169,17 @@ impl SignOn {
             return_path,
             session_index: passage.session_index,
         };
-        let mut event = self.audit_event("session.begun", user.email.as_str());
+        let mut event = self.audit_event("session.begun", user.email.as_str(), request_id);
         event.subject = Some(user.email.as_str().to_owned());
         event.details = json!({ "sid": session.name.as_str(), "connection": connection.id.as_str() });
         self.store.begin_session(&session, event).await?;
         Ok(session_id)
     }
 
-    async fn note(&self, reason: &'static str, text: &str) -> store::Result<String> {
+    async fn note(&self, reason: &'static str, text: &str, request_id: &str) -> store::Result<String> {
         let reference = id::reference(&*self.randomness);
         tracing::info!(reason, %reference, text, "sign-on refused");
-        let mut event = self.audit_event("sign_on.refused", "anteroom");
+        let mut event = self.audit_event("sign_on.refused", "anteroom", request_id);
         event.reason = Some(reason.to_owned());
         event.reference = Some(reference.clone());
         event.details = json!({ "text": text });
@@ -194,23 +196,31 @@ fn admission_event(
     reference: &str,
 ) -> AuditEvent {
     event.subject = Some(event.actor.clone());
-    event.details = json!({ "connection": subject.connection.as_str(), "subject": subject.key });
-    let refused = |mut event: AuditEvent, reason: &str| {
-        event.action = "sign_on.refused";
-        event.reason = Some(reason.to_owned());
-        event.reference = Some(reference.to_owned());
-        event
+    let user = match admission {
+        Admission::Bound(_) => "bound",
+        Admission::Created(_) => "created",
+        Admission::Known(_) | Admission::Unknown | Admission::Conflict { .. } => "known",
     };
-    match admission {
-        Admission::Known(account) | Admission::Bound(account) | Admission::Created(account)
-            if account.user.state == Membership::Disabled =>
-        {
-            refused(event, "user_disabled")
+    let refused = match admission {
+        Admission::Known(account) | Admission::Bound(account) | Admission::Created(account) => {
+            let is_disabled = account.user.state == Membership::Disabled;
+            is_disabled.then_some(("user_disabled", "the account is switched off"))
         }
-        Admission::Known(_) => event,
-        Admission::Bound(_) => AuditEvent { action: "user.bound", ..event },
-        Admission::Created(_) => AuditEvent { action: "user.created", ..event },
-        Admission::Unknown => refused(event, "subject_not_stable"),
-        Admission::Conflict { .. } => refused(event, "subject_conflict"),
-    }
+        Admission::Unknown => {
+            Some(("subject_not_stable", "the identity provider sends no lasting key of the person"))
+        }
+        Admission::Conflict { .. } => {
+            Some(("subject_conflict", "the address belongs to an account with another identity"))
+        }
+    };
+    let (connection, subject) = (subject.connection.as_str(), &subject.key);
+    let Some((reason, text)) = refused else {
+        event.details = json!({ "connection": connection, "subject": subject, "user": user });
+        return event;
+    };
+    event.action = "sign_on.refused";
+    event.reason = Some(reason.to_owned());
+    event.reference = Some(reference.to_owned());
+    event.details = json!({ "connection": connection, "subject": subject, "text": text });
+    event
 }

@@ -1,19 +1,19 @@
 //! Which identity provider signs whom on.
 //!
 //! Separate because it is the one place where an e-mail domain, an id and a request's fingerprint lead to a
-//! connection; it is built whole from the configuration and replaced whole.
+//! connection; it is built whole from the configuration and the store, and replaced whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::directory::Organization;
 use crate::email::EmailDomain;
-use crate::id::ConnectionId;
+use crate::id::{ConnectionId, OrganizationId};
 use crate::saml::IdentityProvider;
 use crate::sign_on::request_id::Fingerprint;
 
 /// One identity provider of an organization.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Connection {
     /// Its id.
     pub id: ConnectionId,
@@ -40,37 +40,77 @@ impl Connection {
 pub struct Connections {
     by_fingerprint: HashMap<Fingerprint, Arc<Connection>>,
     by_domain: HashMap<EmailDomain, Vec<Arc<Connection>>>,
+    paused: HashSet<OrganizationId>,
 }
 
 impl Connections {
-    /// Indexes connections; those of one domain keep their order.
+    /// Indexes connections; those of one domain keep their order, and of two with one id the first counts.
     #[must_use]
-    pub fn new(connections: Vec<Connection>) -> Self {
-        let mut all = Self::default();
+    pub fn new(connections: Vec<Connection>, paused: HashSet<OrganizationId>) -> Self {
+        let mut all = Self { paused, ..Self::default() };
         for connection in connections.into_iter().map(Arc::new) {
+            let fingerprint = Fingerprint::of(&connection.id);
+            if all.by_fingerprint.contains_key(&fingerprint) {
+                continue;
+            }
             for domain in &connection.organization.domains {
                 all.by_domain.entry(domain.clone()).or_default().push(Arc::clone(&connection));
             }
-            all.by_fingerprint.insert(Fingerprint::of(&connection.id), connection);
+            all.by_fingerprint.insert(fingerprint, connection);
         }
         all
     }
 
-    /// The connection with that id.
+    /// The connection with that id, paused or not.
     #[must_use]
     pub fn by_id(&self, id: &ConnectionId) -> Option<&Arc<Connection>> {
         self.by_fingerprint(Fingerprint::of(id)).filter(|connection| connection.id == *id)
     }
 
-    /// The connection that a request was made for.
+    /// The connection that a request was made for, paused or not.
     #[must_use]
     pub fn by_fingerprint(&self, fingerprint: Fingerprint) -> Option<&Arc<Connection>> {
         self.by_fingerprint.get(&fingerprint)
     }
 
-    /// The connections of an e-mail domain; several when organizations share it.
+    /// The connection of an organization, paused or not.
     #[must_use]
-    pub fn by_domain(&self, domain: &EmailDomain) -> &[Arc<Connection>] {
-        self.by_domain.get(domain).map_or(&[], Vec::as_slice)
+    pub fn of_organization(&self, id: &OrganizationId) -> Option<&Arc<Connection>> {
+        self.by_fingerprint.values().find(|connection| connection.organization.id == *id)
     }
+
+    /// The connection with that id, if people sign on there.
+    #[must_use]
+    pub fn open_by_id(&self, id: &ConnectionId) -> Option<&Arc<Connection>> {
+        self.by_id(id).filter(|connection| !self.is_paused(connection))
+    }
+
+    /// Where people of an e-mail domain sign on.
+    #[must_use]
+    pub fn by_domain(&self, domain: &EmailDomain) -> Domain {
+        let all = self.by_domain.get(domain).map_or(&[][..], Vec::as_slice);
+        let open: Vec<_> = all.iter().filter(|connection| !self.is_paused(connection)).cloned().collect();
+        match (open.is_empty(), all.is_empty()) {
+            (false, _) => Domain::Open(open),
+            (true, false) => Domain::Paused,
+            (true, true) => Domain::Unknown,
+        }
+    }
+
+    /// Whether nobody signs on there for now.
+    #[must_use]
+    pub fn is_paused(&self, connection: &Connection) -> bool {
+        self.paused.contains(&connection.organization.id)
+    }
+}
+
+/// Where people of an e-mail domain sign on.
+#[derive(Debug)]
+pub enum Domain {
+    /// At one of these; several when organizations share the domain.
+    Open(Vec<Arc<Connection>>),
+    /// Nowhere for now.
+    Paused,
+    /// Nowhere that we know.
+    Unknown,
 }

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -97,14 +98,19 @@ impl SignOn {
             }
             let now = self.clock.now();
             let mut seen = HashSet::new();
+            let mut directory_changed = false;
             for change in &changes {
                 match change {
                     Change::User(user) if seen.insert(user.clone()) => {
                         self.live.revalidate(user, now).await?;
                     }
                     Change::Keys => self.reload_keys().await?,
-                    Change::User(_) | Change::Directory => {}
+                    Change::Directory => directory_changed = true,
+                    Change::User(_) => {}
                 }
+            }
+            if directory_changed {
+                self.refresh_organizations().await?;
             }
             *seq = last;
         }
@@ -114,6 +120,7 @@ impl SignOn {
         let lifetimes = self.settings.load().lifetimes;
         let now = self.clock.now();
         self.live.sweep(&lifetimes, now);
+        self.lapse_grants(now).await;
         let outcome = if round.is_multiple_of(PURGE_EVERY) {
             let idle_since = now.saturating_sub(lifetimes.idle).unwrap_or(now);
             self.keep_keys().await;
@@ -125,6 +132,17 @@ impl SignOn {
         };
         if let Err(error) = outcome {
             tracing::warn!(error = %error, cause = ?std::error::Error::source(&error), "housekeeping failed");
+        }
+    }
+
+    /// Takes away what was granted until now.
+    async fn lapse_grants(&self, now: Timestamp) {
+        match self.store.lapse_grants(now).await {
+            Ok(0) => {}
+            Ok(_) => self.nudge(),
+            Err(error) => {
+                tracing::warn!(error = %error, cause = ?std::error::Error::source(&error), "cannot take away grants whose time is over");
+            }
         }
     }
 

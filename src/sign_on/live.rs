@@ -151,13 +151,20 @@ impl LiveSession {
         if account.user.access_version < old.account.user.access_version {
             return;
         }
-        let standing = account.standing_at(now);
+        let (standing, standing_until) = (account.standing_at(now), account.next_lapse_after(now));
+        let is_same = standing == old.standing && standing_until == old.standing_until;
+        if is_same && account == old.account {
+            // Something about the user that decides nothing here, such as a request for access.
+            drop(one_at_a_time);
+            self.changes.send_replace(());
+            return;
+        }
         let kept = keeps_all(&old.standing, &standing);
         let streams = if kept { old.streams.clone() } else { self.ended.child_token() };
         self.state.store(Arc::new(State {
-            standing_until: account.next_lapse_after(now),
             account,
             standing,
+            standing_until,
             streams,
             minted: ArcSwapOption::empty(),
         }));
@@ -267,8 +274,21 @@ impl Live {
             !sessions.is_empty()
         });
         for session in over {
-            session.end();
-            self.cache.invalidate(&session.session.hash);
+            self.end(&session);
+        }
+    }
+
+    /// Ends a session here, for another reason than time or the store's word.
+    pub fn end(&self, session: &LiveSession) {
+        session.end();
+        self.cache.invalidate(&session.session.hash);
+    }
+
+    /// Ends all sessions of which something is so.
+    pub fn end_where(&self, is_over: impl Fn(&Session) -> bool) {
+        let sessions: Vec<_> = self.users().values().flatten().filter_map(Weak::upgrade).collect();
+        for session in sessions.iter().filter(|session| is_over(&session.session)) {
+            self.end(session);
         }
     }
 
@@ -292,8 +312,7 @@ impl Live {
         if let Some(view) = self.store.session(&session.session.hash).await? {
             session.apply(view.account, now);
         } else {
-            self.cache.invalidate(&session.session.hash);
-            session.end();
+            self.end(session);
         }
         Ok(())
     }

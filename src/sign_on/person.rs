@@ -55,7 +55,41 @@ pub enum Refused {
     },
 }
 
+/// Which part of a person could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Whether there is an address.
+    Email,
+    /// The address itself.
+    EmailForm,
+    /// The domain of the address.
+    Domain,
+    /// The lasting key.
+    Key,
+    /// The name.
+    Name,
+}
+
 impl Refused {
+    /// Which part of the person could not be read.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        match self {
+            Self::ValueCount { name, .. } if [TENANT_CLAIM, OBJECT_CLAIM].contains(&name.as_str()) => {
+                Part::Key
+            }
+            Self::ValueCount { name, .. }
+                if EMAIL_CLAIMS.contains(&name.as_str()) || name.as_str() == UPN_CLAIM =>
+            {
+                Part::EmailForm
+            }
+            Self::ValueCount { .. } => Part::Name,
+            Self::EmailMissing => Part::Email,
+            Self::EmailInvalid(_) => Part::EmailForm,
+            Self::ForeignDomain { .. } => Part::Domain,
+        }
+    }
+
     /// The stable machine code.
     #[must_use]
     pub const fn code(&self) -> &'static str {

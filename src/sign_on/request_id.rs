@@ -3,8 +3,9 @@
 //! Separate because the whole binding of an answer to a login rests on this value: it is ours (MAC), it is for
 //! one connection, it was made at a known time, and no two are alike (DESIGN section 2, step 3).
 //!
-//! Form: the letter `a`, then base64url of 12 random octets, the time of issue in milliseconds (8 octets, big
-//! endian), 8 octets of SHA-256 of the connection's id, and the first 16 octets of an HMAC over all that.
+//! Form: the letter `a`, or `t` for a trial; then base64url of 12 random octets, the time of issue in
+//! milliseconds (8 octets, big endian), 8 octets of SHA-256 of the connection's id, and the first 16 octets of an
+//! HMAC over all that and the purpose.
 
 use std::time::Duration;
 
@@ -21,13 +22,41 @@ pub const PENDING_LOGIN_LIFETIME: Duration = Duration::from_hours(1);
 const RANDOM: usize = 12;
 const BODY: usize = RANDOM + 8 + 8;
 const FULL: usize = BODY + 16;
+const ENCODED: usize = (FULL * 4).div_ceil(3);
 
 /// An ID of an AuthnRequest that we have made (SAML Core 3.2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId {
     text: String,
+    purpose: Purpose,
     issued_at: Timestamp,
     connection: Fingerprint,
+}
+
+/// What a request is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A session, for whoever signs on.
+    SignOn,
+    /// A report on the connection, for support; never a session.
+    Trial,
+}
+
+impl Purpose {
+    const fn letter(self) -> char {
+        match self {
+            Self::SignOn => 'a',
+            Self::Trial => 't',
+        }
+    }
+
+    /// What the MAC is made over, so that neither letter passes for the other.
+    fn sealed(self, body: &[u8]) -> Vec<u8> {
+        match self {
+            Self::SignOn => body.to_vec(),
+            Self::Trial => [body, b"trial"].concat(),
+        }
+    }
 }
 
 /// What of a connection's id fits into a request ID.
@@ -45,39 +74,55 @@ impl Fingerprint {
 }
 
 impl RequestId {
-    /// Makes an ID for a login that begins now.
+    /// Makes an ID for a login or a trial that begins now.
     #[must_use]
-    pub fn new(connection: &ConnectionId, now: Timestamp, key: &MacKey, randomness: &dyn Randomness) -> Self {
+    pub fn new(
+        purpose: Purpose,
+        connection: &ConnectionId,
+        now: Timestamp,
+        (key, randomness): (&MacKey, &dyn Randomness),
+    ) -> Self {
         let mut random = [0_u8; RANDOM];
         randomness.fill(&mut random);
         let connection = Fingerprint::of(connection);
         let body = [random.as_slice(), &now.as_millisecond().to_be_bytes(), connection.0.as_slice()].concat();
-        let text = format!("a{}", URL_SAFE_NO_PAD.encode([body.as_slice(), &key.tag(&body)].concat()));
-        Self { text, issued_at: now, connection }
+        let tag = key.tag(&purpose.sealed(&body));
+        let encoded = URL_SAFE_NO_PAD.encode([body.as_slice(), &tag].concat());
+        Self { text: format!("{}{encoded}", purpose.letter()), purpose, issued_at: now, connection }
     }
 
     /// Reads an ID; `None` for any that we did not make.
     #[must_use]
     pub fn parse(text: &str, key: &MacKey) -> Option<Self> {
         let mut octets = [0_u8; FULL];
-        let encoded = text.strip_prefix('a').filter(|encoded| encoded.len() == (FULL * 4).div_ceil(3))?;
+        let found = [Purpose::SignOn, Purpose::Trial]
+            .into_iter()
+            .find_map(|purpose| Some((purpose, text.strip_prefix(purpose.letter())?)));
+        let (purpose, encoded) = found.filter(|(_, encoded)| encoded.len() == ENCODED)?;
         if URL_SAFE_NO_PAD.decode_slice(encoded, &mut octets).ok()? != FULL {
             return None;
         }
         let (body, tag) = octets.split_at_checked(BODY)?;
-        if !key.verify(body, tag) {
+        if !key.verify(&purpose.sealed(body), tag) {
             return None;
         }
         let (_, rest) = body.split_at_checked(RANDOM)?;
         let (millis, connection) = rest.split_at_checked(8)?;
         let issued_at = Timestamp::from_millisecond(i64::from_be_bytes(millis.try_into().ok()?)).ok()?;
-        Some(Self { text: text.to_owned(), issued_at, connection: Fingerprint(connection.try_into().ok()?) })
+        let connection = Fingerprint(connection.try_into().ok()?);
+        Some(Self { text: text.to_owned(), purpose, issued_at, connection })
     }
 
     /// The ID as it stands in the message.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// What the request was made for.
+    #[must_use]
+    pub const fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
     /// The connection that the request went to.
@@ -104,7 +149,7 @@ mod tests {
         let key = ClusterSecret::new([1; 32]).mac_key("request");
         let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
         let contoso = ConnectionId::parse("contoso").unwrap();
-        let id = RequestId::new(&contoso, now, &key, &SystemRandomness);
+        let id = RequestId::new(Purpose::SignOn, &contoso, now, (&key, &SystemRandomness));
 
         let read = RequestId::parse(id.as_str(), &key).unwrap();
         assert_eq!(read, id);
@@ -119,7 +164,12 @@ mod tests {
             forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
             assert_eq!(RequestId::parse(&String::from_utf8(forged).unwrap(), &key), None, "octet {at}");
         }
-        for text in ["", "a", "id123", "ä", &id.as_str()[1..], &format!("{}=", id.as_str())] {
+        // Neither does a login pass for a trial, nor a trial for a login.
+        let trial = RequestId::new(Purpose::Trial, &contoso, now, (&key, &SystemRandomness));
+        assert_eq!(RequestId::parse(trial.as_str(), &key).unwrap().purpose(), Purpose::Trial);
+        assert_eq!(RequestId::parse(&trial.as_str().replacen('t', "a", 1), &key), None);
+        assert_eq!(RequestId::parse(&id.as_str().replacen('a', "t", 1), &key), None);
+        for text in ["", "a", "t", "id123", "ä", &id.as_str()[1..], &format!("{}=", id.as_str())] {
             assert_eq!(RequestId::parse(text, &key), None, "{text:?}");
         }
     }

@@ -12,9 +12,9 @@ use crate::directory::{Grant, Standing, User};
 use crate::id;
 use crate::identity::{self, Identity};
 use crate::session::{SessionHash, SessionId};
-use crate::sign_on::SignOn;
 use crate::sign_on::gate::{Authenticated, IdentityHeaders};
 use crate::sign_on::live::{LiveSession, Minted, State};
+use crate::sign_on::{SignOn, organizations};
 use crate::store::{self, SESSIONS_PER_USER_MAX, SessionSelector};
 use crate::target::RequestTarget;
 
@@ -64,10 +64,14 @@ impl SignOn {
         }
     }
 
-    /// Looks for a session in the store.
+    /// Looks for a session in the store. One of a paused organization is none.
     pub async fn look_up(&self, hash: &SessionHash) -> store::Result<Option<Visitor>> {
-        let found = self.live.find(hash, self.clock.now()).await?;
-        Ok(found.and_then(|live| self.welcome(live)))
+        let Some(live) = self.live.find(hash, self.clock.now()).await? else { return Ok(None) };
+        if organizations::is_paused(&self.connections.load(), &live.session().connection) {
+            self.live.end(&live);
+            return Ok(None);
+        }
+        Ok(self.welcome(live))
     }
 
     fn welcome(&self, live: Arc<LiveSession>) -> Option<Visitor> {
@@ -105,10 +109,10 @@ impl SignOn {
     }
 
     /// Ends a visitor's session, here at once and on all nodes within a second.
-    pub async fn sign_out(&self, visitor: &Visitor) -> store::Result<()> {
+    pub async fn sign_out(&self, visitor: &Visitor, request_id: &str) -> store::Result<()> {
         let session = visitor.live.session();
         let email = visitor.user().email;
-        let mut event = self.audit_event("session.signed_out", email.as_str());
+        let mut event = self.audit_event("session.signed_out", email.as_str(), request_id);
         event.subject = Some(email.as_str().to_owned());
         event.details = serde_json::json!({ "sid": session.name.as_str() });
         self.store.end_sessions(&SessionSelector::Hash(session.hash), event).await?;

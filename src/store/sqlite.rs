@@ -4,17 +4,28 @@
 //! which operation.
 
 mod access;
+mod audit;
+mod conflicts;
 mod connection;
+mod feed;
+mod grants;
 mod housekeeping;
 mod import;
 mod keys;
-mod log;
 mod migration;
+mod organization_changes;
 mod organizations;
+mod outbox;
+mod properties;
+mod request_changes;
+mod requests;
 mod row;
+mod search;
 mod sessions;
 mod sign_on;
+mod trials;
 mod users;
+mod waiting;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,21 +36,16 @@ use jiff::Timestamp;
 use self::connection::Connections;
 pub use self::connection::Options;
 use crate::directory::request::{self, Request};
-use crate::directory::{Account, Organization, Property};
-use crate::directory::{Level, SubjectConflict, Workplace};
+use crate::directory::{Account, Level, Organization, Property, SubjectConflict, Workplace};
 use crate::email::EmailAddress;
-use crate::id::{AccessRequestId, PropertyId};
-use crate::id::{OrganizationId, UserId};
+use crate::id::{AccessRequestId, OrganizationId, PropertyId, UserId};
 use crate::session::{Session, SessionHash};
 use crate::store::{
-    Admission, Arrival, AuditEntry, AuditEvent, Change, ChangeSeq, Consumed, Consumption, Handoff, Imported,
-    ImportedGrant, NewUser, Result, SessionSelector, SessionView, Store, StoredKey, Touch, UserAdded,
-    UserChange, UserChanged, UserFilter,
-};
-use crate::store::{
-    AuditAnchor, AuditFilter, Batch, Claim, ConnectionTest, Message, NewMessage, NewRequest,
-    OrganizationChange, OrganizationChanged, OrganizationRecord, PropertyChange, RequestChange,
-    RequestChanged, RequestCount, RequestFiled, RequestFilter,
+    Admission, Arrival, AuditAnchor, AuditEntry, AuditEvent, AuditFilter, Batch, Change, ChangeSeq, Claim,
+    ConnectionTest, Consumed, Consumption, Handoff, Imported, ImportedGrant, Message, NewMessage, NewRequest,
+    NewUser, OrganizationChange, OrganizationChanged, OrganizationRecord, PropertyChange, RequestChange,
+    RequestChanged, RequestCount, RequestFiled, RequestFilter, Result, SessionSelector, SessionView, Store,
+    StoredKey, Touch, UserAdded, UserChange, UserChanged, UserFilter,
 };
 
 /// An open SQLite database.
@@ -64,20 +70,127 @@ impl Database {
 
 #[async_trait]
 impl Store for Database {
-    async fn declare_organizations(&self, organizations: &[Organization], _audit: AuditEvent) -> Result<()> {
-        organizations::declare(&self.connections, organizations).await
+    async fn declare_organizations(&self, organizations: &[Organization], audit: AuditEvent) -> Result<()> {
+        organizations::declare(&self.connections, organizations, &audit).await
     }
 
     async fn organizations(&self) -> Result<Vec<Organization>> {
         organizations::all(self.connections.readers()).await
     }
 
+    async fn organization_records(&self) -> Result<Vec<OrganizationRecord>> {
+        organizations::records(self.connections.readers(), None).await
+    }
+
+    async fn organization_record(&self, id: &OrganizationId) -> Result<Option<OrganizationRecord>> {
+        Ok(organizations::records(self.connections.readers(), Some(id)).await?.pop())
+    }
+
+    async fn change_organization(
+        &self,
+        change: &OrganizationChange,
+        audit: AuditEvent,
+    ) -> Result<OrganizationChanged> {
+        organization_changes::change(&self.connections, change, &audit).await
+    }
+
     async fn add_property(&self, property: &Property, audit: AuditEvent) -> Result<bool> {
-        organizations::add_property(&self.connections, property, &audit).await
+        properties::add(&self.connections, property, &audit).await
     }
 
     async fn properties(&self, organization: Option<&OrganizationId>) -> Result<Vec<Property>> {
-        organizations::properties(self.connections.readers(), organization).await
+        properties::list(self.connections.readers(), organization).await
+    }
+
+    async fn change_property(
+        &self,
+        property: &PropertyId,
+        change: &PropertyChange,
+        audit: AuditEvent,
+    ) -> Result<Option<bool>> {
+        properties::change(&self.connections, property, change, &audit).await
+    }
+
+    async fn begin_connection_test(&self, test: &ConnectionTest, audit: AuditEvent) -> Result<()> {
+        trials::begin(&self.connections, test, &audit).await
+    }
+
+    async fn connection_test(&self, request_id: &str) -> Result<Option<ConnectionTest>> {
+        trials::by_request(self.connections.readers(), request_id).await
+    }
+
+    async fn finish_connection_test(
+        &self,
+        request_id: &str,
+        report: serde_json::Value,
+        audit: AuditEvent,
+    ) -> Result<bool> {
+        trials::finish(&self.connections, request_id, &report, &audit).await
+    }
+
+    async fn file_request(
+        &self,
+        request: &NewRequest,
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<RequestFiled> {
+        request_changes::file(&self.connections, request, &audit, &mail).await
+    }
+
+    async fn requests(&self, filter: &RequestFilter) -> Result<Vec<Request>> {
+        requests::list(self.connections.readers(), filter).await
+    }
+
+    async fn request(&self, id: &AccessRequestId) -> Result<Option<(Request, Vec<request::Event>)>> {
+        requests::with_history(self.connections.readers(), id).await
+    }
+
+    async fn request_counts(&self) -> Result<Vec<RequestCount>> {
+        requests::counts(self.connections.readers()).await
+    }
+
+    async fn change_request(
+        &self,
+        id: &AccessRequestId,
+        version: i64,
+        change: &RequestChange,
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<RequestChanged> {
+        request_changes::change(&self.connections, id, version, change, &audit, &mail).await
+    }
+
+    async fn say_workplace(
+        &self,
+        user: &UserId,
+        workplace: &Workplace,
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<()> {
+        waiting::say(&self.connections, user, workplace, &audit, &mail).await
+    }
+
+    async fn workplace(&self, user: &UserId) -> Result<Option<Workplace>> {
+        waiting::of(self.connections.readers(), user).await
+    }
+
+    async fn waiting(
+        &self,
+        organization: &OrganizationId,
+        limit: u32,
+    ) -> Result<Vec<(Account, Option<Workplace>)>> {
+        waiting::list(self.connections.readers(), organization, limit).await
+    }
+
+    async fn holders(
+        &self,
+        organization: &OrganizationId,
+        levels: &[Level],
+        property: Option<&PropertyId>,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Account>> {
+        waiting::holders(self.connections.readers(), organization, levels, property, now, limit).await
     }
 
     async fn account(&self, user: &UserId) -> Result<Option<Account>> {
@@ -101,12 +214,25 @@ impl Store for Database {
         user: &UserId,
         change: &UserChange,
         audit: AuditEvent,
+        mail: Vec<NewMessage>,
     ) -> Result<UserChanged> {
-        access::change(&self.connections, user, change, &audit).await
+        access::change(&self.connections, user, change, &audit, &mail).await
     }
 
     async fn import(&self, lines: &[ImportedGrant], audit: AuditEvent) -> Result<Imported> {
         import::run(&self.connections, lines, &audit).await
+    }
+
+    async fn lapse_grants(&self, now: Timestamp) -> Result<u64> {
+        grants::lapse(&self.connections, now).await
+    }
+
+    async fn subject_conflicts(&self, user: Option<&UserId>) -> Result<Vec<SubjectConflict>> {
+        conflicts::list(self.connections.readers(), user).await
+    }
+
+    async fn dismiss_conflict(&self, reference: &str, audit: AuditEvent) -> Result<bool> {
+        conflicts::dismiss(&self.connections, reference, &audit).await
     }
 
     async fn consume(&self, consumption: &Consumption) -> Result<Consumed> {
@@ -158,25 +284,69 @@ impl Store for Database {
     }
 
     async fn change_head(&self) -> Result<ChangeSeq> {
-        log::head(self.connections.readers()).await
+        feed::head(self.connections.readers()).await
     }
 
     async fn changes_after(&self, seq: ChangeSeq) -> Result<(ChangeSeq, Vec<Change>)> {
-        log::after(self.connections.readers(), seq).await
+        feed::after(self.connections.readers(), seq).await
     }
 
     async fn audit(&self, event: AuditEvent) -> Result<()> {
         let mut write = self.connections.begin().await?;
-        log::append(write.connection(), &event).await?;
+        audit::append(write.connection(), &event).await?;
         write.commit().await
     }
 
     async fn audit_entries(&self, limit: u32) -> Result<Vec<AuditEntry>> {
-        log::entries(self.connections.readers(), limit).await
+        audit::newest(self.connections.readers(), limit).await
+    }
+
+    async fn audit_search(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>> {
+        audit::search(self.connections.readers(), filter).await
+    }
+
+    async fn audit_after(&self, seq: i64, limit: u32) -> Result<Vec<AuditEntry>> {
+        audit::after(self.connections.readers(), seq, limit).await
+    }
+
+    async fn audit_anchor(&self) -> Result<AuditAnchor> {
+        audit::anchor(self.connections.readers()).await
+    }
+
+    async fn purge_audit(&self, before: Timestamp, audit: AuditEvent) -> Result<u64> {
+        audit::purge(&self.connections, before, &audit).await
     }
 
     async fn audit_by_reference(&self, reference: &str) -> Result<Option<AuditEntry>> {
-        log::by_reference(self.connections.readers(), reference).await
+        audit::by_reference(self.connections.readers(), reference).await
+    }
+
+    async fn post_mail(&self, messages: &[NewMessage], now: Timestamp) -> Result<()> {
+        outbox::post(&self.connections, messages, now).await
+    }
+
+    async fn release_mail(&self) -> Result<u64> {
+        outbox::release(&self.connections).await
+    }
+
+    async fn claim_mail(&self, claim: &Claim) -> Result<Option<Batch>> {
+        outbox::claim(&self.connections, claim).await
+    }
+
+    async fn mail_sent(&self, mail_id: &str, now: Timestamp) -> Result<()> {
+        outbox::sent(&self.connections, mail_id, now).await
+    }
+
+    async fn mail_failed(&self, mail_id: &str, error: &str, next_attempt_at: Timestamp) -> Result<()> {
+        outbox::failed(&self.connections, mail_id, error, next_attempt_at).await
+    }
+
+    async fn messages(&self, only_waiting: bool, limit: u32) -> Result<Vec<Message>> {
+        outbox::newest(self.connections.readers(), only_waiting, limit).await
+    }
+
+    async fn mail_waiting(&self) -> Result<u64> {
+        outbox::waiting(self.connections.readers()).await
     }
 
     async fn purge(&self, now: Timestamp, idle_since: Timestamp) -> Result<()> {
@@ -185,156 +355,5 @@ impl Store for Database {
 
     async fn close(&self) {
         self.connections.close().await;
-    }
-
-    async fn organization_records(&self) -> Result<Vec<OrganizationRecord>> {
-        unimplemented!()
-    }
-
-    async fn change_organization(
-        &self,
-        change: &OrganizationChange,
-        audit: AuditEvent,
-    ) -> Result<OrganizationChanged> {
-        unimplemented!()
-    }
-
-    async fn change_property(
-        &self,
-        property: &PropertyId,
-        change: &PropertyChange,
-        audit: AuditEvent,
-    ) -> Result<Option<bool>> {
-        unimplemented!()
-    }
-
-    async fn begin_connection_test(&self, test: &ConnectionTest, audit: AuditEvent) -> Result<()> {
-        unimplemented!()
-    }
-
-    async fn connection_test(&self, request_id: &str) -> Result<Option<ConnectionTest>> {
-        unimplemented!()
-    }
-
-    async fn finish_connection_test(
-        &self,
-        request_id: &str,
-        report: serde_json::Value,
-        audit: AuditEvent,
-    ) -> Result<bool> {
-        unimplemented!()
-    }
-
-    async fn file_request(
-        &self,
-        request: &NewRequest,
-        audit: AuditEvent,
-        mail: Vec<NewMessage>,
-    ) -> Result<RequestFiled> {
-        unimplemented!()
-    }
-
-    async fn requests(&self, filter: &RequestFilter) -> Result<Vec<Request>> {
-        unimplemented!()
-    }
-
-    async fn request(&self, id: &AccessRequestId) -> Result<Option<(Request, Vec<request::Event>)>> {
-        unimplemented!()
-    }
-
-    async fn request_counts(&self) -> Result<Vec<RequestCount>> {
-        unimplemented!()
-    }
-
-    async fn change_request(
-        &self,
-        id: &AccessRequestId,
-        version: i64,
-        change: &RequestChange,
-        audit: AuditEvent,
-        mail: Vec<NewMessage>,
-    ) -> Result<RequestChanged> {
-        unimplemented!()
-    }
-
-    async fn say_workplace(
-        &self,
-        user: &UserId,
-        workplace: &Workplace,
-        audit: AuditEvent,
-        mail: Vec<NewMessage>,
-    ) -> Result<()> {
-        unimplemented!()
-    }
-
-    async fn workplace(&self, user: &UserId) -> Result<Option<Workplace>> {
-        unimplemented!()
-    }
-
-    async fn waiting(
-        &self,
-        organization: &OrganizationId,
-        limit: u32,
-    ) -> Result<Vec<(Account, Option<Workplace>)>> {
-        unimplemented!()
-    }
-
-    async fn holders(
-        &self,
-        organization: &OrganizationId,
-        levels: &[Level],
-        property: Option<&PropertyId>,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Account>> {
-        unimplemented!()
-    }
-
-    async fn lapse_grants(&self, now: Timestamp) -> Result<u64> {
-        unimplemented!()
-    }
-
-    async fn subject_conflicts(&self, user: Option<&UserId>) -> Result<Vec<SubjectConflict>> {
-        unimplemented!()
-    }
-
-    async fn dismiss_conflict(&self, reference: &str, audit: AuditEvent) -> Result<bool> {
-        unimplemented!()
-    }
-
-    async fn audit_search(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>> {
-        unimplemented!()
-    }
-
-    async fn audit_after(&self, seq: i64, limit: u32) -> Result<Vec<AuditEntry>> {
-        unimplemented!()
-    }
-
-    async fn audit_anchor(&self) -> Result<AuditAnchor> {
-        unimplemented!()
-    }
-
-    async fn purge_audit(&self, before: Timestamp, audit: AuditEvent) -> Result<u64> {
-        unimplemented!()
-    }
-
-    async fn claim_mail(&self, claim: &Claim) -> Result<Option<Batch>> {
-        unimplemented!()
-    }
-
-    async fn mail_sent(&self, mail_id: &str, now: Timestamp) -> Result<()> {
-        unimplemented!()
-    }
-
-    async fn mail_failed(&self, mail_id: &str, error: &str, next_attempt_at: Timestamp) -> Result<()> {
-        unimplemented!()
-    }
-
-    async fn messages(&self, only_waiting: bool, limit: u32) -> Result<Vec<Message>> {
-        unimplemented!()
-    }
-
-    async fn mail_waiting(&self) -> Result<u64> {
-        unimplemented!()
     }
 }

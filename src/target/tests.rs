@@ -135,10 +135,14 @@ fn our_own_pages_are_no_place_to_return_to() {
         "/.anteroom/sign-in?return_to=/x",
         "/.anteroom/sign-out",
         "/.anteroom/waiting-room",
+        "/.anteroom/manager",
+        "/.anteroom/supporters/x",
     ] {
         assert!(ReturnPath::parse(path).is_err(), "{path:?}");
     }
-    assert!(ReturnPath::parse("/.anteroom/manage?property=p1").is_ok());
+    for path in ["/.anteroom/manage?property=p1", "/.anteroom/support", "/.anteroom/support/users?q=mia"] {
+        assert!(ReturnPath::parse(path).is_ok(), "{path:?}");
+    }
     assert!(ReturnPath::parse(&format!("/{}", "a".repeat(RETURN_PATH_BYTES_MAX))).is_err());
 }
 

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -30,6 +30,12 @@ pub struct Moment {
     pub sessions_live: u64,
     /// Waiting Room pages that are open on this node.
     pub waiting_rooms_open: u64,
+    /// Mails that this node has delivered.
+    pub mail_sent: u64,
+    /// Tries of this node to deliver a mail that failed.
+    pub mail_failed: u64,
+    /// Messages in the outbox.
+    pub mail_waiting: u64,
     /// For how long the change feed has told nothing, not even that nothing has changed.
     pub feed_silence: Duration,
 }
@@ -42,6 +48,9 @@ struct Inner {
     upstream_failures: Family<CodeLabel, Counter>,
     waiting_rooms: Gauge<i64, AtomicI64>,
     sessions: Gauge<i64, AtomicI64>,
+    mail_sent: Counter,
+    mail_failed: Counter,
+    mail_waiting: Gauge<i64, AtomicI64>,
     feed_silence: Gauge<f64, AtomicU64>,
     feed_hearing: Gauge<i64, AtomicI64>,
     reload_success: Gauge<i64, AtomicI64>,
@@ -81,6 +90,9 @@ impl Metrics {
             upstream_failures: Family::default(),
             waiting_rooms: Gauge::default(),
             sessions: Gauge::default(),
+            mail_sent: Counter::default(),
+            mail_failed: Counter::default(),
+            mail_waiting: Gauge::default(),
             feed_silence: Gauge::default(),
             feed_hearing: Gauge::default(),
             reload_success: Gauge::default(),
@@ -117,6 +129,10 @@ impl Metrics {
         let whole = |count| i64::try_from(count).unwrap_or(i64::MAX);
         self.0.sessions.set(whole(moment.sessions_live));
         self.0.waiting_rooms.set(whole(moment.waiting_rooms_open));
+        // Counted by the courier, which knows no metrics; both only grow.
+        self.0.mail_sent.inner().store(moment.mail_sent, Ordering::Relaxed);
+        self.0.mail_failed.inner().store(moment.mail_failed, Ordering::Relaxed);
+        self.0.mail_waiting.set(whole(moment.mail_waiting));
         self.0.feed_silence.set(moment.feed_silence.as_secs_f64());
         self.0.feed_hearing.set(i64::from(moment.feed_silence <= Self::FEED_SILENCE_MAX));
         let mut text = String::new();
@@ -167,6 +183,9 @@ impl Inner {
             self.waiting_rooms.clone(),
         );
         registry.register("sessions_live", "Sessions in the memory of this node", self.sessions.clone());
+        registry.register("mail_sent", "Mails delivered by this node", self.mail_sent.clone());
+        registry.register("mail_failed", "Tries to deliver a mail that failed", self.mail_failed.clone());
+        registry.register("mail_waiting", "Messages in the outbox", self.mail_waiting.clone());
         registry.register_with_unit(
             "change_feed_silence",
             "Time since the change feed was last heard",
@@ -211,8 +230,14 @@ mod tests {
         metrics.request("failed", 502, Duration::from_secs(2));
         metrics.signed_on("refused", "wrong_audience");
         metrics.upstream_failed("upstream_refused");
-        let moment =
-            Moment { sessions_live: 7, waiting_rooms_open: 3, feed_silence: Duration::from_millis(1500) };
+        let moment = Moment {
+            sessions_live: 7,
+            waiting_rooms_open: 3,
+            mail_sent: 5,
+            mail_failed: 2,
+            mail_waiting: 4,
+            feed_silence: Duration::from_millis(1500),
+        };
         let text = metrics.encode(&moment);
         for line in [
             "anteroom_build_info{version=\"0.1.0\"} 1",
@@ -223,6 +248,9 @@ mod tests {
             "anteroom_upstream_failures_total{code=\"upstream_refused\"} 1",
             "anteroom_waiting_rooms_open 3",
             "anteroom_sessions_live 7",
+            "anteroom_mail_sent_total 5",
+            "anteroom_mail_failed_total 2",
+            "anteroom_mail_waiting 4",
             "anteroom_change_feed_silence_seconds 1.5",
             "anteroom_change_feed_hearing 1",
             "anteroom_config_last_reload_success 1",

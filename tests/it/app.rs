@@ -225,6 +225,11 @@ impl TestApp {
         self.run().await;
     }
 
+    /// Reads the configuration again.
+    pub(crate) async fn reload(&self) -> anyhow::Result<()> {
+        self.running.as_ref().expect("it runs").reload().await
+    }
+
     /// Stops the process.
     pub(crate) async fn stop(&mut self) {
         self.running.take().expect("it runs").stop().await.expect("it ends well");

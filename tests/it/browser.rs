@@ -23,7 +23,7 @@ use crate::app::{MIA, Pending, Person, TestApp, Wanted, free_port, until};
 use crate::idp::Idp;
 
 /// Chromium with its driver; both end when it is dropped.
-struct Chromium {
+pub(crate) struct Chromium {
     driver: Child,
     port: u16,
     profile: TempDir,
@@ -31,14 +31,14 @@ struct Chromium {
 
 /// How the browser is set up.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Desktop,
     Phone,
     WithoutScripts,
 }
 
 impl Chromium {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let port = free_port();
         let driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))
@@ -51,7 +51,7 @@ impl Chromium {
         Self { driver, port, profile: TempDir::new().expect("a temporary directory") }
     }
 
-    async fn open(&self, kind: Kind) -> Client {
+    pub(crate) async fn open(&self, kind: Kind) -> Client {
         let profile = format!("--user-data-dir={}", self.profile.path().display());
         let size = if kind == Kind::Phone { "--window-size=390,844" } else { "--window-size=1280,900" };
         let arguments = [
@@ -283,7 +283,7 @@ async fn everything_works_without_scripts() {
 }
 
 /// What the browser complained about: refused styles, scripts, forms, and errors of ours.
-async fn complaints(client: &Client) -> Vec<String> {
+pub(crate) async fn complaints(client: &Client) -> Vec<String> {
     let log = client.issue_cmd(BrowserLog).await.expect("the driver has a log");
     let entries = log.as_array().cloned().unwrap_or_default();
     let severe = entries.into_iter().filter(|entry| entry["level"] == "SEVERE");

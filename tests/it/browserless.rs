@@ -173,13 +173,26 @@ impl Form {
             fields: Vec::new(),
             buttons: Vec::new(),
         };
+        let mut select: Option<(String, Option<String>, Option<String>)> = None;
         for tag in content.split('<').skip(1) {
             let (tag, text) = tag.split_once('>').unwrap_or((tag, ""));
             if tag.starts_with("input") {
-                let of_type = attribute(tag, "type").unwrap_or_default();
-                if let Some(name) = attribute(tag, "name").filter(|_| of_type != "submit") {
-                    form.fields.push((name, attribute(tag, "value").unwrap_or_default()));
+                form.read_input(tag);
+            } else if tag.starts_with("textarea") {
+                let name = attribute(tag, "name").expect("a name");
+                form.fields.push((name, unescaped(text.strip_prefix('\n').unwrap_or(text))));
+            } else if tag.starts_with("select") {
+                select = Some((attribute(tag, "name").expect("a name"), None, None));
+            } else if tag.starts_with("option") {
+                let (_, first, chosen) = select.as_mut().expect("options stand in a select");
+                let value = attribute(tag, "value").expect("a value");
+                first.get_or_insert_with(|| value.clone());
+                if tag.ends_with(" selected") {
+                    *chosen = Some(value);
                 }
+            } else if tag.starts_with("/select") {
+                let (name, first, chosen) = select.take().expect("a select ends once");
+                form.fields.push((name, chosen.or(first).unwrap_or_default()));
             } else if tag.starts_with("button") {
                 let from = content.split_once(&format!("<{tag}>")).map_or(text, |(_, from)| from);
                 let (label, _) = from.split_once("</button>").unwrap_or((text, ""));
@@ -187,6 +200,27 @@ impl Form {
             }
         }
         form
+    }
+
+    fn read_input(&mut self, tag: &str) {
+        let of_type = attribute(tag, "type").unwrap_or_default();
+        let is_box = matches!(of_type.as_str(), "checkbox" | "radio");
+        let is_sent = !matches!(of_type.as_str(), "submit" | "file") && (!is_box || tag.contains(" checked"));
+        if let Some(name) = attribute(tag, "name").filter(|_| is_sent) {
+            self.fields.push((name, attribute(tag, "value").unwrap_or_default()));
+        }
+    }
+
+    /// Ticks a box.
+    pub(crate) fn tick(mut self, name: &str, value: &str) -> Self {
+        self.fields.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Takes the ticks out of all boxes of a name.
+    pub(crate) fn clear(mut self, name: &str) -> Self {
+        self.fields.retain(|(field, _)| field != name);
+        self
     }
 
     /// Types into a field, which must be there.
@@ -292,6 +326,25 @@ impl Browser {
         self.navigate(Method::POST, to.clone(), Some(page.clone()), Some(body)).await
     }
 
+    /// Sends a form with a file, as `multipart/form-data`.
+    pub(crate) async fn upload(&mut self, page: &Page, form: &Form, (name, octets): (&str, &[u8])) -> Page {
+        let mut body = Vec::new();
+        for (field, value) in &form.fields {
+            let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n");
+            body.extend(format!("{head}{value}\r\n").into_bytes());
+        }
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"a.file\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        body.extend(head.into_bytes());
+        body.extend(octets);
+        body.extend(format!("\r\n--{BOUNDARY}--\r\n").into_bytes());
+        let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
+        let body = Some((content_type, Bytes::from(body)));
+        self.navigate_with(Method::POST, form.action.clone(), Some(page.url.clone()), body).await
+    }
+
     // What a script does
 
     /// Asks for something without leaving the page, and does not follow redirects.
@@ -315,16 +368,21 @@ impl Browser {
 
     // How it is done
 
-    async fn navigate(
+    async fn navigate(&mut self, method: Method, url: Url, from: Option<Url>, body: Option<String>) -> Page {
+        let form = "application/x-www-form-urlencoded".to_owned();
+        self.navigate_with(method, url, from, body.map(|body| (form, Bytes::from(body)))).await
+    }
+
+    async fn navigate_with(
         &mut self,
         mut method: Method,
         mut url: Url,
         from: Option<Url>,
-        mut body: Option<String>,
+        mut body: Option<(String, Bytes)>,
     ) -> Page {
         for _ in 0..REDIRECTS_MAX {
             self.history.push(url.clone());
-            let mut request = Self::request(method.clone(), &url, body.as_deref());
+            let mut request = Self::request(method.clone(), &url, body.as_ref());
             let headers = request.headers_mut();
             headers.insert(ACCEPT, HeaderValue::from_static(ACCEPT_PAGE));
             let relation = from.as_ref().map_or("none", |from| relation(from, &url));
@@ -350,18 +408,18 @@ impl Browser {
         panic!("redirected in circles, at last to {url}");
     }
 
-    fn request(method: Method, url: &Url, body: Option<&str>) -> Request<Full<Bytes>> {
+    fn request(method: Method, url: &Url, body: Option<&(String, Bytes)>) -> Request<Full<Bytes>> {
         let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
         let request = Request::builder().method(method).uri(target);
         let mut request = request
-            .body(Full::new(body.unwrap_or_default().to_owned().into()))
+            .body(Full::new(body.map(|(_, octets)| octets.clone()).unwrap_or_default()))
             .unwrap_or_else(|error| panic!("{target}: {error}"));
         let headers = request.headers_mut();
         let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
         headers.insert(HOST, host.parse().expect("a host"));
         headers.insert("user-agent", HeaderValue::from_static("Mozilla/5.0 (a browser without a window)"));
-        if body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        if let Some((content_type, _)) = body {
+            headers.insert(CONTENT_TYPE, content_type.parse().expect("plain text"));
         }
         request
     }
@@ -499,6 +557,9 @@ fn is_same_site(one: &Url, other: &Url) -> bool {
 fn is_within(host: &str, domain: &str) -> bool {
     host == domain || host.ends_with(&format!(".{domain}"))
 }
+
+/// What no test uploads.
+const BOUNDARY: &str = "----aBoundaryThatNoFileHolds";
 
 /// More than any sign-on needs.
 const REDIRECTS_MAX: usize = 12;

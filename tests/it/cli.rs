@@ -10,8 +10,10 @@
     reason = "the whole of it is test, also what clippy does not know as such"
 )]
 
+mod logs;
 mod people;
 mod places;
+mod requests;
 mod setup;
 mod tables;
 

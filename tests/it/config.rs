@@ -7,8 +7,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anteroom::admin::SecondApproval;
 use anteroom::config::schema::{Absent, KEYS, Key, Kind, Shape, Support, TABLES};
 use anteroom::config::{self, Config, Environment, Problems, Watch, check, init, variable_of};
+use anteroom::directory::Level;
 use anteroom::identity::{Algorithm, Preset};
 use anteroom::pages::Accent;
 use anteroom::target::PathRule;
@@ -62,6 +64,15 @@ lifetime = "5m"
 presets = ["remote-user", "x-forwarded-user"]
 [access]
 levels = ["guest", "manager"]
+may_request = ["manager"]
+support_self_level = "guest"
+second_approval = true
+[audit]
+keep = "400d"
+[mail]
+smtp = "smtps://user:s3cr%40t@mail.example.com"
+from = "ServusConnect <No-Reply@example.com>"
+digest = false
 [sign_on]
 other_url = "/login"
 [brand]
@@ -101,7 +112,7 @@ algorithm = "HS256"
 [access]
 levels = ["a", "a", "b c"]
 [mail]
-smtp = "smtp://127.0.0.1:25"
+smtp = "smtp://user:secret@mail.example.com?tls=none"
 [sessions]
 idle = "2h"
 [[organization]]
@@ -195,6 +206,10 @@ fn the_least_that_must_be_said_is_enough() {
     assert_eq!(config.identity.lifetime, Duration::from_mins(1));
     assert_eq!(config.access.levels.names(), ["viewer", "technician", "manager", "administrator"]);
     assert_eq!(config.access.may_request.len(), 2);
+    assert_eq!(config.access.support_self_level, None);
+    assert_eq!(config.access.second_approval, SecondApproval::Never);
+    assert_eq!(config.audit.keep, None);
+    assert!(config.mail.route.is_none() && config.mail.digest);
     assert!(config.notes.iter().any(|note| note.contains("nobody can sign on")), "{:?}", config.notes);
 }
 
@@ -205,7 +220,7 @@ fn everything_that_can_be_said_is_understood() {
     let config = config.expect("valid");
     assert_eq!(config.app.upstreams.len(), 2);
     assert_eq!(config.app.public_paths[1], PathRule::parse("/assets/").unwrap());
-    assert_eq!(config.app.support_email.unwrap().as_str(), "support@example.com");
+    assert_eq!(config.app.support_email.as_ref().unwrap().as_str(), "support@example.com");
     assert_eq!(config.listen.trusted_proxies[0].to_string(), "10.0.0.0/8");
     assert_eq!(config.listen.trusted_proxies[1].to_string(), "192.0.2.7/32");
     assert_eq!(config.listen.tls.len(), 2);
@@ -219,6 +234,14 @@ fn everything_that_can_be_said_is_understood() {
     assert_eq!(config.identity.algorithm, Algorithm::EdDSA);
     assert_eq!(config.identity.presets, [Preset::RemoteUser, Preset::XForwardedUser]);
     assert_eq!(config.access.may_request[0].as_str(), "manager");
+    assert_eq!(config.access.support_self_level.as_ref().map(Level::as_str), Some("guest"));
+    assert_eq!(config.access.second_approval, SecondApproval::ForAllProperties);
+    assert_eq!(config.audit.keep, Some(Duration::from_hours(400 * 24)));
+    let (server, from) = config.mail.route.as_ref().expect("mail is sent");
+    assert_eq!(server.to_string(), "mail.example.com:465 (TLS)");
+    assert_eq!(from.to_string(), "ServusConnect <no-reply@example.com>");
+    assert!(!config.mail.digest);
+    assert!(!format!("{config:?}").contains("s3cr"), "the password shows nowhere");
     assert_eq!(config.other_sign_on_url.as_deref(), Some("/login"));
     assert!(config.brand.logo.is_some());
     assert_eq!(config.brand.accent, Some(Accent::parse("#00bb66").unwrap()));
@@ -251,7 +274,7 @@ fn every_mistake_is_told_at_once_with_its_line() {
         "19: identity.algorithm: \"HS256\" is no algorithm",
         "21: access.levels[1]: \"a\" is listed twice",
         "21: access.levels[2]: \"b c\" is no name",
-        "23: mail.smtp: is not supported yet",
+        "23: mail.smtp: would send the password over the network in the clear",
         "24: sessions: is not a known key — did you mean session?",
         "27: organization[0].id: \"con toso\" must be",
         "26: organization[0].name: is missing",
@@ -359,6 +382,15 @@ fn single_values_that_are_no_good_are_refused() {
         (with("[identity]\npresets = [\"x-user\"]"), "no preset"),
         (with("[access]\nlevels = []"), "is empty"),
         (with("[access]\nmay_request = [\"owner\"]"), "not one of access.levels"),
+        (with("[access]\nsupport_self_level = \"owner\""), "not one of access.levels"),
+        (with("[access]\nsecond_approval = \"yes\""), "must be true or false"),
+        (with("[audit]\nkeep = \"1h\""), "too short"),
+        (with("[audit]\nkeep = \"400\""), "not a duration"),
+        (with("[mail]\nsmtp = \"smtp://127.0.0.1\""), "mail.from: is missing"),
+        (with("[mail]\nsmtp = \"smtps://mail.example.com?tls=none\""), "always encrypted"),
+        (with("[mail]\nsmtp = \"smtp://user:p@ss@word\"\nfrom = \"x\""), "the address must have the form"),
+        (with("[mail]\nfrom = \"Anteroom\""), "the address must have the form"),
+        (with("[mail]\ndigest = \"24h\""), "must be true or false"),
         (with("[sign_on]\nother_url = \"//evil.example\""), "not a plain path"),
         (with("[sign_on]\nother_url = \"javascript:alert(1)\""), "not an https:// URL"),
         (with("[brand]\naccent = \"red\""), "brand.accent"),
@@ -561,7 +593,7 @@ fn mistakes_in_variables_name_the_variable() {
         ("ANTEROOM_APP__UPSTREAMS", "[1]", "app.upstreams: must be a list of texts"),
         ("ANTEROOM_APP__PUBLIC_PATHS", "[\"/\"]", "app.public_paths[0]: \"/\" would make"),
         ("ANTEROOM_LISTEN__PROXY_PROTOCOL", "true", "listen.proxy_protocol: is not supported yet"),
-        ("ANTEROOM_MAIL__SMTP", "smtp://x", "mail.smtp: is not supported yet"),
+        ("ANTEROOM_MAIL__SMTP", "x", "mail.smtp: is not the URL of a mail server"),
         ("ANTEROOM_ORGANIZATION__ID", "x", "organization.id: one key of a list of tables"),
         ("ANTEROOM_ORGANIZATION", "x", "organization: must be a table"),
         ("ANTEROOM_ORGANIZATION", "[{idd = \"x\"}]", "organization[0].idd: is not a known key"),
@@ -683,8 +715,8 @@ domains = ["contoso.com", "contoso.co.uk"]
 metadata = "contoso.xml"          # file or https URL (refreshed hourly, last good copy kept)
 "##,
     );
-    assert_eq!(mistakes.len(), 4, "{mistakes:#?}");
-    for key in ["saml.signing_key", "saml.certificate", "mail.smtp", "mail.from"] {
+    assert_eq!(mistakes.len(), 2, "{mistakes:#?}");
+    for key in ["saml.signing_key", "saml.certificate"] {
         let told = mistakes.iter().any(|found| found.contains(&format!("{key}: is not supported yet")));
         assert!(told, "{key}: {mistakes:#?}");
     }
@@ -779,6 +811,34 @@ fn check_tells_what_a_configuration_amounts_to() {
     let json = report.to_json();
     assert_eq!(json["ok"], true);
     assert_eq!(json["organizations"][0]["certificates"][0]["not_after"], "2049-12-31T00:00:00Z");
+}
+
+#[test]
+fn check_tells_how_mail_leaves_and_never_the_password() {
+    let folder = Folder::new();
+    let report = |mail: &str| {
+        folder.write("anteroom.toml", format!("{LEAST}{mail}"));
+        let report = check::report(&folder.path("anteroom.toml"), &Environment::default(), now());
+        (report.to_string(), report.to_json())
+    };
+    let (text, json) = report("");
+    assert!(text.contains("none, messages wait in the outbox"), "{text}");
+    assert_eq!(json["mail"], serde_json::Value::Null);
+    let (text, json) = report(
+        "[mail]\nsmtp = \"smtp://user:s3cret@mail.example.com?tls=opportunistic\"\nfrom = \"A <a@example.com>\"\n",
+    );
+    assert!(
+        text.contains("from A <a@example.com> by mail.example.com:587 (STARTTLS where offered)"),
+        "{text}"
+    );
+    assert!(text.contains("note: mail.smtp: mail may cross the network in the clear"), "{text}");
+    assert_eq!(json["mail"]["from"], "A <a@example.com>");
+    for bad in ["smtp://user:s3cret@a b", "smtp://user:s3cret@host/x", "smtp://us:er:s3cret", "x://s3cret"] {
+        let (text, json) = report(&format!("[mail]\nsmtp = \"{bad}\"\nfrom = \"a@example.com\"\n"));
+        assert!(text.contains("mail.smtp: ") && !text.contains("s3cret"), "{text}");
+        assert!(!json.to_string().contains("s3cret"), "{json}");
+    }
+    assert!(!text.contains("s3cret"), "{text}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking, wherever it does")]
 
+mod admin;
 mod app;
 mod application;
 mod attacks;
@@ -16,10 +17,15 @@ mod config;
 mod demo;
 mod idp;
 mod jose;
+mod looks;
+mod mail;
+mod operation;
 mod pages;
+mod provisioning;
 mod proxy;
 mod saml;
 mod sign_on;
 mod simplesamlphp;
+mod smtp;
 mod store;
 mod upstream;

@@ -1,13 +1,16 @@
 //! Every page in every state: what holds for all of them.
 
+mod console;
+mod forms;
+mod places;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use anteroom::email::EmailAddress;
 use anteroom::pages::policy::{FormTargets, content_security_policy};
-use anteroom::pages::{
-    Accent, Brand, Choice, ConfirmSignOut, Fault, Logo, Notice, Settings, SignIn, WaitingRoom,
-};
+use anteroom::pages::support::Done;
+use anteroom::pages::{Accent, Brand, Choice, ConfirmSignOut, Fault, Logo, Notice, Settings, SignIn};
 
 /// The texts that a view is filled with.
 struct Filling {
@@ -22,6 +25,11 @@ struct Filling {
     code: &'static str,
     path: &'static str,
     url: &'static str,
+    property: &'static str,
+    level: &'static str,
+    lower: &'static str,
+    subject: &'static str,
+    url_text: &'static str,
 }
 
 /// As in a good life.
@@ -37,6 +45,11 @@ const PLAIN: Filling = Filling {
     code: "upstream_connect_timeout",
     path: "/work-orders/4711?tab=history",
     url: "https://app.example/login",
+    property: "Harbor View Apartments",
+    level: "technician",
+    lower: "the assertion is meant for another audience",
+    subject: "entra:9f1b6c5e-0d3a-4c1e-8a77-2f4b1c9d0e11:5b0c7d1e-3a42-4a8e-9d0f-77c6a1b2c3d4",
+    url_text: "https://login.microsoftonline.com/9f1b6c5e-0d3a-4c1e-8a77-2f4b1c9d0e11/saml2",
 };
 
 impl Filling {
@@ -54,14 +67,27 @@ impl Filling {
             code: text,
             path: text,
             url: text,
+            property: text,
+            level: text,
+            lower: text,
+            subject: text,
+            url_text: text,
         }
     }
 }
 
 /// Every page in every state. A new view or variant belongs here: the tests below find it by its name.
 fn every_page(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
-    [sign_in_pages(brand, with), session_pages(brand, with), notices(brand, with), faults(brand, with)]
-        .concat()
+    [
+        sign_in_pages(brand, with),
+        places::waiting_rooms(brand, with),
+        vec![("sign-out", ConfirmSignOut { email: with.email, return_to: with.path }.render(brand))],
+        notices(brand, with),
+        faults(brand, with),
+        places::manage_pages(brand, with),
+        console::console_pages(brand, with),
+    ]
+    .concat()
 }
 
 fn sign_in_pages(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
@@ -88,21 +114,6 @@ fn sign_in_pages(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn session_pages(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
-    let room = WaitingRoom {
-        email: with.email,
-        name: Some(with.person),
-        organization_name: with.organization,
-        managers: vec![with.person, with.email],
-        events_url: with.path,
-    };
-    vec![
-        ("waiting-room", room.render(brand)),
-        ("waiting-room-plain", WaitingRoom { name: None, managers: Vec::new(), ..room }.render(brand)),
-        ("sign-out", ConfirmSignOut { email: with.email, return_to: with.path }.render(brand)),
-    ]
-}
-
 fn notices(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
     [
         Notice::SignedOut,
@@ -114,6 +125,7 @@ fn notices(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
             restart_url: with.path,
         },
         Notice::AlreadyUsed { restart_url: with.path },
+        Notice::Paused { restart_url: with.path },
         Notice::Conflict { reference: with.reference },
     ]
     .map(|notice| (notice_name(&notice), notice.render(brand)))
@@ -127,6 +139,7 @@ fn notice_name(notice: &Notice<'_>) -> &'static str {
         Notice::Disabled { .. } => "disabled",
         Notice::Refused { .. } => "refused",
         Notice::AlreadyUsed { .. } => "already-used",
+        Notice::Paused { .. } => "paused",
         Notice::Conflict { .. } => "conflict",
     }
 }
@@ -190,9 +203,13 @@ const LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 180 
 #[test]
 fn the_table_knows_every_view() {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/pages");
-    let views: BTreeSet<String> = std::fs::read_dir(sources)
-        .expect("the folder of the views")
-        .map(|entry| entry.expect("a readable entry").path())
+    let files = |folder: &Path| -> Vec<_> {
+        let entries = std::fs::read_dir(folder).expect("a folder of the views");
+        entries.map(|entry| entry.expect("a readable entry").path()).collect()
+    };
+    let views: BTreeSet<String> = [files(&sources), files(&sources.join("support"))]
+        .concat()
+        .into_iter()
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .filter(|path| {
             let source = std::fs::read_to_string(path).expect("a source file");
@@ -200,7 +217,26 @@ fn the_table_knows_every_view() {
         })
         .map(|path| path.file_stem().expect("a file name").to_string_lossy().into_owned())
         .collect();
-    let in_the_table = ["fault", "notice", "sign_in", "sign_out", "waiting_room"];
+    let in_the_table = [
+        "confirm",
+        "connection_test",
+        "fault",
+        "mail",
+        "manage",
+        "notice",
+        "organization",
+        "organizations",
+        "preview",
+        "queue",
+        "refusal",
+        "request",
+        "sign_in",
+        "sign_ons",
+        "sign_out",
+        "user",
+        "users",
+        "waiting_room",
+    ];
     assert_eq!(views, in_the_table.map(str::to_owned).into(), "add the new view to every_page()");
 
     let pages = every_page(&brand("ServusConnect"), &PLAIN);
@@ -263,16 +299,24 @@ fn every_field_has_a_label_and_every_reference_a_target() {
         let elements = elements(&html);
         let ids: Vec<_> = elements.iter().filter_map(|element| element.attribute("id")).collect();
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{name}: an id occurs twice");
-        for field in elements.iter().filter(|element| element.name == "input") {
+        let is_field = |e: &&Element| ["input", "select", "textarea"].contains(&e.name.as_str());
+        for field in elements.iter().filter(is_field) {
             if field.attribute("type") == Some("hidden") {
                 continue;
             }
             let id = field.attribute("id").expect("a field has an id");
             assert!(elements.iter().any(|e| e.name == "label" && e.attribute("for") == Some(id)), "{name}");
         }
-        let references = elements.iter().filter_map(|element| element.attribute("aria-describedby"));
-        for id in references.flat_map(str::split_whitespace) {
-            assert!(ids.contains(&id), "{name}: nothing is called {id}");
+        for attribute in ["aria-describedby", "aria-labelledby"] {
+            let references = elements.iter().filter_map(|element| element.attribute(attribute));
+            for id in references.flat_map(str::split_whitespace) {
+                assert!(ids.contains(&id), "{name}: nothing is called {id}");
+            }
+        }
+        for element in &elements {
+            if let Some(id) = element.attribute("href").and_then(|href| href.strip_prefix('#')) {
+                assert!(ids.contains(&id), "{name}: nothing is called {id}");
+            }
         }
     }
 }
@@ -320,6 +364,14 @@ fn one_known_connection_shows_its_button_and_does_not_name_the_customer() {
 }
 
 #[test]
+fn what_was_done_survives_a_redirect() {
+    for done in Done::ALL {
+        assert_eq!(Done::parse(done.as_str()), Some(*done));
+    }
+    assert_eq!(Done::parse(""), None);
+}
+
+#[test]
 fn the_way_to_the_front_page_leaves_the_login_host() {
     for fault in [Fault::NotFound, Fault::MethodNotAllowed, Fault::ForeignForm] {
         let html = fault.render(&brand("ServusConnect"));
@@ -332,10 +384,12 @@ fn the_waiting_room_reloads_itself_only_without_scripts() {
     let pages = every_page(&brand("ServusConnect"), &PLAIN);
     for (name, html) in &pages {
         let is_room = name.starts_with("waiting-room");
+        // Nothing that somebody types there may be lost.
+        let is_form = name.starts_with("waiting-room-saying");
         let refresh = "<noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript>";
-        assert_eq!(html.contains(refresh), is_room, "{name}");
-        assert_eq!(html.matches("http-equiv").count(), usize::from(is_room), "{name}");
-        assert_eq!(html.contains("<script"), is_room, "{name}");
+        assert_eq!(html.contains(refresh), is_room && !is_form, "{name}");
+        assert_eq!(html.matches("http-equiv").count(), usize::from(is_room && !is_form), "{name}");
+        assert_eq!(html.contains("/waiting-room-"), is_room, "{name}");
     }
 }
 
@@ -346,15 +400,17 @@ fn static_files_are_named_by_their_content_and_small() {
     let paths = |brand: &Brand| brand.assets().iter().map(|asset| asset.path.clone()).collect::<Vec<_>>();
     assert_eq!(paths(&plain), paths(&brand("Another name")));
     let (plain_paths, coloured_paths) = (paths(&plain), paths(&coloured));
-    assert_eq!((plain_paths.len(), coloured_paths.len()), (2, 3));
+    assert_eq!((plain_paths.len(), coloured_paths.len()), (4, 5));
     assert_ne!(plain_paths[0], coloured_paths[0], "another accent, another stylesheet");
-    assert_eq!(plain_paths[1], coloured_paths[1], "the same script");
+    assert_eq!(plain_paths[1..], coloured_paths[1..4], "the same scripts");
 
     for asset in coloured.assets().iter() {
         let found = coloured.assets().find(&asset.path).expect("its own path");
         assert_eq!(found.asset.octets, asset.octets);
         assert!(found.cache_control.contains("immutable"));
-        assert!(asset.octets.len() < 8 * 1024, "{} has {} octets", asset.path, asset.octets.len());
+        // The stylesheet of agents and managers may weigh more than what everybody loads.
+        let most = if asset.path.contains("/desk-") { 12 } else { 8 };
+        assert!(asset.octets.len() < most * 1024, "{} has {} octets", asset.path, asset.octets.len());
         assert!(!String::from_utf8_lossy(&asset.octets).contains("url("), "{}", asset.path);
     }
     for asset in coloured.assets().iter() {
@@ -396,24 +452,20 @@ fn the_policy_allows_nothing_inline_and_foreign_forms_only_where_a_login_starts(
 }
 
 /// The pages that the gallery also shows with a logo and another accent: one of each template.
-const BRANDED: [&str; 5] = ["sign-in-problem", "sign-in-continue", "sign-out", "waiting-room", "refused"];
+const BRANDED: [&str; 7] =
+    ["sign-in-problem", "sign-in-continue", "sign-out", "waiting-room", "refused", "manage", "request"];
 
-/// Not a check: writes every page and its static files for `scripts/gallery`.
-#[test]
-fn the_gallery_is_written_where_it_is_asked_for() {
-    let Some(folder) = std::env::var_os("ANTEROOM_GALLERY") else { return };
-    let folder = Path::new(&folder);
-    std::fs::create_dir_all(folder.join(".anteroom/assets")).expect("a folder for the files");
-    let sets = [("", brand("ServusConnect")), ("-branded", branded_with("#ffd43b", LOGO))];
-    for (suffix, brand) in &sets {
-        for asset in brand.assets().iter() {
-            std::fs::write(folder.join(asset.path.trim_start_matches('/')), &asset.octets).expect("a file");
-        }
-        let pages = every_page(brand, &PLAIN).into_iter();
-        for (name, html) in pages.filter(|(name, _)| suffix.is_empty() || BRANDED.contains(name)) {
-            std::fs::write(folder.join(format!("{name}{suffix}.html")), html).expect("a page");
-        }
-    }
+/// A brand without and one with a logo.
+pub(crate) fn plain_brand() -> (Brand, Brand) {
+    (brand("ServusConnect"), branded_with("#ffd43b", LOGO))
+}
+
+/// Every page by its name, and some of them with a logo.
+pub(crate) fn gallery_pages(plain: &Brand, branded: &Brand) -> Vec<(String, String)> {
+    let with_logo = every_page(branded, &PLAIN).into_iter().filter(|(name, _)| BRANDED.contains(name));
+    let with_logo = with_logo.map(|(name, html)| (format!("{name}-branded"), html));
+    let plain = every_page(plain, &PLAIN).into_iter().map(|(name, html)| (name.to_owned(), html));
+    plain.chain(with_logo).collect()
 }
 
 /// A start tag, read as a browser would read it.
@@ -436,8 +488,9 @@ impl Element {
         for name in ["href", "src", "action", "data-events"] {
             let Some(value) = self.attribute(name) else { continue };
             let own_path = value.starts_with('/') && !value[1..].starts_with(['/', '\\']);
-            let known =
-                ["", "data:,", APPLICATION_URL].contains(&value) || value.starts_with("mailto:support@");
+            let known = ["", "data:,", APPLICATION_URL].contains(&value)
+                || value.starts_with("mailto:support@")
+                || value.starts_with('#');
             assert!(own_path || known, "{page}: {name}={value:?} with {hostile:?}");
         }
     }

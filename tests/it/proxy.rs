@@ -32,7 +32,6 @@ use anteroom::proxy::{self, Body, Forwarder, Peer, PublicUrl, Upstream as Addres
 use anteroom::secret::ClusterSecret;
 use anteroom::server::{self, Handler, Server};
 use anteroom::session::{Lifetimes, Session, SessionId};
-use anteroom::sign_on::connections::Connections;
 use anteroom::sign_on::{self, Entry, SignOn, Visitor};
 use anteroom::store::{self, AuditEvent, NewUser};
 use anteroom::target::{PathRule, RequestTarget, ReturnPath};
@@ -121,7 +120,7 @@ impl Front {
 
     fn end_session(&self) {
         let (sign_on, visitor) = &*self.session;
-        self.runtime.block_on(sign_on.sign_out(visitor)).unwrap();
+        self.runtime.block_on(sign_on.sign_out(visitor, "")).unwrap();
     }
 
     /// Begins the shutdown and returns how the serving thread ended.
@@ -237,7 +236,7 @@ async fn one_session() -> (SignOn, Visitor) {
         },
         public_paths: vec![PathRule::parse("/public/").unwrap()],
         identity,
-        connections: Connections::new(Vec::new()),
+        declared: Vec::new(),
     };
     let parts = (clock, Arc::new(SystemRandomness) as _);
     let sign_on = SignOn::new(settings, store, Arc::new(keys), &secret, parts);

@@ -6,10 +6,12 @@
 mod documents;
 mod hand_off;
 mod negotiation;
+mod organizations;
 mod outage;
 mod people;
 mod return_paths;
 mod sessions;
+mod trials;
 mod waiting_room;
 
 use crate::app::{MIA, NOAH, TestApp, Wanted};

@@ -10,11 +10,16 @@
 )]
 
 mod access;
-mod conformance;
+mod audit;
+pub(crate) mod conformance;
 mod directory;
 mod durability;
 mod import;
 mod log;
+mod organizations;
+mod outbox;
+mod requests;
 mod sessions;
 mod sign_on;
 mod sqlite;
+mod waiting;

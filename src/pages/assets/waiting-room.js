@@ -44,6 +44,25 @@
     });
   }
 
+  // Something else of the page has changed: its part on where things stand is put in anew, and read out.
+  async function renew() {
+    const fresh = await standing();
+    const old = document.getElementById("standing");
+    if (left || !fresh || fresh.innerHTML === old.innerHTML) return;
+    const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+    old.replaceWith(document.adoptNode(fresh));
+    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    status.dataset.waiting = fresh.dataset.news;
+    show("waiting");
+  }
+
+  async function standing() {
+    const answer = await page();
+    if (!answer?.ok) return null;
+    const html = await answer.text().catch(() => "");
+    return new DOMParser().parseFromString(html, "text/html").getElementById("standing");
+  }
+
   function listen() {
     if (left) return;
     source = new EventSource(status.dataset.events);
@@ -54,6 +73,7 @@
       show("waiting");
     });
     source.addEventListener("released", release);
+    source.addEventListener("status", renew);
     source.addEventListener("error", () => {
       if (left) return;
       worry ||= setTimeout(show, PATIENCE_MS, "offline");
@@ -70,14 +90,15 @@
 
   async function check() {
     if (left) return;
-    let answer;
-    try {
-      answer = await fetch(location.href, { redirect: "manual", cache: "no-store", headers: { accept: "text/html" } });
-    } catch {
-      return; // offline: the page stays as it is
-    }
+    const answer = await page();
+    if (!answer) return; // offline: the page stays as it is
     if (answer.ok || answer.status >= 500 || answer.status === 429) return;
     leave(() => location.reload());
+  }
+
+  async function page() {
+    const headers = { accept: "text/html" };
+    return fetch(location.href, { redirect: "manual", cache: "no-store", headers }).catch(() => null);
   }
 
   listen();

@@ -16,7 +16,7 @@ fn contrast_agrees_with_the_worked_values_of_wcag() {
 fn fixed_colours_can_be_read_in_both_schemes() {
     for scheme in [&LIGHT, &DARK] {
         for background in [scheme.page, scheme.surface] {
-            for text in [scheme.ink, scheme.muted, scheme.problem] {
+            for text in [scheme.ink, scheme.muted, scheme.problem, scheme.caution, scheme.done] {
                 assert!(contrast(text, background) >= TEXT_CONTRAST_MIN, "{text} on {background}");
             }
             assert!(contrast(scheme.field, background) >= GRAPHIC_CONTRAST_MIN, "{}", scheme.field);

@@ -1,28 +1,33 @@
-//! Changes of a user's access: grants, state, role.
+//! Changes of one user: grants, state, role, subject.
 //!
 //! Separate because these decide who gets in, and each must raise the access version and be told.
 
 use sqlx::SqliteConnection;
 
-use crate::directory::{Account, Grant, Membership, Scope};
-use crate::id::{OrganizationId, PropertyId, UserId};
+use crate::directory::{Account, Membership, Role, Scope, Subject};
+use crate::id::UserId;
 use crate::store::sqlite::connection::Connections;
-use crate::store::sqlite::{log, users};
-use crate::store::{AuditEvent, Change, Result, UserChange, UserChanged};
+use crate::store::sqlite::{conflicts, grants, outbox, users};
+use crate::store::{AuditEvent, NewMessage, Result, UserChange, UserChanged};
 
 /// Changes a user's access.
 pub(super) async fn change(
     connections: &Connections,
     user: &UserId,
     change: &UserChange,
-    audit: &AuditEvent,
+    event: &AuditEvent,
+    mail: &[NewMessage],
 ) -> Result<UserChanged> {
     let mut write = connections.begin().await?;
-    let outcome = apply(write.connection(), user, change).await?;
+    let before = users::by_id(&mut *write.connection(), user).await?;
+    let outcome = match &before {
+        Some(account) => apply(write.connection(), account, change).await?,
+        None => UserChanged::NoSuchUser,
+    };
     if outcome == UserChanged::Changed {
-        settle(write.connection(), user).await?;
-        log::tell(write.connection(), &Change::User(user.clone()), audit.at).await?;
-        log::append(write.connection(), audit).await?;
+        grants::settle(write.connection(), user).await?;
+        grants::tell(write.connection(), user, before.as_ref(), event).await?;
+        outbox::put(write.connection(), mail, event.at).await?;
         write.commit().await?;
     } else {
         write.roll_back().await?;
@@ -30,26 +35,58 @@ pub(super) async fn change(
     Ok(outcome)
 }
 
-async fn apply(db: &mut SqliteConnection, user: &UserId, change: &UserChange) -> Result<UserChanged> {
-    let Some(account) = users::by_id(&mut *db, user).await? else { return Ok(UserChanged::NoSuchUser) };
+async fn apply(db: &mut SqliteConnection, account: &Account, change: &UserChange) -> Result<UserChanged> {
+    if let Some(refusal) = refusal(db, account, change).await? {
+        return Ok(refusal);
+    }
+    let user = &account.user.id;
     let changed = match change {
-        UserChange::Grant(grant) => {
-            if let Some(property) = missing_property(db, &account.user.organization, grant).await? {
-                return Ok(UserChanged::NoSuchProperty(property));
-            }
-            put_grant(db, user, grant).await?
-        }
+        UserChange::Grant(grant) => grants::put(db, user, grant).await?,
         UserChange::Revoke(scope) => revoke(db, user, scope.as_ref()).await?,
-        UserChange::Disable => disable(db, &account).await?,
+        UserChange::Disable => disable(db, account).await?,
         UserChange::Enable => account.user.state == Membership::Disabled && enable(db, user).await?,
-        UserChange::Bind(_) | UserChange::Unbind => unimplemented!(),
-        UserChange::Role(role) => {
-            let query = "UPDATE users SET role = $2 WHERE id = $1 AND role <> $2";
-            let query = sqlx::query(query).bind(user.as_str()).bind(role.as_str());
-            query.execute(db).await?.rows_affected() > 0
-        }
+        UserChange::Role(role) => account.user.role != *role && give_role(db, user, *role).await?,
+        UserChange::Bind(subject) => bind(db, account, subject).await?,
+        UserChange::Unbind => account.user.subject.is_some() && unbind(db, user).await?,
     };
     Ok(if changed { UserChanged::Changed } else { UserChanged::Unchanged })
+}
+
+/// Why a change must not be made.
+async fn refusal(
+    db: &mut SqliteConnection,
+    account: &Account,
+    change: &UserChange,
+) -> Result<Option<UserChanged>> {
+    match change {
+        UserChange::Grant(grant) => {
+            let organization = &account.user.organization;
+            let missing = grants::missing_property(db, organization, std::slice::from_ref(grant)).await?;
+            Ok(missing.map(UserChanged::NoSuchProperty))
+        }
+        UserChange::Disable | UserChange::Role(Role::Member) => {
+            Ok(is_last_support(db, account).await?.then_some(UserChanged::LastSupport))
+        }
+        UserChange::Bind(subject) => {
+            let holder = users::by_subject(db, subject).await?.map(|holder| holder.user.id);
+            Ok(holder.filter(|holder| *holder != account.user.id).map(UserChanged::SubjectTaken))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Whether this is the only one who can work the console.
+async fn is_last_support(db: &mut SqliteConnection, account: &Account) -> Result<bool> {
+    if account.user.role != Role::Support || account.user.state == Membership::Disabled {
+        return Ok(false);
+    }
+    let other = sqlx::query(
+        "SELECT 1 FROM users WHERE role = 'support' AND state <> 'disabled' AND id <> $1 LIMIT 1",
+    )
+    .bind(account.user.id.as_str())
+    .fetch_optional(db)
+    .await?;
+    Ok(other.is_none())
 }
 
 async fn revoke(db: &mut SqliteConnection, user: &UserId, scope: Option<&Scope>) -> Result<bool> {
@@ -63,60 +100,49 @@ async fn revoke(db: &mut SqliteConnection, user: &UserId, scope: Option<&Scope>)
 }
 
 async fn disable(db: &mut SqliteConnection, account: &Account) -> Result<bool> {
-    let user = account.user.id.as_str();
-    let ended = sqlx::query("DELETE FROM sessions WHERE user_id = $1").bind(user).execute(&mut *db).await?;
-    sqlx::query("UPDATE users SET state = 'disabled' WHERE id = $1").bind(user).execute(db).await?;
-    Ok(account.user.state != Membership::Disabled || ended.rows_affected() > 0)
+    let user = &account.user.id;
+    let ended = end_sessions(db, user).await?;
+    sqlx::query("UPDATE users SET state = 'disabled' WHERE id = $1").bind(user.as_str()).execute(db).await?;
+    Ok(account.user.state != Membership::Disabled || ended > 0)
 }
 
-/// Takes the mark away; [`settle`] finds the state that the grants make.
+/// Takes the mark away; [`grants::settle`] finds the state that the grants make.
 async fn enable(db: &mut SqliteConnection, user: &UserId) -> Result<bool> {
     let query = sqlx::query("UPDATE users SET state = 'waiting' WHERE id = $1").bind(user.as_str());
     Ok(query.execute(db).await?.rows_affected() > 0)
 }
 
-/// Raises the access version and, unless the user is disabled, makes the state fit the grants.
-pub(super) async fn settle(db: &mut SqliteConnection, user: &UserId) -> Result<()> {
-    sqlx::query(
-        "UPDATE users SET access_version = access_version + 1, state = CASE \
-         WHEN state = 'disabled' THEN state \
-         WHEN EXISTS (SELECT 1 FROM grants WHERE grants.user_id = users.id) THEN 'active' \
-         ELSE 'waiting' END WHERE id = $1",
-    )
-    .bind(user.as_str())
-    .execute(db)
-    .await?;
-    Ok(())
+async fn give_role(db: &mut SqliteConnection, user: &UserId, role: Role) -> Result<bool> {
+    let query = sqlx::query("UPDATE users SET role = $2 WHERE id = $1").bind(user.as_str());
+    Ok(query.bind(role.as_str()).execute(db).await?.rows_affected() > 0)
 }
 
-/// Adds a grant or replaces the one of its scope; whether that changed anything.
-pub(super) async fn put_grant(db: &mut SqliteConnection, user: &UserId, grant: &Grant) -> Result<bool> {
-    let changed = sqlx::query(
-        "INSERT INTO grants (user_id, scope, level, until) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (user_id, scope) DO UPDATE SET level = excluded.level, until = excluded.until \
-         WHERE grants.level <> excluded.level OR grants.until IS DISTINCT FROM excluded.until",
-    )
-    .bind(user.as_str())
-    .bind(grant.scope.as_str())
-    .bind(grant.level.as_str())
-    .bind(grant.until.map(jiff::Timestamp::as_millisecond))
-    .execute(db)
-    .await?
-    .rows_affected();
-    Ok(changed > 0)
-}
-
-/// The property that a grant names although the organization has none of that id.
-pub(super) async fn missing_property(
-    db: &mut SqliteConnection,
-    organization: &OrganizationId,
-    grant: &Grant,
-) -> Result<Option<PropertyId>> {
-    let Scope::Property(property) = &grant.scope else { return Ok(None) };
-    let found = sqlx::query("SELECT 1 FROM properties WHERE id = $1 AND organization_id = $2")
-        .bind(property.as_str())
-        .bind(organization.as_str())
-        .fetch_optional(db)
+async fn bind(db: &mut SqliteConnection, account: &Account, subject: &Subject) -> Result<bool> {
+    let user = &account.user.id;
+    let settled = conflicts::settle(db, user).await?;
+    if account.user.subject.as_ref() == Some(subject) {
+        return Ok(settled > 0);
+    }
+    sqlx::query("UPDATE users SET subject_connection = $2, subject_key = $3 WHERE id = $1")
+        .bind(user.as_str())
+        .bind(subject.connection.as_str())
+        .bind(subject.key.as_str())
+        .execute(&mut *db)
         .await?;
-    Ok(if found.is_some() { None } else { Some(property.clone()) })
+    end_sessions(db, user).await?;
+    Ok(true)
+}
+
+async fn unbind(db: &mut SqliteConnection, user: &UserId) -> Result<bool> {
+    sqlx::query("UPDATE users SET subject_connection = NULL, subject_key = NULL WHERE id = $1")
+        .bind(user.as_str())
+        .execute(&mut *db)
+        .await?;
+    end_sessions(db, user).await?;
+    Ok(true)
+}
+
+async fn end_sessions(db: &mut SqliteConnection, user: &UserId) -> Result<u64> {
+    let ended = sqlx::query("DELETE FROM sessions WHERE user_id = $1").bind(user.as_str());
+    Ok(ended.execute(db).await?.rows_affected())
 }

@@ -8,7 +8,7 @@
 //! - A write that does not come to its end (an error, a caller who went away) takes its connection with it:
 //!   closing it is the one way to roll back that works after every kind of error.
 //! - A commit is on the disk before it returns (`synchronous = FULL`).
-//! - Every read is a single statement, and so sees one moment.
+//! - Every read is a single statement, or a transaction of its own, and so sees one moment.
 
 use std::fs;
 use std::io;
@@ -240,7 +240,7 @@ const CONNECT_PAUSE: Duration = Duration::from_millis(10);
 /// Each is a thread; the hot path reads from memory.
 const READERS: u32 = 4;
 /// More than the statements in this module.
-const STATEMENTS_CACHED: usize = 64;
+const STATEMENTS_CACHED: usize = 192;
 /// The WAL is cut back to this after a burst of writes.
 const WAL_BYTES_KEPT: &str = "67108864";
 

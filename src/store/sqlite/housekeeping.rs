@@ -11,7 +11,8 @@ use crate::store::{Error, Result};
 
 /// Removes what has expired, a bounded number of rows of each kind.
 pub(super) async fn purge(connections: &Connections, now: Timestamp, idle_since: Timestamp) -> Result<()> {
-    let told_before = now.saturating_sub(CHANGES_KEPT).unwrap_or(Timestamp::MIN);
+    let [told_before, tried_before, delivered_before] = [CHANGES_KEPT, TRIALS_KEPT, MESSAGES_KEPT]
+        .map(|kept| now.saturating_sub(kept).unwrap_or(Timestamp::MIN));
     let mut write = connections.begin().await?;
     for (statement, before) in [
         (CONSUMED_REQUESTS, now),
@@ -20,6 +21,8 @@ pub(super) async fn purge(connections: &Connections, now: Timestamp, idle_since:
         (ENDED_SESSIONS, now),
         (IDLE_SESSIONS, idle_since),
         (OLD_CHANGES, told_before),
+        (OLD_TRIALS, tried_before),
+        (DELIVERED, delivered_before),
     ] {
         sqlx::query(statement)
             .bind(before.as_millisecond())
@@ -43,11 +46,18 @@ const IDLE_SESSIONS: &str =
 /// The oldest first, so that a gap is only ever before what is left; the newest stays, as the head of the feed.
 const OLD_CHANGES: &str = "DELETE FROM changes WHERE seq IN \
      (SELECT seq FROM changes WHERE at < $1 AND seq < (SELECT MAX(seq) FROM changes) ORDER BY seq LIMIT $2)";
+const OLD_TRIALS: &str = "DELETE FROM connection_tests WHERE request_id IN \
+     (SELECT request_id FROM connection_tests WHERE begun_at < $1 LIMIT $2)";
+const DELIVERED: &str = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE sent_at < $1 LIMIT $2)";
 
 /// Rows of each kind that one call removes: a fraction of a second, so that nobody waits for it.
 const ROWS_MAX: i64 = 5_000;
 /// Far longer than any node does not listen.
 const CHANGES_KEPT: SignedDuration = SignedDuration::from_hours(24);
+/// Long enough to look at a report and to come back to it.
+const TRIALS_KEPT: SignedDuration = SignedDuration::from_hours(24);
+/// Long enough to answer whether somebody was told.
+const MESSAGES_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Writes a copy of one moment into a new file, on the disk when this returns.
 pub(super) async fn backup_to(connections: &Connections, path: &Path) -> Result<()> {

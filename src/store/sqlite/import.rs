@@ -5,12 +5,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
+use serde_json::json;
 use sqlx::SqliteConnection;
 
 use crate::directory::Scope;
 use crate::id::{OrganizationId, PropertyId, UserId};
 use crate::store::sqlite::connection::Connections;
-use crate::store::sqlite::{access, log, organizations, users};
+use crate::store::sqlite::{audit, feed, grants, organizations, properties, users};
 use crate::store::{
     AuditEvent, Change, ImportProblem, ImportProblemKind, Imported, ImportedGrant, NewUser, Result,
 };
@@ -19,10 +20,10 @@ use crate::store::{
 pub(super) async fn run(
     connections: &Connections,
     lines: &[ImportedGrant],
-    audit: &AuditEvent,
+    event: &AuditEvent,
 ) -> Result<Imported> {
     let mut write = connections.begin().await?;
-    let mut import = Import::new(organizations::owners(write.connection()).await?, audit.at);
+    let mut import = Import::new(properties::owners(write.connection()).await?, event.at);
     for line in lines {
         if let Some(kind) = import.line(write.connection(), &line.user).await? {
             import.problems.push(ImportProblem { line: line.line, kind });
@@ -34,10 +35,10 @@ pub(super) async fn run(
     }
     if !import.touched.is_empty() {
         for user in &import.touched {
-            access::settle(write.connection(), user).await?;
-            log::tell(write.connection(), &Change::User(user.clone()), audit.at).await?;
+            grants::settle(write.connection(), user).await?;
+            feed::tell(write.connection(), &Change::User(user.clone()), event.at).await?;
         }
-        log::append(write.connection(), audit).await?;
+        audit::append(write.connection(), &import.noted(event)).await?;
     }
     write.commit().await?;
     Ok(Imported::Done { users_added: import.users_added, grants_changed: import.grants_changed })
@@ -57,6 +58,15 @@ impl Import {
     fn new(owners: HashMap<PropertyId, OrganizationId>, at: Timestamp) -> Self {
         let touched = BTreeSet::new();
         Self { owners, at, touched, users_added: 0, grants_changed: 0, problems: Vec::new() }
+    }
+
+    fn noted(&self, event: &AuditEvent) -> AuditEvent {
+        let notes = [
+            ("users_added", json!(self.users_added)),
+            ("grants_changed", json!(self.grants_changed)),
+            ("users_changed", json!(self.touched.len())),
+        ];
+        audit::noted(event, notes)
     }
 
     /// Does one line as far as it can be done, and says what is wrong with it.
@@ -80,7 +90,7 @@ impl Import {
             {
                 return Ok(Some(ImportProblemKind::NoSuchProperty(property.clone())));
             }
-            if access::put_grant(db, &id, grant).await? {
+            if grants::put(db, &id, grant).await? {
                 self.grants_changed += 1;
                 self.touched.insert(id.clone());
             }

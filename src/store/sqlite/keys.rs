@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::store::sqlite::connection::Connections;
-use crate::store::sqlite::log;
 use crate::store::sqlite::row::Row;
+use crate::store::sqlite::{audit, feed};
 use crate::store::{AuditEvent, Change, Result, StoredKey};
 
 /// All keys, oldest first.
@@ -39,7 +39,7 @@ pub(super) async fn replace(
     connections: &Connections,
     expected: &[String],
     keys: &[StoredKey],
-    audit: &AuditEvent,
+    event: &AuditEvent,
 ) -> Result<bool> {
     let mut write = connections.begin().await?;
     let found: Vec<String> =
@@ -52,8 +52,8 @@ pub(super) async fn replace(
     for key in keys {
         insert(write.connection(), key).await?;
     }
-    log::tell(write.connection(), &Change::Keys, audit.at).await?;
-    log::append(write.connection(), audit).await?;
+    feed::tell(write.connection(), &Change::Keys, event.at).await?;
+    audit::append(write.connection(), event).await?;
     write.commit().await?;
     Ok(true)
 }

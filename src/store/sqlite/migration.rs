@@ -6,15 +6,18 @@
 use sqlx::SqliteConnection;
 
 use crate::store::sqlite::connection::Connections;
+use crate::store::sqlite::users;
 use crate::store::{Error, Result};
 
 /// Brings the schema up to date, or refuses one that a newer Anteroom has made.
 pub(super) async fn run(connections: &Connections) -> Result<()> {
-    run_steps(connections, STEPS).await
+    run_steps(connections, STEPS).await?;
+    // What SQL cannot do; whoever finds it not done, does it.
+    users::index_all(connections).await
 }
 
 /// The steps in order; the position from 1 is the version of the schema. A released step never changes.
-const STEPS: &[&str] = &[include_str!("schema_1.sql")];
+const STEPS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
 async fn run_steps(connections: &Connections, steps: &[&'static str]) -> Result<()> {
     let known = i64::try_from(steps.len()).unwrap_or(i64::MAX);

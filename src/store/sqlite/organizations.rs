@@ -1,59 +1,142 @@
-//! Organizations and their properties.
+//! Organizations as they are kept: declared by the configuration file or created at run time.
 //!
-//! Separate as one subject of the store.
-
-use std::collections::HashMap;
+//! Separate as one subject of the store; what changes one at run time stands in `organization_changes`.
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{SqliteConnection, SqlitePool};
+use serde_json::json;
+use sqlx::{SqliteConnection, SqliteExecutor, SqlitePool};
 
-use crate::directory::{DisplayName, Organization, Property};
+use crate::directory::{DisplayName, Organization};
 use crate::email::EmailDomain;
-use crate::id::{OrganizationId, PropertyId};
+use crate::id::{ConnectionId, OrganizationId};
 use crate::store::sqlite::connection::Connections;
-use crate::store::sqlite::log;
 use crate::store::sqlite::row::Row;
-use crate::store::{AuditEvent, Change, Result};
+use crate::store::sqlite::{audit, feed};
+use crate::store::{AuditEvent, Change, OrganizationRecord, Origin, Result, StoredConnection};
 
-/// Adds organizations, or brings name and domains up to date.
-pub(super) async fn declare(connections: &Connections, organizations: &[Organization]) -> Result<()> {
+/// Makes the declared organizations known, and lets go of those that are no longer declared.
+pub(super) async fn declare(
+    connections: &Connections,
+    declared: &[Organization],
+    event: &AuditEvent,
+) -> Result<()> {
     let mut write = connections.begin().await?;
-    let known = read(&sqlx::query(ALL).fetch_all(write.connection()).await?)?;
-    let news: Vec<_> = organizations.iter().filter(|organization| !known.contains(organization)).collect();
+    let known = records(&mut *write.connection(), None).await?;
+    let news = News::between(&known, declared);
     if news.is_empty() {
         return write.roll_back().await;
     }
-    for organization in news {
-        put(write.connection(), organization).await?;
+    for organization in news.added.iter().chain(&news.changed).chain(&news.adopted) {
+        put(write.connection(), organization, Origin::Declared).await?;
     }
-    // No caller says when. A line dated like its predecessor is kept as long as that one, which is enough:
-    // nobody misses a line by its age.
-    let at: i64 =
-        sqlx::query_scalar("SELECT COALESCE(MAX(at), 0) FROM changes").fetch_one(write.connection()).await?;
-    let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
-    log::tell(write.connection(), &Change::Directory, at).await?;
+    for organization in &news.adopted {
+        // Its identity provider stands in the file now; two sources of trust would be one too many.
+        sqlx::query("DELETE FROM connections WHERE organization_id = $1")
+            .bind(organization.id.as_str())
+            .execute(write.connection())
+            .await?;
+    }
+    for id in &news.released {
+        sqlx::query("UPDATE organizations SET origin = 'created' WHERE id = $1")
+            .bind(id.as_str())
+            .execute(write.connection())
+            .await?;
+    }
+    feed::tell(write.connection(), &Change::Directory, event.at).await?;
+    audit::append(write.connection(), &news.noted(event)).await?;
     write.commit().await
 }
 
-async fn put(db: &mut SqliteConnection, organization: &Organization) -> Result<()> {
-    let id = organization.id.as_str();
+/// What the configuration file says that the store does not have so.
+struct News<'a> {
+    added: Vec<&'a Organization>,
+    changed: Vec<&'a Organization>,
+    /// Created at run time, and now declared.
+    adopted: Vec<&'a Organization>,
+    /// No longer declared: from now on they can be changed at run time.
+    released: Vec<&'a OrganizationId>,
+}
+
+impl<'a> News<'a> {
+    fn between(known: &'a [OrganizationRecord], declared: &'a [Organization]) -> Self {
+        let mut news =
+            Self { added: Vec::new(), changed: Vec::new(), adopted: Vec::new(), released: Vec::new() };
+        for organization in declared {
+            match known.iter().find(|record| record.organization.id == organization.id) {
+                None => news.added.push(organization),
+                Some(record) if record.origin == Origin::Created => news.adopted.push(organization),
+                Some(record) if record.organization != *organization => news.changed.push(organization),
+                Some(_) => {}
+            }
+        }
+        let is_released = |record: &&OrganizationRecord| {
+            record.origin == Origin::Declared && !declared.iter().any(|one| one.id == record.organization.id)
+        };
+        news.released = known.iter().filter(is_released).map(|record| &record.organization.id).collect();
+        news
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.added.is_empty()
+            && self.changed.is_empty()
+            && self.adopted.is_empty()
+            && self.released.is_empty()
+    }
+
+    fn noted(&self, event: &AuditEvent) -> AuditEvent {
+        let ids = |organizations: &[&Organization]| {
+            json!(organizations.iter().map(|one| one.id.as_str()).collect::<Vec<_>>())
+        };
+        let released: Vec<_> = self.released.iter().map(|id| id.as_str()).collect();
+        audit::noted(
+            event,
+            [
+                ("added", ids(&self.added)),
+                ("changed", ids(&self.changed)),
+                ("adopted", ids(&self.adopted)),
+                ("released", json!(released)),
+            ],
+        )
+    }
+}
+
+/// Adds an organization, or brings name, domains and origin up to date.
+pub(super) async fn put(
+    db: &mut SqliteConnection,
+    organization: &Organization,
+    origin: Origin,
+) -> Result<()> {
+    let origin = match origin {
+        Origin::Declared => "declared",
+        Origin::Created => "created",
+    };
     sqlx::query(
-        "INSERT INTO organizations (id, name) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET name = excluded.name",
+        "INSERT INTO organizations (id, name, origin) VALUES ($1, $2, $3) \
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, origin = excluded.origin",
     )
-    .bind(id)
+    .bind(organization.id.as_str())
     .bind(organization.name.as_str())
+    .bind(origin)
     .execute(&mut *db)
     .await?;
+    put_domains(db, &organization.id, &organization.domains).await
+}
+
+/// Replaces an organization's domains.
+pub(super) async fn put_domains(
+    db: &mut SqliteConnection,
+    id: &OrganizationId,
+    domains: &[EmailDomain],
+) -> Result<()> {
     sqlx::query("DELETE FROM organization_domains WHERE organization_id = $1")
-        .bind(id)
+        .bind(id.as_str())
         .execute(&mut *db)
         .await?;
-    for (position, domain) in (0_i64..).zip(&organization.domains) {
+    for (position, domain) in (0_i64..).zip(domains) {
         sqlx::query(
             "INSERT INTO organization_domains (organization_id, position, domain) VALUES ($1, $2, $3)",
         )
-        .bind(id)
+        .bind(id.as_str())
         .bind(position)
         .bind(domain.as_str())
         .execute(&mut *db)
@@ -64,28 +147,84 @@ async fn put(db: &mut SqliteConnection, organization: &Organization) -> Result<(
 
 /// All organizations, by id.
 pub(super) async fn all(db: &SqlitePool) -> Result<Vec<Organization>> {
-    read(&sqlx::query(ALL).fetch_all(db).await?)
-}
-
-const ALL: &str = "SELECT o.id, o.name, d.domain FROM organizations o \
-     LEFT JOIN organization_domains d ON d.organization_id = o.id ORDER BY o.id, d.position";
-
-fn read(rows: &[SqliteRow]) -> Result<Vec<Organization>> {
+    let rows = sqlx::query(
+        "SELECT o.id, o.name, d.domain FROM organizations o \
+         LEFT JOIN organization_domains d ON d.organization_id = o.id ORDER BY o.id, d.position",
+    )
+    .fetch_all(db)
+    .await?;
     let mut organizations: Vec<Organization> = Vec::new();
-    for row in rows {
+    for row in &rows {
         let row = Row::of("organizations", row);
-        let id = row.parsed("id", OrganizationId::parse)?;
-        let domain = row.table("organization_domains").parsed_if_any("domain", EmailDomain::parse)?;
+        let id = row.raw::<&str>("id")?;
         match organizations.last_mut() {
-            Some(last) if last.id == id => last.domains.extend(domain),
-            _ => organizations.push(Organization {
-                id,
-                name: row.parsed("name", DisplayName::parse)?,
-                domains: domain.into_iter().collect(),
-            }),
+            Some(last) if last.id.as_str() == id => last.domains.extend(domain(row)?),
+            _ => organizations.push(organization(row)?),
         }
     }
     Ok(organizations)
+}
+
+/// All organizations or one, by id, with everything that is kept of them.
+pub(super) async fn records(
+    db: impl SqliteExecutor<'_>,
+    id: Option<&OrganizationId>,
+) -> Result<Vec<OrganizationRecord>> {
+    let rows = sqlx::query(
+        "SELECT o.id, o.name, o.origin, o.paused_at, d.domain, \
+         c.id AS connection_id, c.metadata, c.changed_at \
+         FROM organizations o LEFT JOIN organization_domains d ON d.organization_id = o.id \
+         LEFT JOIN connections c ON c.id = (SELECT id FROM connections WHERE organization_id = o.id \
+         ORDER BY changed_at DESC, id LIMIT 1) \
+         WHERE o.id = COALESCE($1, o.id) ORDER BY o.id, d.position",
+    )
+    .bind(id.map(OrganizationId::as_str))
+    .fetch_all(db)
+    .await?;
+    let mut records: Vec<OrganizationRecord> = Vec::new();
+    for row in &rows {
+        let row = Row::of("organizations", row);
+        let id = row.raw::<&str>("id")?;
+        match records.last_mut() {
+            Some(last) if last.organization.id.as_str() == id => {
+                last.organization.domains.extend(domain(row)?);
+            }
+            _ => records.push(record(row)?),
+        }
+    }
+    Ok(records)
+}
+
+fn record(row: Row<'_>) -> Result<OrganizationRecord> {
+    let origin = |text: &str| match text {
+        "declared" => Some(Origin::Declared),
+        "created" => Some(Origin::Created),
+        _ => None,
+    };
+    Ok(OrganizationRecord {
+        organization: organization(row)?,
+        origin: row.named("origin", origin)?,
+        paused_at: row.time_if_any("paused_at")?,
+        connection: connection(row.table("connections"))?,
+    })
+}
+
+/// The organization of a row, with the one domain that the row may have.
+fn organization(row: Row<'_>) -> Result<Organization> {
+    Ok(Organization {
+        id: row.parsed("id", OrganizationId::parse)?,
+        name: row.parsed("name", DisplayName::parse)?,
+        domains: domain(row)?.into_iter().collect(),
+    })
+}
+
+fn domain(row: Row<'_>) -> Result<Option<EmailDomain>> {
+    row.table("organization_domains").parsed_if_any("domain", EmailDomain::parse)
+}
+
+fn connection(row: Row<'_>) -> Result<Option<StoredConnection>> {
+    let Some(id) = row.parsed_if_any("connection_id", ConnectionId::parse)? else { return Ok(None) };
+    Ok(Some(StoredConnection { id, metadata: row.raw("metadata")?, changed_at: row.time("changed_at")? }))
 }
 
 /// Whether there is such an organization.
@@ -94,68 +233,16 @@ pub(super) async fn exists(db: &mut SqliteConnection, id: &OrganizationId) -> Re
     Ok(found.await?.is_some())
 }
 
-/// Adds a property, unless its id is taken or the organization is missing.
-pub(super) async fn add_property(
-    connections: &Connections,
-    property: &Property,
-    audit: &AuditEvent,
-) -> Result<bool> {
-    let mut write = connections.begin().await?;
-    if !exists(write.connection(), &property.organization).await? {
-        write.roll_back().await?;
-        return Ok(false);
-    }
-    let added = sqlx::query(
-        "INSERT INTO properties (id, organization_id, name) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING",
-    )
-    .bind(property.id.as_str())
-    .bind(property.organization.as_str())
-    .bind(property.name.as_str())
-    .execute(write.connection())
-    .await?
-    .rows_affected();
-    if added == 0 {
-        write.roll_back().await?;
-        return Ok(false);
-    }
-    log::tell(write.connection(), &Change::Directory, audit.at).await?;
-    log::append(write.connection(), audit).await?;
-    write.commit().await?;
-    Ok(true)
-}
-
-/// Properties of one organization or all, by id.
-pub(super) async fn properties(
-    db: &SqlitePool,
-    organization: Option<&OrganizationId>,
-) -> Result<Vec<Property>> {
-    let rows = sqlx::query(
-        "SELECT id, organization_id, name FROM properties WHERE organization_id = COALESCE($1, organization_id) \
-         ORDER BY id",
-    )
-    .bind(organization.map(OrganizationId::as_str))
-    .fetch_all(db)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let row = Row::of("properties", row);
-            Ok(Property {
-                id: row.parsed("id", PropertyId::parse)?,
-                organization: row.parsed("organization_id", OrganizationId::parse)?,
-                name: row.parsed("name", DisplayName::parse)?,
-                retired_at: None,
-            })
-        })
-        .collect()
-}
-
-/// Whose every property is.
-pub(super) async fn owners(db: &mut SqliteConnection) -> Result<HashMap<PropertyId, OrganizationId>> {
-    let rows = sqlx::query("SELECT id, organization_id FROM properties").fetch_all(db).await?;
-    rows.iter()
-        .map(|row| {
-            let row = Row::of("properties", row);
-            Ok((row.parsed("id", PropertyId::parse)?, row.parsed("organization_id", OrganizationId::parse)?))
-        })
-        .collect()
+/// Pauses or resumes.
+pub(super) async fn set_paused_at(
+    db: &mut SqliteConnection,
+    id: &OrganizationId,
+    at: Option<Timestamp>,
+) -> Result<()> {
+    sqlx::query("UPDATE organizations SET paused_at = $2 WHERE id = $1")
+        .bind(id.as_str())
+        .bind(at.map(Timestamp::as_millisecond))
+        .execute(db)
+        .await?;
+    Ok(())
 }

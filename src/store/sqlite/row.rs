@@ -82,6 +82,20 @@ impl<'r> Row<'r> {
         serde_json::from_str(self.raw(column)?).map_err(|_| self.invalid(column))
     }
 
+    /// A value kept as JSON, if there is one.
+    pub(super) fn json_if_any<T: serde::de::DeserializeOwned>(
+        self,
+        column: &'static str,
+    ) -> Result<Option<T>> {
+        let text = self.raw::<Option<&str>>(column)?;
+        text.map(serde_json::from_str).transpose().map_err(|_| self.invalid(column))
+    }
+
+    /// A number of rows.
+    pub(super) fn count(self, column: &'static str) -> Result<u64> {
+        u64::try_from(self.raw::<i64>(column)?).map_err(|_| self.invalid(column))
+    }
+
     /// That the column cannot be understood.
     pub(super) const fn invalid(self, column: &'static str) -> Error {
         Error::Inconsistent { table: self.table, column }

@@ -11,9 +11,9 @@ use sqlx::{SqliteConnection, SqlitePool};
 use crate::id::{ConnectionId, SessionName, UserId};
 use crate::session::{Session, SessionHash};
 use crate::store::sqlite::connection::Connections;
-use crate::store::sqlite::log;
 use crate::store::sqlite::row::Row;
 use crate::store::sqlite::users::{self, account_columns};
+use crate::store::sqlite::{audit, feed};
 use crate::store::{
     AuditEvent, Change, Error, Result, SESSIONS_PER_USER_MAX, SessionSelector, SessionView, Touch,
 };
@@ -45,7 +45,7 @@ macro_rules! select_newest {
 }
 
 /// Begins a session; the oldest of too many give way.
-pub(super) async fn begin(connections: &Connections, session: &Session, audit: &AuditEvent) -> Result<()> {
+pub(super) async fn begin(connections: &Connections, session: &Session, event: &AuditEvent) -> Result<()> {
     let mut write = connections.begin().await?;
     if users::by_id(&mut *write.connection(), &session.user).await?.is_none() {
         return Err(Error::Inconsistent { table: "sessions", column: "user_id" });
@@ -62,9 +62,9 @@ pub(super) async fn begin(connections: &Connections, session: &Session, audit: &
     .execute(write.connection())
     .await?;
     if evicted.rows_affected() > 0 {
-        log::tell(write.connection(), &Change::User(session.user.clone()), audit.at).await?;
+        feed::tell(write.connection(), &Change::User(session.user.clone()), event.at).await?;
     }
-    log::append(write.connection(), audit).await?;
+    audit::append(write.connection(), event).await?;
     write.commit().await
 }
 
@@ -177,7 +177,7 @@ pub(super) async fn touch(connections: &Connections, touches: &[Touch]) -> Resul
 pub(super) async fn end(
     connections: &Connections,
     selector: &SessionSelector,
-    audit: &AuditEvent,
+    event: &AuditEvent,
 ) -> Result<u64> {
     let mut write = connections.begin().await?;
     let query = match selector {
@@ -195,17 +195,18 @@ pub(super) async fn end(
         write.roll_back().await?;
         return Ok(0);
     }
-    tell_users(write.connection(), &rows, audit.at).await?;
-    log::append(write.connection(), audit).await?;
+    tell_users(write.connection(), &rows, event.at).await?;
+    audit::append(write.connection(), event).await?;
     write.commit().await?;
     Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
 }
 
-async fn tell_users(db: &mut SqliteConnection, rows: &[SqliteRow], at: Timestamp) -> Result<()> {
+/// Tells of each user of the rows once.
+pub(super) async fn tell_users(db: &mut SqliteConnection, rows: &[SqliteRow], at: Timestamp) -> Result<()> {
     let users: Result<BTreeSet<_>> =
         rows.iter().map(|row| Row::of("sessions", row).parsed("user_id", UserId::parse)).collect();
     for user in users? {
-        log::tell(db, &Change::User(user), at).await?;
+        feed::tell(db, &Change::User(user), at).await?;
     }
     Ok(())
 }

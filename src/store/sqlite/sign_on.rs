@@ -12,7 +12,7 @@ use crate::directory::{Account, DisplayName, Membership, Role};
 use crate::id::UserId;
 use crate::store::sqlite::connection::{Connections, Write};
 use crate::store::sqlite::row::Row;
-use crate::store::sqlite::{access, log, organizations, users};
+use crate::store::sqlite::{audit, conflicts, feed, grants, organizations, users};
 use crate::store::{
     Admission, Arrival, AuditEvent, Change, Consumed, Consumption, Error, Handoff, NewUser, Result,
 };
@@ -54,7 +54,7 @@ pub(super) async fn consume(connections: &Connections, consumption: &Consumption
 pub(super) async fn admit(
     connections: &Connections,
     arrival: &Arrival,
-    audit: Arc<dyn Fn(&Admission) -> AuditEvent + Send + Sync>,
+    event: Arc<dyn Fn(&Admission) -> AuditEvent + Send + Sync>,
 ) -> Result<Admission> {
     let mut write = connections.begin().await?;
     let known = users::by_subject(write.connection(), &arrival.subject).await?;
@@ -78,13 +78,31 @@ pub(super) async fn admit(
             None => (Admission::Unknown, None),
         },
     };
-    let mut event = audit(&admission);
+    let mut event = event(&admission);
     if let Some(note) = note {
-        add_note(&mut event, note);
+        event = audit::noted(&event, [note]);
     }
-    log::append(write.connection(), &event).await?;
+    keep_conflict(&mut write, arrival, &admission, &event).await?;
+    audit::append(write.connection(), &event).await?;
     write.commit().await?;
     Ok(admission)
+}
+
+/// Keeps a conflict for support to settle, if it is about a user of the organization itself.
+async fn keep_conflict(
+    write: &mut Write<'_>,
+    arrival: &Arrival,
+    admission: &Admission,
+    event: &AuditEvent,
+) -> Result<()> {
+    let (Admission::Conflict { user }, Some(reference)) = (admission, &event.reference) else {
+        return Ok(());
+    };
+    let account = users::by_id(&mut *write.connection(), user).await?.ok_or_else(lost)?;
+    if account.user.organization == arrival.organization {
+        conflicts::put(write.connection(), user, arrival, reference).await?;
+    }
+    Ok(())
 }
 
 /// Brings a known user up to date. Says so if somebody else has the new address: a sign-on proves who the
@@ -101,14 +119,16 @@ async fn welcome(
     let is_new = *email != known.user.email || name != known.user.name.as_ref();
     if is_new {
         sqlx::query(
-            "UPDATE users SET email = $2, name = $3, access_version = access_version + 1 WHERE id = $1",
+            "UPDATE users SET email = $2, name = $3, search = $4, access_version = access_version + 1 \
+             WHERE id = $1",
         )
         .bind(known.user.id.as_str())
         .bind(email.as_str())
         .bind(name.map(DisplayName::as_str))
+        .bind(users::search_text(email, name))
         .execute(write.connection())
         .await?;
-        log::tell(write.connection(), &Change::User(known.user.id.clone()), arrival.at).await?;
+        feed::tell(write.connection(), &Change::User(known.user.id.clone()), arrival.at).await?;
     }
     let note = other.map(|other| {
         (
@@ -121,17 +141,20 @@ async fn welcome(
 
 /// Binds the subject to a user who was expected.
 async fn bind(write: &mut Write<'_>, expected: &Account, arrival: &Arrival) -> Result<Admission> {
+    let name = arrival.name.as_ref().or(expected.user.name.as_ref());
     sqlx::query(
-        "UPDATE users SET subject_connection = $2, subject_key = $3, name = COALESCE($4, name), \
+        "UPDATE users SET subject_connection = $2, subject_key = $3, name = $4, search = $5, \
          access_version = access_version + 1 WHERE id = $1",
     )
     .bind(expected.user.id.as_str())
     .bind(arrival.subject.connection.as_str())
     .bind(arrival.subject.key.as_str())
-    .bind(arrival.name.as_ref().map(DisplayName::as_str))
+    .bind(name.map(DisplayName::as_str))
+    .bind(users::search_text(&expected.user.email, name))
     .execute(write.connection())
     .await?;
-    log::tell(write.connection(), &Change::User(expected.user.id.clone()), arrival.at).await?;
+    conflicts::settle(write.connection(), &expected.user.id).await?;
+    feed::tell(write.connection(), &Change::User(expected.user.id.clone()), arrival.at).await?;
     Ok(Admission::Bound(signed_on(write.connection(), expected, arrival.at).await?))
 }
 
@@ -150,8 +173,8 @@ async fn create(write: &mut Write<'_>, arrival: &Arrival, id: &UserId) -> Result
         grants: Vec::new(),
     };
     users::insert(write.connection(), &user, Some(&arrival.subject), arrival.at).await?;
-    access::settle(write.connection(), &user.id).await?;
-    log::tell(write.connection(), &Change::User(user.id.clone()), arrival.at).await?;
+    grants::settle(write.connection(), &user.id).await?;
+    feed::tell(write.connection(), &Change::User(user.id.clone()), arrival.at).await?;
     let made = users::by_id(&mut *write.connection(), &user.id).await?.ok_or_else(lost)?;
     Ok(Admission::Created(signed_on(write.connection(), &made, arrival.at).await?))
 }
@@ -171,14 +194,6 @@ async fn signed_on(db: &mut SqliteConnection, account: &Account, at: Timestamp) 
 /// A row that this transaction has just written or read is gone.
 const fn lost() -> Error {
     Error::Inconsistent { table: "users", column: "id" }
-}
-
-fn add_note(event: &mut AuditEvent, (key, note): (&'static str, Value)) {
-    if let Value::Object(details) = &mut event.details {
-        details.insert(key.to_owned(), note);
-    } else {
-        event.details = json!({ key: note });
-    }
 }
 
 /// Keeps a hand-off.

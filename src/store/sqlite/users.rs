@@ -4,15 +4,15 @@
 
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{SqliteConnection, SqlitePool};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
 use crate::directory::{Account, DisplayName, Grant, Level, Membership, Role, Scope, Subject, User};
 use crate::email::EmailAddress;
 use crate::id::{ConnectionId, OrganizationId, UserId};
 use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
-use crate::store::sqlite::{access, log, organizations};
-use crate::store::{AuditEvent, Change, NewUser, Result, UserAdded, UserFilter};
+use crate::store::sqlite::{grants, organizations, search};
+use crate::store::{AuditEvent, NewUser, Result, UserAdded, UserFilter};
 
 /// The columns that an account is read from, of `users u` and `grants g`.
 macro_rules! account_columns {
@@ -63,25 +63,33 @@ pub(super) async fn by_subject(db: &mut SqliteConnection, subject: &Subject) -> 
 
 /// Users by address.
 pub(super) async fn list(db: &SqlitePool, filter: &UserFilter) -> Result<Vec<Account>> {
-    let limit = if filter.limit == 0 { i64::MAX } else { i64::from(filter.limit) };
-    let rows = sqlx::query(concat!(
+    let mut query = QueryBuilder::<Sqlite>::new(concat!(
         "SELECT ",
         account_columns!(),
-        " FROM (SELECT * FROM users WHERE organization_id = COALESCE($1, organization_id) \
-         AND state = COALESCE($2, state) AND email > $3 ORDER BY email LIMIT $4) u \
-         LEFT JOIN grants g ON g.user_id = u.id ORDER BY u.email, g.scope"
-    ))
-    .bind(filter.organization.as_ref().map(OrganizationId::as_str))
-    .bind(filter.state.map(Membership::as_str))
-    .bind(filter.after.as_ref().map_or("", EmailAddress::as_str))
-    .bind(limit)
-    .fetch_all(db)
-    .await?;
-    accounts(&rows)
+        " FROM (SELECT * FROM users a WHERE a.email > "
+    ));
+    query.push_bind(filter.after.as_ref().map_or("", EmailAddress::as_str).to_owned());
+    for (condition, value) in [
+        (" AND a.organization_id = ", filter.organization.as_ref().map(OrganizationId::as_str)),
+        (" AND a.state = ", filter.state.map(Membership::as_str)),
+        (" AND a.role = ", filter.role.map(Role::as_str)),
+    ] {
+        if let Some(value) = value {
+            query.push(condition).push_bind(value.to_owned());
+        }
+    }
+    if let Some(text) = &filter.text {
+        query.push(" AND NOT EXISTS (SELECT 1 FROM json_each(").push_bind(search::words(text));
+        query.push(") word WHERE instr(a.search, word.value) = 0)");
+    }
+    let limit = if filter.limit == 0 { i64::MAX } else { i64::from(filter.limit) };
+    query.push(" ORDER BY a.email LIMIT ").push_bind(limit);
+    query.push(") u LEFT JOIN grants g ON g.user_id = u.id ORDER BY u.email, g.scope");
+    accounts(&query.build().fetch_all(db).await?)
 }
 
 /// Accounts from rows in which those of one user stand together.
-fn accounts(rows: &[SqliteRow]) -> Result<Vec<Account>> {
+pub(super) fn accounts(rows: &[SqliteRow]) -> Result<Vec<Account>> {
     let mut accounts: Vec<Account> = Vec::new();
     for row in rows {
         let row = Row::of("users", row);
@@ -125,20 +133,19 @@ pub(super) fn grant(row: Row<'_>) -> Result<Option<Grant>> {
 }
 
 /// Makes a user with the first grants.
-pub(super) async fn add(connections: &Connections, user: &NewUser, audit: &AuditEvent) -> Result<UserAdded> {
+pub(super) async fn add(connections: &Connections, user: &NewUser, event: &AuditEvent) -> Result<UserAdded> {
     let mut write = connections.begin().await?;
     let refusal = refusal(write.connection(), user).await?;
     if let Some(refusal) = refusal {
         write.roll_back().await?;
         return Ok(refusal);
     }
-    insert(write.connection(), user, None, audit.at).await?;
+    insert(write.connection(), user, None, event.at).await?;
     for grant in &user.grants {
-        access::put_grant(write.connection(), &user.id, grant).await?;
+        grants::put(write.connection(), &user.id, grant).await?;
     }
-    access::settle(write.connection(), &user.id).await?;
-    log::tell(write.connection(), &Change::User(user.id.clone()), audit.at).await?;
-    log::append(write.connection(), audit).await?;
+    grants::settle(write.connection(), &user.id).await?;
+    grants::tell(write.connection(), &user.id, None, event).await?;
     write.commit().await?;
     Ok(UserAdded::Added)
 }
@@ -150,12 +157,8 @@ async fn refusal(db: &mut SqliteConnection, user: &NewUser) -> Result<Option<Use
     if by_email(&mut *db, &user.email).await?.is_some() {
         return Ok(Some(UserAdded::EmailTaken));
     }
-    for grant in &user.grants {
-        if let Some(property) = access::missing_property(db, &user.organization, grant).await? {
-            return Ok(Some(UserAdded::NoSuchProperty(property)));
-        }
-    }
-    Ok(None)
+    let missing = grants::missing_property(db, &user.organization, &user.grants).await?;
+    Ok(missing.map(UserAdded::NoSuchProperty))
 }
 
 /// Adds the row of a new user, waiting, at access version 0: whoever calls raises it to 1.
@@ -167,7 +170,7 @@ pub(super) async fn insert(
 ) -> Result<()> {
     sqlx::query(
         "INSERT INTO users (id, email, name, organization_id, role, state, subject_connection, subject_key, \
-         access_version, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)",
+         access_version, created_at, search) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10)",
     )
     .bind(user.id.as_str())
     .bind(user.email.as_str())
@@ -178,7 +181,32 @@ pub(super) async fn insert(
     .bind(subject.map(|subject| subject.connection.as_str()))
     .bind(subject.map(|subject| subject.key.as_str()))
     .bind(at.as_millisecond())
+    .bind(search_text(&user.email, user.name.as_ref()))
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// What the words of a search are looked for in.
+pub(super) fn search_text(email: &EmailAddress, name: Option<&DisplayName>) -> String {
+    search::text([Some(email.as_str()), name.map(DisplayName::as_str)].into_iter().flatten())
+}
+
+/// Fills in what the words of a search are looked for in, for users from before it was kept.
+pub(super) async fn index_all(connections: &Connections) -> Result<()> {
+    const NOT_INDEXED: &str = "SELECT id, email, name FROM users WHERE search IS NULL";
+    if sqlx::query(NOT_INDEXED).fetch_optional(connections.readers()).await?.is_none() {
+        return Ok(());
+    }
+    let mut write = connections.begin().await?;
+    for row in &sqlx::query(NOT_INDEXED).fetch_all(write.connection()).await? {
+        let row = Row::of("users", row);
+        let parts = [Some(row.raw::<&str>("email")?), row.raw("name")?];
+        sqlx::query("UPDATE users SET search = $2 WHERE id = $1")
+            .bind(row.raw::<&str>("id")?)
+            .bind(search::text(parts.into_iter().flatten()))
+            .execute(write.connection())
+            .await?;
+    }
+    write.commit().await
 }

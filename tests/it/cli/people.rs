@@ -126,6 +126,8 @@ fn disabling_shuts_out_and_enabling_lets_back_in() {
     assert_eq!(office.json(&["user", "disable", DANA])["state"], "disabled");
     assert_eq!(office.json(&["user", "enable", DANA])["state"], "active");
     assert_eq!(office.json(&["user", "role", DANA, "support"])["role"], "support");
+    assert_eq!(office.refused(&["user", "role", DANA, "member"]).0, "last_support");
+    office.ok(&["user", "add", "sue@contoso.com", "--organization", "contoso", "--support"]);
     assert_eq!(office.json(&["user", "role", DANA, "member"])["role"], "member");
 }
 
@@ -319,7 +321,7 @@ fn the_audit_log_tells_what_commands_have_done() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|entry| (entry["action"].as_str().unwrap(), entry["subject"].as_str().unwrap()))
+        .map(|entry| (entry["action"].as_str().unwrap(), entry["subject"].as_str().unwrap_or("")))
         .collect();
     assert_eq!(
         told,
@@ -329,12 +331,43 @@ fn the_audit_log_tells_what_commands_have_done() {
             ("property.added", "tower"),
             ("property.added", "oak"),
             ("property.added", "maple"),
+            ("organizations.declared", ""),
         ]
     );
     let fields: Vec<_> = list[1].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(fields, ["action", "actor", "at", "details", "reason", "reference", "seq", "subject"]);
+    assert_eq!(
+        fields,
+        ["action", "actor", "at", "details", "hash", "reason", "reference", "request_id", "seq", "subject"]
+    );
     assert_eq!(list[1]["actor"], "command");
     assert_eq!(list[1]["details"]["grant"]["level"], "viewer");
     assert_eq!(office.json(&["audit", "list", "--limit", "1"]).as_array().unwrap().len(), 1);
     assert!(office.ok(&["audit", "list"]).starts_with("SEQ  AT "));
+}
+
+#[test]
+fn users_are_found_by_words_and_unbound() {
+    let office = Office::furnished();
+    for (address, name) in [("dana@contoso.com", "Dana Ott"), ("eve@contoso.com", "Eve Danner")] {
+        office.ok(&["user", "add", address, "--organization", "contoso", "--name", name]);
+    }
+    let found = |text: &str| office.json(&["user", "list", "--search", text]).as_array().unwrap().len();
+    assert_eq!((found("dan"), found("DANA ott"), found("dana eve"), found("")), (2, 1, 0, 2));
+    let unbound = office.json(&["user", "unbind", "dana@contoso.com"]);
+    assert_eq!(unbound["changed"], false);
+    assert_eq!(office.refused(&["user", "unbind", "nobody@contoso.com"]).0, "no_such_user");
+}
+
+#[test]
+fn refusals_name_the_command_that_helps() {
+    let office = Office::furnished();
+    let (_, message) = office.refused(&["user", "show", "dana@contoso.com"]);
+    assert_eq!(
+        message,
+        "there is no user dana@contoso.com; `anteroom user list` shows all, `anteroom user add` makes one"
+    );
+    office.ok(&["user", "add", "dana@contoso.com", "--organization", "contoso", "--support"]);
+    let (code, message) = office.refused(&["user", "disable", "dana@contoso.com"]);
+    assert_eq!(code, "last_support");
+    assert!(message.ends_with("`anteroom user role EMAIL support` does that"), "{message}");
 }

@@ -3,19 +3,20 @@
 use serde_json::{Value, json};
 
 use super::Office;
+use crate::idp::Idp;
 
 #[test]
 fn properties_are_added_once_and_listed() {
     let office = Office::new();
     let add = ["property", "add", "maple", "--organization", "contoso", "--name", "Maple Court"];
-    let maple = json!({"id": "maple", "organization": "contoso", "name": "Maple Court"});
+    let maple = json!({"id": "maple", "organization": "contoso", "name": "Maple Court", "retired_at": null});
     assert_eq!(office.ok(&add), "added: maple of contoso, \"Maple Court\"\n");
     assert_eq!(office.ok(&add), "unchanged: maple of contoso, \"Maple Court\"\n");
     assert_eq!(office.json(&["property", "list"]), json!([maple]));
     assert_eq!(office.json(&["property", "list", "--organization", "fabrikam"]), json!([]));
     assert_eq!(
         office.ok(&["property", "list"]),
-        "ID     ORGANIZATION  NAME\nmaple  contoso       Maple Court\n"
+        "ID     ORGANIZATION  NAME         RETIRED AT\nmaple  contoso       Maple Court  -\n"
     );
 
     for (arguments, code) in [
@@ -37,16 +38,90 @@ fn properties_are_added_once_and_listed() {
 fn declared_organizations_are_shown() {
     let office = Office::furnished();
     let list = office.json(&["organization", "list"]);
-    assert_eq!(
-        list[0],
-        json!({"id": "contoso", "name": "Contoso Residential", "domains": ["contoso.com", "contoso.co.uk"]})
-    );
+    let contoso = &list[0];
+    assert_eq!(contoso["id"], "contoso");
+    assert_eq!(contoso["name"], "Contoso Residential");
+    assert_eq!(contoso["domains"], json!(["contoso.com", "contoso.co.uk"]));
+    assert_eq!((&contoso["origin"], &contoso["paused_at"]), (&json!("declared"), &Value::Null));
+    assert_eq!(contoso["provider"]["entity_id"], Idp::entra().entity_id);
+    assert_eq!(contoso["provider"]["certificates"][0]["not_after"], "2049-12-31T00:00:00Z");
     assert_eq!(list.as_array().unwrap().len(), 2);
     let shown = office.json(&["organization", "show", "fabrikam"]);
-    assert_eq!(shown["properties"], json!([{"id": "tower", "organization": "fabrikam", "name": "tower"}]));
+    assert_eq!(shown["properties"][0]["id"], "tower");
     assert!(office.ok(&["organization", "show", "fabrikam"]).contains("property      tower (tower)\n"));
     assert!(office.ok(&["organization", "list"]).starts_with("ID        NAME "));
     assert_eq!(office.refused(&["organization", "show", "nobody"]).0, "no_such_organization");
+}
+
+#[test]
+fn properties_are_renamed_retired_and_restored() {
+    let office = Office::furnished();
+    office.ok(&[
+        "user",
+        "add",
+        "d@contoso.com",
+        "--organization",
+        "contoso",
+        "--level",
+        "viewer",
+        "--property",
+        "oak",
+    ]);
+    let renamed = office.ok(&["property", "rename", "oak", "--name", "Oak House"]);
+    assert_eq!(renamed, "renamed: oak of contoso, \"Oak House\"\n");
+    let retired = office.json(&["property", "retire", "oak"]);
+    assert!(retired["retired_at"].is_string() && retired["changed"] == true, "{retired}");
+    assert_eq!(office.json(&["property", "retire", "oak"])["changed"], false);
+    assert_eq!(office.json(&["user", "show", "d@contoso.com"])["grants"], json!([]));
+    let grant = ["user", "grant", "d@contoso.com", "--level", "viewer", "--property", "oak"];
+    let (code, message) = office.refused(&grant);
+    assert_eq!(code, "property_retired");
+    assert!(message.ends_with("restore it first; `anteroom property restore` does that"), "{message}");
+    office.ok(&["property", "restore", "oak"]);
+    office.ok(&grant);
+    assert_eq!(office.refused(&["property", "retire", "none"]).0, "no_such_property");
+}
+
+#[test]
+fn an_organization_is_added_from_its_metadata_paused_resumed_and_removed() {
+    let office = Office::furnished();
+    let mut idp = Idp::entra();
+    idp.entity_id = "https://sts.windows.net/north/".to_owned();
+    office.write("north.xml", &idp.metadata_xml());
+    let add = |id: &str, domain: &str, metadata: &str, more: &[&str]| {
+        let given =
+            ["organization", "add", id, "--name", "North", "--domain", domain, "--metadata", metadata];
+        [&given, more].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let refused =
+        |arguments: Vec<String>| office.refused(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let (code, message) = refused(add("north", "contoso.com", "north.xml", &[]));
+    assert_eq!(code, "domains_shared");
+    assert!(message.contains("contoso.com is a domain of contoso too"), "{message}");
+    assert_eq!(refused(add("north", "north.com", "contoso.xml", &[])).0, "entity_id_taken");
+    assert_eq!(refused(add("contoso", "north.com", "north.xml", &[])).0, "bad_fields");
+    assert_eq!(refused(add("north", "north.com", "missing.xml", &[])).0, "unreadable_file");
+    assert_eq!(refused(add("north", "north.com", "anteroom.toml", &[])).0, "bad_fields");
+
+    let good = add("north", "contoso.com", "north.xml", &["--domain", "north.com", "--share-domains"]);
+    let added = office.json(&good.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!((&added["origin"], &added["changed"]), (&json!("created"), &json!(true)));
+    assert_eq!(added["domains"], json!(["contoso.com", "north.com"]));
+    assert_eq!(added["provider"]["entity_id"], idp.entity_id);
+
+    assert!(office.json(&["organization", "pause", "north"])["paused_at"].is_string());
+    assert_eq!(office.ok(&["organization", "pause", "north"]), "unchanged: north, \"North\"\n");
+    assert_eq!(office.json(&["organization", "resume", "north"])["paused_at"], Value::Null);
+    assert!(
+        office
+            .ok(&["organization", "show", "north"])
+            .contains("entity ID     https://sts.windows.net/north/\n")
+    );
+
+    office.ok(&["user", "add", "n@north.com", "--organization", "north"]);
+    assert_eq!(office.refused(&["organization", "remove", "north"]).0, "organization_has_users");
+    assert_eq!(office.refused(&["organization", "remove", "contoso"]).0, "declared");
+    assert_eq!(office.refused(&["organization", "remove", "nobody"]).0, "no_such_organization");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use anteroom::email::{EmailAddress, EmailDomain};
 use anteroom::id::{ConnectionId, OrganizationId, PropertyId, SessionName, UserId};
 use anteroom::session::{Session, SessionHash};
 use anteroom::store::{
-    Admission, Arrival, AuditEvent, Change, ChangeSeq, Consumption, NewUser, Store, UserAdded,
+    Admission, Arrival, AuditEvent, Change, ChangeSeq, Consumption, NewUser, Store, UserAdded, chain,
 };
 use anteroom::target::ReturnPath;
 use async_trait::async_trait;
@@ -32,13 +32,20 @@ macro_rules! conformance {
                 a_property_needs_its_organization_and_a_free_id
                 a_new_user_waits_without_grants_and_is_active_with_one
                 a_user_who_cannot_be_made_leaves_no_trace
-                users_are_listed_by_filter_and_page_by_page,
+                users_are_listed_by_filter_and_page_by_page
+                users_are_found_by_role_and_by_all_words,
             access: a_grant_lets_in_and_the_last_revocation_puts_back_to_waiting
                 a_disabled_user_stays_out_whatever_is_granted
                 disabling_ends_all_sessions
                 every_change_of_access_raises_the_version_and_is_told_once
                 what_changes_nothing_is_not_told
-                a_grant_for_a_property_of_another_organization_is_refused,
+                a_grant_for_a_property_of_another_organization_is_refused
+                somebody_is_left_to_work_the_console
+                parallel_resignations_leave_one_to_work_the_console
+                a_subject_is_bound_once_and_settles_conflicts
+                a_forgotten_subject_is_bound_anew_at_the_next_sign_on
+                the_audit_log_tells_what_was_before_and_after
+                many_grants_still_fit_into_an_audit_event,
             import: an_import_makes_users_and_grants_and_a_second_one_changes_nothing
                 an_import_with_bad_lines_changes_nothing_and_names_each
                 an_import_lets_waiting_users_in_and_leaves_disabled_ones_out,
@@ -48,6 +55,8 @@ macro_rules! conformance {
                 a_new_person_is_made_once_and_known_afterwards
                 an_expected_person_is_bound_at_the_first_sign_on
                 a_known_address_with_another_subject_is_a_conflict
+                conflicts_are_kept_for_support_to_settle
+                no_more_conflicts_are_kept_than_anybody_reads
                 a_connection_of_another_organization_admits_nobody_known
                 nobody_is_made_without_an_id_to_make_them_with
                 a_new_address_and_name_are_taken_over
@@ -73,6 +82,43 @@ macro_rules! conformance {
                 purging_removes_what_has_expired_and_nothing_else
                 everything_is_there_after_a_restart
                 a_closed_store_says_that_it_is_unavailable,
+            organizations: an_organization_is_created_changed_and_removed
+                an_organization_without_users_goes_with_its_properties
+                what_the_file_declares_is_not_changed_and_ids_are_not_taken_twice
+                a_pause_ends_the_sessions_of_the_organization
+                declaring_and_no_longer_declaring_changes_the_origin
+                a_property_is_renamed
+                retiring_a_property_ends_all_grants_for_it
+                a_trial_gets_one_report,
+            requests: a_request_comes_back_as_it_was_filed
+                a_second_request_for_the_same_joins_the_open_one
+                parallel_requests_for_the_same_become_one
+                a_request_for_a_property_that_is_not_there_is_not_filed
+                a_request_goes_through_its_states
+                an_approval_makes_the_user_and_lets_in
+                an_approval_lets_in_who_waits_already
+                an_approval_that_is_refused_leaves_nothing
+                a_stale_page_decides_nothing
+                parallel_deciders_have_one_winner
+                requests_are_found_by_filter_and_counted
+                requests_are_found_by_all_words_in_any_case
+                requests_go_with_their_organization,
+            waiting: where_somebody_works_is_kept_and_replaced
+                who_waits_is_listed_the_longest_first
+                who_may_help_is_found_by_level_and_property
+                grants_lapse_on_time,
+            outbox: messages_of_one_topic_to_one_recipient_become_one_mail
+                a_mail_that_failed_goes_out_as_it_was
+                who_has_had_enough_mail_is_put_off_and_others_are_not
+                nobody_gets_mail_when_none_is_allowed
+                a_second_message_with_a_key_is_dropped_for_a_day
+                parallel_claimers_never_have_the_same_mail
+                delivered_messages_are_kept_for_a_while_and_waiting_ones_for_ever
+                what_no_change_causes_is_posted,
+            audit: every_entry_is_chained_to_the_one_before
+                parallel_writers_make_one_chain
+                entries_are_searched_and_paged
+                removing_old_entries_keeps_the_chain_verifiable,
         }
     };
     ($backend:expr, $($subject:ident: $($name:ident)+,)+) => {
@@ -203,6 +249,13 @@ pub(crate) fn teller() -> Arc<dyn Fn(&Admission) -> AuditEvent + Send + Sync> {
     })
 }
 
+/// Tells of every admission under a reference.
+pub(crate) fn referring_teller(
+    reference: &'static str,
+) -> Arc<dyn Fn(&Admission) -> AuditEvent + Send + Sync> {
+    Arc::new(move |_| AuditEvent { reference: Some(reference.to_owned()), ..event("sign_on.refused") })
+}
+
 /// A session whose hash and name come from the number, and which began that many seconds after noon.
 pub(crate) fn session(number: u8, user: &str) -> Session {
     Session {
@@ -269,4 +322,23 @@ impl<'s> Watch<'s> {
 
 async fn audited(store: &dyn Store) -> usize {
     store.audit_entries(10_000).await.expect("the audit log").len()
+}
+
+/// The place of the first entry of the audit log that does not follow from those before it.
+pub(crate) async fn first_break(store: &dyn Store) -> Option<i64> {
+    let anchor = store.audit_anchor().await.expect("an anchor");
+    let (mut seq, mut hash) = (anchor.seq, anchor.hash);
+    for entry in store.audit_after(0, 100_000).await.expect("the audit log") {
+        seq += 1;
+        let fits = match entry.hash {
+            Some(own) => own == chain::link(&hash, &entry),
+            // Only from before the log was chained.
+            None => hash == chain::START,
+        };
+        if !fits || entry.seq != seq {
+            return Some(entry.seq);
+        }
+        hash = entry.hash.unwrap_or(chain::START);
+    }
+    None
 }

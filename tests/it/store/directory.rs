@@ -41,7 +41,7 @@ pub(crate) async fn declaring_what_is_known_changes_nothing(backend: &dyn Backen
         .declare_organizations(&[organization("contoso", &[])], event("organizations.declared"))
         .await
         .unwrap();
-    assert_eq!(watch.since().await, (vec![Change::Directory], 0));
+    assert_eq!(watch.since().await, (vec![Change::Directory], 1));
 }
 
 pub(crate) async fn a_property_needs_its_organization_and_a_free_id(backend: &dyn Backend) {
@@ -141,5 +141,36 @@ pub(crate) async fn users_are_listed_by_filter_and_page_by_page(backend: &dyn Ba
         for account in &accounts {
             assert_eq!(Some(account), store.account(&account.user.id).await.unwrap().as_ref());
         }
+    }
+}
+
+pub(crate) async fn users_are_found_by_role_and_by_all_words(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    for (address, person, role) in [
+        ("adele@contoso.com", Some("Adele VÄNCE"), Role::Support),
+        ("ben_1@contoso.com", Some("Ben 100% Sure"), Role::Member),
+        ("cleo@fabrikam.com", None, Role::Support),
+    ] {
+        let user = NewUser { name: person.map(name), role, ..new_user(address, &[]) };
+        assert_eq!(store.add_user(&user, event("user.added")).await.unwrap(), UserAdded::Added);
+    }
+    let all = UserFilter::default();
+    let text = |text: &str| UserFilter { text: Some(text.to_owned()), ..UserFilter::default() };
+    for (filter, expected) in [
+        (UserFilter { role: Some(Role::Support), ..all.clone() }, &["adele", "cleo"][..]),
+        (UserFilter { role: Some(Role::Member), ..all.clone() }, &["ben_1"]),
+        (text("vänce ADELE"), &["adele"]),
+        (text("@CONTOSO"), &["adele", "ben_1"]),
+        (text("contoso vänce sure"), &[]),
+        (text("n_1"), &["ben_1"]),
+        (text("e_e"), &[]),
+        (text("%"), &["ben_1"]),
+        (text(" "), &["adele", "ben_1", "cleo"]),
+        (UserFilter { role: Some(Role::Support), ..text("contoso") }, &["adele"]),
+    ] {
+        let accounts = store.accounts(&filter).await.unwrap();
+        let found: Vec<_> =
+            accounts.iter().map(|account| account.user.email.as_str().split('@').next().unwrap()).collect();
+        assert_eq!(found, expected, "{filter:?}");
     }
 }

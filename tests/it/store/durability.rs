@@ -37,7 +37,8 @@ async fn write_forever(store: &dyn Store, round: &str, writer: u32) {
         let mark = format!("{round}-{writer}-{number}");
         let mut level = grant("tower", "");
         level.level = Level::from_store(mark.clone());
-        let changed = store.change_user(&user, &UserChange::Grant(level), event("user.changed")).await;
+        let changed =
+            store.change_user(&user, &UserChange::Grant(level), event("user.changed"), Vec::new()).await;
         assert_eq!(changed.unwrap(), UserChanged::Changed);
         acknowledge("granted", &mark);
         let consumed =

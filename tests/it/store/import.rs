@@ -81,7 +81,7 @@ pub(crate) async fn an_import_lets_waiting_users_in_and_leaves_disabled_ones_out
     let store = furnished(backend).await;
     let waiting = add(&*store, "ben@contoso.com", &[]).await;
     let disabled = add(&*store, "dan@contoso.com", &[]).await;
-    store.change_user(&disabled, &UserChange::Disable, event("user.changed")).await.unwrap();
+    store.change_user(&disabled, &UserChange::Disable, event("user.changed"), Vec::new()).await.unwrap();
     let grants = [grant("*", "viewer")];
     let lines = [line(2, "ben@contoso.com", &grants), line(3, "dan@contoso.com", &grants)];
     assert_eq!(import(&*store, &lines).await, Imported::Done { users_added: 0, grants_changed: 2 });

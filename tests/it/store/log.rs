@@ -66,7 +66,7 @@ pub(crate) async fn changes_reach_a_second_handle_in_order(backend: &dyn Backend
     let ben = add(&*command, "ben@contoso.com", &[]).await;
     command.replace_keys(&[], &[key("a")], event("keys.rotated")).await.unwrap();
     let granted = UserChange::Grant(grant("tower", "viewer"));
-    command.change_user(&adele, &granted, event("user.changed")).await.unwrap();
+    command.change_user(&adele, &granted, event("user.changed"), Vec::new()).await.unwrap();
 
     let expected =
         [Change::User(adele.clone()), Change::User(ben), Change::Keys, Change::User(adele.clone())];
@@ -81,7 +81,7 @@ pub(crate) async fn changes_reach_a_second_handle_in_order(backend: &dyn Backend
     for round in 0..1_003 {
         let level = if round % 2 == 0 { "manager" } else { "viewer" };
         let granted = UserChange::Grant(grant("tower", level));
-        command.change_user(&adele, &granted, event("user.changed")).await.unwrap();
+        command.change_user(&adele, &granted, event("user.changed"), Vec::new()).await.unwrap();
     }
     let (middle, changes) = server.changes_after(seq).await.unwrap();
     assert_eq!(changes.len(), 1_000);
@@ -96,8 +96,8 @@ pub(crate) async fn a_listener_who_missed_purged_changes_hears_of_everything(bac
     let head = store.change_head().await.unwrap();
     let days_later = seconds_later(3 * 86_400);
     let tomorrow = AuditEvent { at: days_later, ..event("user.changed") };
-    store.change_user(&adele, &UserChange::Disable, event("user.changed")).await.unwrap();
-    store.change_user(&adele, &UserChange::Enable, tomorrow).await.unwrap();
+    store.change_user(&adele, &UserChange::Disable, event("user.changed"), Vec::new()).await.unwrap();
+    store.change_user(&adele, &UserChange::Enable, tomorrow, Vec::new()).await.unwrap();
     store.purge(days_later, noon()).await.unwrap();
 
     let (seq, changes) = store.changes_after(head).await.unwrap();
@@ -119,7 +119,7 @@ pub(crate) async fn positions_never_go_back_when_changes_are_purged(backend: &dy
     store.close().await;
     let store = backend.open().await;
     assert_eq!(store.change_head().await.unwrap(), head);
-    store.change_user(&adele, &UserChange::Disable, event("user.changed")).await.unwrap();
+    store.change_user(&adele, &UserChange::Disable, event("user.changed"), Vec::new()).await.unwrap();
     assert_eq!(store.changes_after(head).await.unwrap(), (ChangeSeq(head.0 + 1), vec![Change::User(adele)]));
 }
 

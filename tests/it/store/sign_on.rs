@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::store::conformance::{
     Backend, Watch, add, arrival, connection_id, consumption, email, event, furnished, grant, name, noon,
-    organization_id, seconds_later, teller,
+    organization_id, referring_teller, seconds_later, teller,
 };
 
 pub(crate) async fn a_response_is_used_up_once(backend: &dyn Backend) {
@@ -175,7 +175,7 @@ pub(crate) async fn a_disabled_user_is_known_but_has_not_signed_on(backend: &dyn
     let first = arrival("contoso", "adele", "adele@contoso.com");
     admit(&*store, &first).await;
     let id = first.new_user.clone().unwrap();
-    store.change_user(&id, &UserChange::Disable, event("user.changed")).await.unwrap();
+    store.change_user(&id, &UserChange::Disable, event("user.changed"), Vec::new()).await.unwrap();
     let Admission::Known(known) = admit(&*store, &Arrival { at: seconds_later(60), ..first }).await else {
         panic!("not known")
     };
@@ -250,4 +250,51 @@ pub(crate) async fn parallel_takers_of_a_handoff_have_one_winner(backend: &dyn B
     });
     let outcomes = futures_util::future::join_all(takers.collect::<Vec<_>>()).await;
     assert_eq!(outcomes.into_iter().filter(|outcome| matches!(outcome, Ok(Some(_)))).count(), 1);
+}
+
+pub(crate) async fn conflicts_are_kept_for_support_to_settle(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    admit(&*store, &arrival("contoso", "adele", "adele@contoso.com")).await;
+    admit(&*store, &arrival("fabrikam", "cleo", "cleo@fabrikam.com")).await;
+    let adele = account(&*store, "adele@contoso.com").await.user.id;
+    let other = Arrival { name: Some(name("Adele V")), ..arrival("contoso", "other", "adele@contoso.com") };
+    for (arrival, reference) in [
+        (&other, "AAAA"),
+        (&Arrival { at: seconds_later(60), name: None, ..other.clone() }, "BBBB"),
+        (&Arrival { at: seconds_later(30), ..arrival("contoso", "third", "adele@contoso.com") }, "CCCC"),
+        // Of another organization: there is nothing that support could bind.
+        (&arrival("contoso", "mine", "cleo@fabrikam.com"), "DDDD"),
+    ] {
+        let outcome = store.admit(arrival, referring_teller(reference)).await.unwrap();
+        assert!(matches!(outcome, Admission::Conflict { .. }), "{outcome:?}");
+    }
+    // Without a reference nobody could ask for it.
+    admit(&*store, &arrival("contoso", "fourth", "adele@contoso.com")).await;
+
+    let conflicts = store.subject_conflicts(None).await.unwrap();
+    let seen: Vec<_> =
+        conflicts.iter().map(|one| (one.reference.as_str(), one.subject.key.as_str())).collect();
+    assert_eq!(seen, [("BBBB", "other"), ("CCCC", "third")], "each subject once, as it came last");
+    assert_eq!((&conflicts[0].user, conflicts[0].at, &conflicts[0].name), (&adele, seconds_later(60), &None));
+    assert_eq!(store.subject_conflicts(Some(&adele)).await.unwrap(), conflicts);
+    let cleo = account(&*store, "cleo@fabrikam.com").await.user.id;
+    assert!(store.subject_conflicts(Some(&cleo)).await.unwrap().is_empty());
+
+    let mut watch = Watch::begin(&*store).await;
+    assert!(store.dismiss_conflict("BBBB", event("conflict.dismissed")).await.unwrap());
+    assert!(!store.dismiss_conflict("BBBB", event("conflict.dismissed")).await.unwrap());
+    assert_eq!(watch.since().await, (vec![], 1));
+    assert_eq!(store.subject_conflicts(None).await.unwrap().len(), 1);
+}
+
+pub(crate) async fn no_more_conflicts_are_kept_than_anybody_reads(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    admit(&*store, &arrival("contoso", "adele", "adele@contoso.com")).await;
+    for number in 0..30 {
+        let other = arrival("contoso", &format!("{number}"), "adele@contoso.com");
+        let other = Arrival { at: seconds_later(number), ..other };
+        store.admit(&other, referring_teller("AAAA")).await.unwrap();
+    }
+    let conflicts = store.subject_conflicts(None).await.unwrap();
+    assert_eq!((conflicts.len(), conflicts[0].subject.key.as_str()), (20, "29"));
 }

@@ -5,18 +5,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anteroom::directory::Membership;
+use anteroom::directory::request::{Request, Wanted};
+use anteroom::directory::{Grant, Level, Membership, Scope, Workplace};
+use anteroom::id::AccessRequestId;
 use anteroom::store::sqlite::{Database, Options};
-use anteroom::store::{self, Admission, Consumed, Error, Handoff, Settings, Store, UserAdded, UserChange};
+use anteroom::store::{
+    self, Admission, Claim, Consumed, Error, Handoff, NewMessage, Settings, Store, UserAdded, UserChange,
+};
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
+use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::store::conformance::{
-    Backend, add, arrival, conformance, consumption, email, event, furnished, grant, new_user, noon,
-    seconds_later, session, teller, user_id,
+    Backend, add, arrival, conformance, consumption, email, event, first_break, furnished, grant, new_user,
+    noon, seconds_later, session, teller, user_id,
 };
 
 /// A file that goes with its test.
@@ -122,7 +127,7 @@ async fn many_that_start_at_once_on_a_new_file_all_succeed() {
             .fetch_one(&mut file.raw().await)
             .await
             .unwrap();
-        assert_eq!(versions, 1);
+        assert_eq!(versions, 2);
     }
 }
 
@@ -156,7 +161,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     newer.close().await.unwrap();
     let before = std::fs::read(file.path()).unwrap();
     let refused = Database::open(&Options::file(&file.path())).await;
-    assert!(matches!(refused, Err(Error::NewerSchema { found: 99, known: 1 })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::NewerSchema { found: 99, known: 2 })), "{refused:?}");
     assert!(std::fs::read(file.path()).unwrap() == before, "not a byte has changed");
 }
 
@@ -196,9 +201,20 @@ async fn the_audit_log_can_only_grow() {
         let refused = run(&mut db, statement).await.unwrap_err().to_string();
         assert!(refused.contains("append-only"), "{refused}");
     }
-    run(&mut db, "INSERT INTO audit (at, action, actor, details) VALUES (0, 'x', 'y', '{}')").await.unwrap();
+    let unchained = "INSERT INTO audit (at, action, actor, details) VALUES (0, 'x', 'y', '{}')";
+    let refused = run(&mut db, unchained).await.unwrap_err().to_string();
+    assert!(refused.contains("needs its hash"), "{refused}");
+    for statement in [
+        "UPDATE audit_anchor SET seq = 1",
+        "UPDATE audit_anchor SET seq = 9, hash = zeroblob(32)",
+        "UPDATE audit_anchor SET seq = 0",
+        "DELETE FROM audit_anchor",
+        "INSERT INTO audit_anchor VALUES (2, 1, zeroblob(32))",
+    ] {
+        assert!(run(&mut db, statement).await.is_err(), "{statement}");
+    }
     let seen: Vec<_> = store.audit_entries(9).await.unwrap().into_iter().map(|entry| entry.action).collect();
-    assert_eq!(seen, ["x", "first"]);
+    assert_eq!(seen, ["first"]);
 }
 
 /// Runs every operation that writes; the names of those that did not say that the store is unavailable.
@@ -228,7 +244,10 @@ async fn writes_that_went_through(store: &dyn Store) -> Vec<&'static str> {
         ),
         ("property", is_unavailable(&store.add_property(&property, event("x")).await)),
         ("add", is_unavailable(&store.add_user(&new_user("ben@contoso.com", &[]), event("x")).await)),
-        ("change", is_unavailable(&store.change_user(&user, &UserChange::Disable, event("x")).await)),
+        (
+            "change",
+            is_unavailable(&store.change_user(&user, &UserChange::Disable, event("x"), Vec::new()).await),
+        ),
         ("import", is_unavailable(&store.import(&[line], event("x")).await)),
         ("consume", is_unavailable(&store.consume(&consumption("contoso", "_r", "_a")).await)),
         (
@@ -249,11 +268,86 @@ async fn writes_that_went_through(store: &dyn Store) -> Vec<&'static str> {
     .collect()
 }
 
+/// The same for provisioning.
+async fn provisioning_that_went_through(store: &dyn Store, request: &Request) -> Vec<&'static str> {
+    let organization = crate::store::conformance::organization_id("contoso");
+    let property = crate::store::conformance::property_id("tower");
+    let pause = store::OrganizationChange::Pause(organization.clone());
+    let trial = store::ConnectionTest {
+        request_id: "_r".to_owned(),
+        connection: crate::store::conformance::connection_id("contoso"),
+        agent: user_id("u_sue"),
+        begun_at: noon(),
+        report: None,
+    };
+    let filing = store::NewRequest {
+        id: request.id.clone(),
+        organization,
+        wanted: Wanted { email: email("other@contoso.com"), ..request.wanted.clone() },
+        requester: user_id("u_adele"),
+        at: noon(),
+    };
+    let take = store::RequestChange::Take { agent: email("sue@contoso.com") };
+    let taking = store.change_request(&request.id, request.version, &take, event("x"), vec![]);
+    let place = Workplace { property: None, text: None, at: noon() };
+    let claim =
+        store::Claim { now: noon(), until: seconds_later(60), mail_id: "m".to_owned(), hourly_max: 6 };
+    let retire = store::PropertyChange::Retire;
+    let ages = seconds_later(9_999_999);
+    [
+        ("organization", is_unavailable(&store.change_organization(&pause, event("x")).await)),
+        ("retire", is_unavailable(&store.change_property(&property, &retire, event("x")).await)),
+        ("try", is_unavailable(&store.begin_connection_test(&trial, event("x")).await)),
+        ("report", is_unavailable(&store.finish_connection_test("_r", Value::Null, event("x")).await)),
+        ("file", is_unavailable(&store.file_request(&filing, event("x"), vec![]).await)),
+        ("take", is_unavailable(&taking.await)),
+        ("say", is_unavailable(&store.say_workplace(&user_id("u_adele"), &place, event("x"), vec![]).await)),
+        ("lapse", is_unavailable(&store.lapse_grants(ages).await)),
+        ("dismiss", is_unavailable(&store.dismiss_conflict("AAAA", event("x")).await)),
+        ("purge", is_unavailable(&store.purge_audit(ages, event("x")).await)),
+        ("claim", is_unavailable(&store.claim_mail(&claim).await)),
+        ("sent", is_unavailable(&store.mail_sent("m", noon()).await)),
+        ("failed", is_unavailable(&store.mail_failed("m", "x", noon()).await)),
+    ]
+    .into_iter()
+    .filter_map(|(name, unavailable)| (!unavailable).then_some(name))
+    .collect()
+}
+
+/// Adele, with a grant that ends, has asked for Nestor; a message about it waits.
+async fn request_of_adele(store: &dyn Store) -> Request {
+    let until = Grant { until: Some(seconds_later(60)), ..grant("*", "viewer") };
+    add(store, "adele@contoso.com", &[until]).await;
+    let filing = store::NewRequest {
+        id: AccessRequestId::parse("R-1").unwrap(),
+        organization: crate::store::conformance::organization_id("contoso"),
+        wanted: Wanted {
+            scope: Scope::AllProperties,
+            email: email("nestor@contoso.com"),
+            name: None,
+            level: Level::from_store("viewer".to_owned()),
+            note: None,
+        },
+        requester: user_id("u_adele"),
+        at: noon(),
+    };
+    let message = store::NewMessage {
+        recipient: email("sue@contoso.com"),
+        topic: "queue".to_owned(),
+        notice: Value::Null,
+        key: None,
+    };
+    match store.file_request(&filing, event("request.filed"), vec![message]).await.unwrap() {
+        store::RequestFiled::Filed(request) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn while_another_process_holds_the_lock_writes_are_unavailable_and_reads_go_on() {
     let file = File::new();
     let owner = furnished(&file).await;
-    add(&*owner, "adele@contoso.com", &[grant("*", "viewer")]).await;
+    let request = request_of_adele(&*owner).await;
     owner.begin_session(&session(1, "u_adele"), event("session.begun")).await.unwrap();
     let head = owner.change_head().await.unwrap();
     let audited = owner.audit_entries(100).await.unwrap();
@@ -261,9 +355,11 @@ async fn while_another_process_holds_the_lock_writes_are_unavailable_and_reads_g
     let mut holder = file.raw().await;
     run(&mut holder, "BEGIN IMMEDIATE").await.unwrap();
     let mut options = Options::file(&file.path());
-    options.busy_timeout = Duration::from_millis(20);
+    options.busy_timeout = Duration::from_millis(60);
     let store = Database::open(&options).await.expect("opening an up-to-date file needs no lock");
     assert!(writes_that_went_through(&store).await.is_empty());
+    assert!(provisioning_that_went_through(&store, &request).await.is_empty());
+    assert_eq!(store.request(&request.id).await.unwrap().unwrap().0, request);
     assert_eq!(store.account(&user_id("u_adele")).await.unwrap().unwrap().user.state, Membership::Active);
     assert!(store.session(&session(1, "u_adele").hash).await.unwrap().is_some());
     run(&mut holder, "ROLLBACK").await.unwrap();
@@ -379,7 +475,8 @@ async fn a_backup_while_running_is_whole_private_and_never_overwrites() {
         let restored = Database::open(&Options::file(copy)).await.unwrap();
         let users = restored.accounts(&store::UserFilter::default()).await.unwrap();
         assert!(users.iter().all(|account| account.grants.len() == 1));
-        assert_eq!(restored.audit_entries(1_000).await.unwrap().len(), users.len());
+        let entries = restored.audit_entries(1_000).await.unwrap();
+        assert_eq!(entries.len(), users.len() + 1, "one for each, and one for the organization");
     }
     let before = std::fs::read(&copies[0]).unwrap();
     assert!(is_unavailable(&store.backup_to(&copies[0]).await));
@@ -402,4 +499,124 @@ async fn a_store_in_memory_is_its_own_and_takes_parallel_work() {
     let outcomes = futures_util::future::join_all(tasks.collect::<Vec<_>>()).await;
     let firsts = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Consumed::First))).count();
     assert_eq!(firsts, 20, "ten assertions in each of two stores");
+}
+
+/// An audit log of six entries, open to whoever has dropped the triggers.
+async fn unguarded_log(file: &File) -> (Arc<dyn Store>, SqliteConnection) {
+    let store = file.open().await;
+    for action in ["a", "b", "c", "d", "e", "f"] {
+        store.audit(event(action)).await.unwrap();
+    }
+    let mut db = file.raw().await;
+    for trigger in [
+        "audit_is_never_changed",
+        "audit_is_shortened_up_to_the_anchor",
+        "audit_is_chained",
+        "audit_anchor_stands_on_an_entry",
+    ] {
+        run(&mut db, &format!("DROP TRIGGER {trigger}")).await.unwrap();
+    }
+    (store, db)
+}
+
+#[tokio::test]
+async fn tampering_with_the_audit_log_is_visible() {
+    for (statement, expected) in [
+        ("UPDATE audit SET actor = 'somebody' WHERE seq = 3", 3),
+        ("UPDATE audit SET at = at + 1 WHERE seq = 1", 1),
+        ("UPDATE audit SET subject = '' WHERE seq = 6", 6),
+        ("UPDATE audit SET details = '{\"a\":1}' WHERE seq = 4", 4),
+        ("UPDATE audit SET request_id = 'x' WHERE seq = 2", 2),
+        ("UPDATE audit SET hash = NULL WHERE seq = 2", 2),
+        ("UPDATE audit SET hash = zeroblob(32) WHERE seq = 5", 5),
+        ("DELETE FROM audit WHERE seq = 4", 5),
+        ("DELETE FROM audit WHERE seq <= 2", 3),
+        ("DELETE FROM audit WHERE seq <= 2; UPDATE audit_anchor SET seq = 2", 3),
+        ("UPDATE audit SET seq = 10 WHERE seq = 6", 10),
+        ("INSERT INTO audit (at, action, actor, details) VALUES (0, 'x', 'y', '{}')", 7),
+    ] {
+        let file = File::new();
+        let (store, mut db) = unguarded_log(&file).await;
+        assert_eq!(first_break(&*store).await, None);
+        run(&mut db, statement).await.unwrap();
+        assert_eq!(first_break(&*store).await, Some(expected), "{statement}");
+        store.audit(event("later")).await.unwrap();
+        assert!(first_break(&*store).await.is_some(), "it does not heal: {statement}");
+    }
+    // Taking away the end shows as soon as the log goes on, because places are never given twice.
+    let file = File::new();
+    let (store, mut db) = unguarded_log(&file).await;
+    run(&mut db, "DELETE FROM audit WHERE seq = 6").await.unwrap();
+    store.audit(event("later")).await.unwrap();
+    assert_eq!(first_break(&*store).await, Some(7));
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_schema_is_brought_up_to_date() {
+    let file = File::new();
+    let options = SqliteConnectOptions::new().filename(file.path()).create_if_missing(true);
+    let mut db = SqliteConnection::connect_with(&options).await.unwrap();
+    run(&mut db, include_str!("../../../src/store/sqlite/schema_1.sql")).await.unwrap();
+    let rows = "CREATE TABLE schema_versions (version BIGINT NOT NULL PRIMARY KEY); \
+        INSERT INTO schema_versions VALUES (1); \
+        INSERT INTO organizations (id, name) VALUES ('contoso', 'Contoso'); \
+        INSERT INTO properties (id, organization_id, name) VALUES ('tower', 'contoso', 'Tower'); \
+        INSERT INTO users (id, email, name, organization_id, role, state, access_version, created_at) \
+        VALUES ('u_adele', 'adele@contoso.com', 'ADELE VÄNCE', 'contoso', 'support', 'active', 7, 0); \
+        INSERT INTO grants VALUES ('u_adele', 'tower', 'viewer', NULL); \
+        INSERT INTO audit (at, action, actor, details) \
+        VALUES (1000, 'old', 'command', '{}'), (2000, 'old', 'command', '{}'), (3000, 'old', 'command', '{}');";
+    run(&mut db, rows).await.unwrap();
+    db.close().await.unwrap();
+
+    let store = file.open().await;
+    let found = store::UserFilter { text: Some("vänce".to_owned()), ..store::UserFilter::default() };
+    let account = store.accounts(&found).await.unwrap().remove(0);
+    assert_eq!((account.user.access_version, account.grants), (7, vec![grant("tower", "viewer")]));
+    assert_eq!(store.properties(None).await.unwrap()[0].retired_at, None);
+    let record = store.organization_records().await.unwrap().remove(0);
+    assert_eq!((record.origin, record.paused_at, record.connection), (store::Origin::Declared, None, None));
+
+    store.audit(event("new")).await.unwrap();
+    let entries = store.audit_after(0, 10).await.unwrap();
+    let hashed: Vec<_> = entries.iter().map(|entry| (entry.seq, entry.hash.is_some())).collect();
+    assert_eq!(hashed, [(1, false), (2, false), (3, false), (4, true)]);
+    assert_eq!(first_break(&*store).await, None);
+    let before = |second: &str| second.parse().unwrap();
+    let purged = store.purge_audit(before("1970-01-01T00:00:02.5Z"), event("audit.purged")).await.unwrap();
+    assert_eq!((purged, first_break(&*store).await), (2, None), "among those without a hash");
+    let purged = store.purge_audit(before("1970-01-01T00:00:03.5Z"), event("audit.purged")).await.unwrap();
+    assert_eq!((purged, first_break(&*store).await), (1, None), "up to the first with a hash");
+    store.close().await;
+    assert_eq!(first_break(&*file.open().await).await, None);
+    assert_eq!(integrity(&mut file.raw().await).await, "ok");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_starts_gets_back_what_was_claimed_and_not_what_was_delivered() {
+    let file = File::new();
+    let store = furnished(&file).await;
+    let messages = ["a@contoso.com", "b@contoso.com"].map(|recipient| NewMessage {
+        recipient: email(recipient),
+        topic: "access".to_owned(),
+        notice: serde_json::json!({}),
+        key: None,
+    });
+    store.post_mail(&messages, noon()).await.unwrap();
+    let claim = |mail_id: &str| Claim {
+        now: noon(),
+        until: seconds_later(120),
+        mail_id: mail_id.to_owned(),
+        hourly_max: 6,
+    };
+    let delivered = store.claim_mail(&claim("m1")).await.unwrap().unwrap();
+    let left = store.claim_mail(&claim("m2")).await.unwrap().unwrap();
+    store.mail_sent(&delivered.mail_id, noon()).await.unwrap();
+    assert_eq!(store.claim_mail(&claim("m3")).await.unwrap(), None);
+
+    let store = file.open().await;
+    assert_eq!(store.release_mail().await.unwrap(), 1);
+    let again = store.claim_mail(&claim("m4")).await.unwrap().unwrap();
+    assert_eq!((again.mail_id.as_str(), &again.recipient), ("m2", &left.recipient));
+    assert_eq!(store.claim_mail(&claim("m5")).await.unwrap(), None);
 }

@@ -1,0 +1,453 @@
+//! The support desk: the queue of New User requests, one request with all that is known, and its decision.
+//!
+//! Separate from what requesters do because here everything is seen, and access is given.
+//!
+//! Rules: a change names the version that was looked at, or is refused as stale; who decides takes the request
+//! implicitly, but one that another agent has must be taken over first; commands may decide everything. Nobody
+//! confirms an approval of their own, and agents do not let themselves in ([`super::limits`]).
+
+use serde_json::{Value, json};
+
+use super::limits::{check_self_grant, needs_second_agent};
+use super::notices::{About, scope_name};
+use super::people::Person;
+use super::requests::{RequestView, check_open};
+use super::{Actor, Admin, FieldProblem, Refused, Result, until};
+use crate::directory::request::{self, Proposal, Request, Requester, State};
+use crate::directory::{Account, Grant, Note, Property, Scope};
+use crate::email::EmailAddress;
+use crate::id::{AccessRequestId, OrganizationId, UserId};
+use crate::store::{OrganizationRecord, RequestChange, RequestChanged, RequestCount, RequestFilter};
+
+/// Which requests of the queue to look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueueFilter {
+    /// In these states; none means those that are open.
+    pub states: Vec<State>,
+    /// Of this organization.
+    pub organization: Option<OrganizationId>,
+    /// That this agent works on.
+    pub agent: Option<EmailAddress>,
+    /// In which every word of this occurs.
+    pub text: Option<String>,
+    /// The page, from 0.
+    pub page: u32,
+}
+
+/// A page of the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// The requests: the oldest first while they are open, otherwise the newest first.
+    pub lines: Vec<QueueLine>,
+    /// How many requests there are in each state that has any, whatever the filter, and since when.
+    pub counts: Vec<RequestCount>,
+    /// Whether there is another page.
+    pub has_more: bool,
+}
+
+/// One line of the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueLine {
+    /// The request.
+    pub request: Request,
+    /// The name of the organization.
+    pub organization: String,
+    /// The name of the property, or `all properties`.
+    pub property: String,
+}
+
+/// A request with everything known about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dossier {
+    /// The request.
+    pub request: Request,
+    /// Its history, oldest first.
+    pub history: Vec<request::Event>,
+    /// The organization.
+    pub organization: OrganizationRecord,
+    /// The property, unless all of them are meant.
+    pub property: Option<Property>,
+    /// The properties that can be granted, by id.
+    pub properties: Vec<Property>,
+    /// The person whom it is for, if there is such a user.
+    pub person: Option<Person>,
+    /// Those who ask, with their accounts as they are now.
+    pub requesters: Vec<(Requester, Option<Account>)>,
+    /// Other requests for the same person, newest first.
+    pub other_requests: Vec<Request>,
+}
+
+/// What an actor can do with a request next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// Nobody works on it: take it, or decide.
+    Free,
+    /// The actor works on it.
+    Own,
+    /// Another agent works on it: take it over first.
+    Another(EmailAddress),
+    /// This agent's approval waits for the actor to confirm it.
+    Confirm(EmailAddress),
+    /// The actor's own approval waits for another agent.
+    Proposed,
+    /// Nothing: it has been decided.
+    Decided,
+}
+
+/// An approval as it was typed.
+#[derive(Debug, Clone, Default)]
+pub struct ApproveForm<'a> {
+    /// The level; empty for the one asked for.
+    pub level: &'a str,
+    /// Properties' ids, or `*`; none for what was asked for.
+    pub properties: Vec<&'a str>,
+    /// The last day, or the moment of the end; empty for no end.
+    pub until: &'a str,
+    /// A note to the person and the requesters; may be empty.
+    pub note: &'a str,
+}
+
+/// What became of an approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approved {
+    /// Access is granted.
+    Granted(Request),
+    /// Another agent has to confirm it.
+    Proposed(Request),
+}
+
+impl Dossier {
+    /// What an actor can do next.
+    #[must_use]
+    pub fn turn(&self, actor: &Actor) -> Turn {
+        let request = &self.request;
+        if !request.state.is_open() {
+            return Turn::Decided;
+        }
+        match (&request.proposal, &request.agent) {
+            (Some(proposal), _) if Some(&proposal.agent) == actor.email() => Turn::Proposed,
+            (Some(proposal), _) => Turn::Confirm(proposal.agent.clone()),
+            (None, None) => Turn::Free,
+            (None, Some(agent)) if actor.email().is_none_or(|email| email == agent) => Turn::Own,
+            (None, Some(agent)) => Turn::Another(agent.clone()),
+        }
+    }
+}
+
+impl Admin {
+    /// A page of the queue.
+    pub async fn queue(&self, filter: &QueueFilter) -> Result<Queue> {
+        let states = if filter.states.is_empty() { State::OPEN.to_vec() } else { filter.states.clone() };
+        let filter = RequestFilter {
+            organization: filter.organization.clone(),
+            agent: filter.agent.clone(),
+            text: filter.text.clone(),
+            newest_first: !states.iter().any(|state| state.is_open()),
+            offset: filter.page.saturating_mul(QUEUE_PAGE),
+            limit: QUEUE_PAGE + 1,
+            states,
+            ..RequestFilter::default()
+        };
+        let mut lines = self.request_lines(&filter).await?;
+        let page = usize::try_from(QUEUE_PAGE).unwrap_or(usize::MAX);
+        let has_more = lines.len() > page;
+        lines.truncate(page);
+        Ok(Queue { lines, counts: self.store.request_counts().await?, has_more })
+    }
+
+    /// Requests with the names of their places.
+    pub async fn request_lines(&self, filter: &RequestFilter) -> Result<Vec<QueueLine>> {
+        let requests = self.store.requests(filter).await?;
+        let organizations = self.store.organizations().await?;
+        let properties = self.store.properties(None).await?;
+        let line = |request: Request| QueueLine {
+            organization: organizations
+                .iter()
+                .find(|known| known.id == request.organization)
+                .map_or_else(|| request.organization.to_string(), |known| known.name.to_string()),
+            property: scope_name(&request.wanted.scope, &properties).into_owned(),
+            request,
+        };
+        Ok(requests.into_iter().map(line).collect())
+    }
+
+    /// A request with everything known about it.
+    pub async fn dossier(&self, id: &AccessRequestId) -> Result<Dossier> {
+        let RequestView { request, history, property } = self.request(id).await?;
+        let organization = self.organization_record(&request.organization).await?;
+        let mut properties = self.store.properties(Some(&request.organization)).await?;
+        properties.retain(|property| property.retired_at.is_none());
+        let person = match self.store.account_by_email(&request.wanted.email).await? {
+            Some(account) => Some(self.person(account).await?),
+            None => None,
+        };
+        let mut requesters = Vec::new();
+        for requester in &request.requesters {
+            requesters.push((requester.clone(), self.store.account(&requester.user).await?));
+        }
+        let mut other_requests = self.requests_for(&request.wanted.email).await?;
+        other_requests.retain(|other| other.id != request.id);
+        Ok(Dossier {
+            request,
+            history,
+            organization,
+            property,
+            properties,
+            person,
+            requesters,
+            other_requests,
+        })
+    }
+
+    /// Takes a request, perhaps from another agent.
+    pub async fn take(&self, id: &AccessRequestId, version: i64, actor: &Actor) -> Result<Request> {
+        let request = self.open_request(id).await?;
+        // A command decides without taking: nobody else would know whom to ask.
+        let Some(agent) = actor.email().cloned() else { return Ok(request) };
+        let details = json!({"from": request.agent.as_ref().map(EmailAddress::as_str)});
+        let event = self.event("request.taken", actor, id.as_str(), details);
+        let change = RequestChange::Take { agent };
+        self.settled(self.store.change_request(id, version, &change, event, Vec::new()).await?, id).await
+    }
+
+    /// Asks the requesters something.
+    pub async fn ask(
+        &self,
+        id: &AccessRequestId,
+        version: i64,
+        question: &str,
+        actor: &Actor,
+    ) -> Result<Request> {
+        let question =
+            Note::parse(question).map_err(|error| FieldProblem::refuse("question", error.to_string()))?;
+        let request = self.request_for(id, actor).await?;
+        let mail = self.about(&request).await?.about().asked(&question);
+        let event = self.event("request.asked", actor, id.as_str(), person_details(&request));
+        let change = RequestChange::Ask { agent: actor.email().cloned(), question };
+        self.settled(self.store.change_request(id, version, &change, event, mail).await?, id).await
+    }
+
+    /// Grants access, or proposes it where a second agent has to agree.
+    pub async fn approve(
+        &self,
+        id: &AccessRequestId,
+        version: i64,
+        form: &ApproveForm<'_>,
+        actor: &Actor,
+    ) -> Result<Approved> {
+        let request = self.request_for(id, actor).await?;
+        let (grants, note) = self.read_approval(form, &request).map_err(Refused::Fields)?;
+        let settings = self.settings();
+        check_self_grant(&settings, actor, &request.wanted.email, &grants)?;
+        if let Some(agent) = actor.email().filter(|_| needs_second_agent(&settings, actor, &grants)) {
+            let proposal = Proposal { agent: agent.clone(), grants };
+            return self.propose(&request, version, proposal, actor).await.map(Approved::Proposed);
+        }
+        self.grant_request(&request, version, (grants, note), actor).await.map(Approved::Granted)
+    }
+
+    /// Confirms another agent's approval.
+    pub async fn confirm(&self, id: &AccessRequestId, version: i64, actor: &Actor) -> Result<Request> {
+        let request = self.open_request(id).await?;
+        let Some(Proposal { agent, grants }) = request.proposal.clone() else {
+            return Err(Refused::NothingProposed { id: id.clone() }.into());
+        };
+        if actor.email() == Some(&agent) {
+            return Err(Refused::OwnProposal.into());
+        }
+        check_self_grant(&self.settings(), actor, &request.wanted.email, &grants)?;
+        self.grant_request(&request, version, (grants, None), actor).await
+    }
+
+    /// Refuses access.
+    pub async fn deny(
+        &self,
+        id: &AccessRequestId,
+        version: i64,
+        reason: &str,
+        actor: &Actor,
+    ) -> Result<Request> {
+        let reason =
+            Note::parse(reason).map_err(|error| FieldProblem::refuse("reason", error.to_string()))?;
+        let request = self.request_for(id, actor).await?;
+        let mail = self.about(&request).await?.about().denied(&reason);
+        let event = self.event("request.denied", actor, id.as_str(), person_details(&request));
+        let change = RequestChange::Deny { agent: actor.email().cloned(), reason };
+        self.settled(self.store.change_request(id, version, &change, event, mail).await?, id).await
+    }
+
+    /// Proposes an approval.
+    pub(super) async fn propose(
+        &self,
+        request: &Request,
+        version: i64,
+        proposal: Proposal,
+        actor: &Actor,
+    ) -> Result<Request> {
+        let id = &request.id;
+        let event = self.event("request.proposed", actor, id.as_str(), person_details(request));
+        let change = RequestChange::Propose(proposal);
+        self.settled(self.store.change_request(id, version, &change, event, Vec::new()).await?, id).await
+    }
+
+    async fn grant_request(
+        &self,
+        request: &Request,
+        version: i64,
+        (grants, note): (Vec<Grant>, Option<Note>),
+        actor: &Actor,
+    ) -> Result<Request> {
+        let id = &request.id;
+        let mail = self.about(request).await?.about().approved(&grants, note.as_ref());
+        let event = self.event("request.approved", actor, id.as_str(), person_details(request));
+        let change = RequestChange::Approve {
+            agent: actor.email().cloned(),
+            new_user: UserId::random(&*self.randomness),
+            grants,
+            note,
+        };
+        self.settled(self.store.change_request(id, version, &change, event, mail).await?, id).await
+    }
+
+    /// A request that is open and not another agent's.
+    async fn request_for(&self, id: &AccessRequestId, actor: &Actor) -> Result<Request> {
+        let request = self.open_request(id).await?;
+        if let (Some(agent), Some(email)) = (&request.agent, actor.email())
+            && agent != email
+        {
+            return Err(Refused::TakenByAnother { id: id.clone(), agent: agent.clone() }.into());
+        }
+        Ok(request)
+    }
+
+    async fn open_request(&self, id: &AccessRequestId) -> Result<Request> {
+        let request = self.request(id).await?.request;
+        check_open(&request)?;
+        Ok(request)
+    }
+
+    /// The outcome of a change of a request.
+    pub(super) async fn settled(&self, changed: RequestChanged, id: &AccessRequestId) -> Result<Request> {
+        match changed {
+            RequestChanged::Changed(request) => Ok(request),
+            RequestChanged::Stale(request) => {
+                check_open(&request)?;
+                Err(Refused::Stale(Box::new(request)).into())
+            }
+            RequestChanged::NoSuchRequest => Err(Refused::NoSuchRequest { id: id.clone() }.into()),
+            RequestChanged::NoSuchProperty(property) => {
+                let request = self.request(id).await?.request;
+                Err(self.no_such_property(property, request.organization).await?.into())
+            }
+            RequestChanged::OtherOrganization(organization) => {
+                let email = self.request(id).await?.request.wanted.email;
+                Err(Refused::OtherOrganization { email, organization }.into())
+            }
+            RequestChanged::UserDisabled => {
+                let email = self.request(id).await?.request.wanted.email;
+                Err(Refused::UserDisabled { email }.into())
+            }
+        }
+    }
+
+    /// Requests for a person, newest first.
+    pub(super) async fn requests_for(&self, email: &EmailAddress) -> Result<Vec<Request>> {
+        let filter = RequestFilter {
+            email: Some(email.clone()),
+            newest_first: true,
+            limit: QUEUE_PAGE,
+            ..RequestFilter::default()
+        };
+        Ok(self.store.requests(&filter).await?)
+    }
+
+    /// Reads an approval; all mistakes together.
+    fn read_approval(
+        &self,
+        form: &ApproveForm<'_>,
+        request: &Request,
+    ) -> std::result::Result<(Vec<Grant>, Option<Note>), Vec<FieldProblem>> {
+        let mut problems = Vec::new();
+        let mut note_problem = |field: &'static str, message: String| {
+            problems.push(FieldProblem { field, message });
+        };
+        let level = match form.level.trim() {
+            "" => request.wanted.level.as_str(),
+            level => level,
+        };
+        let level = self.settings().levels.parse(level);
+        let level = level.map_err(|error| note_problem("level", error.to_string())).ok();
+        let scopes = read_scopes(&form.properties, &request.wanted.scope);
+        let scopes = scopes.map_err(|message| note_problem("property", message)).unwrap_or_default();
+        let until = match form.until.trim() {
+            "" => Ok(None),
+            text => until::parse(text).map(Some),
+        };
+        let until = until.map_err(|error| note_problem("until", error.to_string())).ok();
+        if until.flatten().is_some_and(|until| until <= self.now()) {
+            note_problem("until", "is in the past".to_owned());
+        }
+        let note = match form.note.trim() {
+            "" => None,
+            text => Note::parse(text).map_err(|error| note_problem("note", error.to_string())).ok(),
+        };
+        let (Some(level), Some(until), true) = (level, until, problems.is_empty()) else {
+            return Err(problems);
+        };
+        let grant = |scope| Grant { scope, level: level.clone(), until };
+        Ok((scopes.into_iter().map(grant).collect(), note))
+    }
+
+    async fn about(&self, request: &Request) -> Result<Known> {
+        Ok(Known {
+            request: request.clone(),
+            organization: self.organization_record(&request.organization).await?,
+            properties: self.store.properties(Some(&request.organization)).await?,
+            person: self.store.account_by_email(&request.wanted.email).await?,
+        })
+    }
+}
+
+/// What the messages about a request need to know.
+struct Known {
+    request: Request,
+    organization: OrganizationRecord,
+    properties: Vec<Property>,
+    person: Option<Account>,
+}
+
+impl Known {
+    fn about(&self) -> About<'_> {
+        About {
+            request: &self.request,
+            organization: &self.organization.organization,
+            properties: &self.properties,
+            person: self.person.as_ref(),
+        }
+    }
+}
+
+/// Reads where access is to be given, each place once; without any, where it was asked for.
+fn read_scopes(typed: &[&str], wanted: &Scope) -> std::result::Result<Vec<Scope>, String> {
+    if typed.is_empty() {
+        return Ok(vec![wanted.clone()]);
+    }
+    let mut scopes: Vec<Scope> = Vec::new();
+    for text in typed.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
+        let scope = Scope::parse(text).map_err(|error| error.to_string())?;
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    if scopes.is_empty() { Err("choose at least one property".to_owned()) } else { Ok(scopes) }
+}
+
+fn person_details(request: &Request) -> Value {
+    json!({
+        "email": request.wanted.email.as_str(),
+        "organization": request.organization.as_str(),
+    })
+}
+
+/// As many as fit on a screen and a half.
+const QUEUE_PAGE: u32 = 50;

@@ -1,0 +1,280 @@
+//! Organizations at run time: made from what a customer e-mails in, changed, paused and removed.
+//!
+//! Separate from their preview, which changes nothing. What stands in the configuration file is changed there; only
+//! pausing works for every organization.
+//!
+//! Rules: a domain that another organization has must be confirmed; an identity provider that another one has is
+//! refused; another entity ID is never taken over silently.
+
+use serde_json::{Value, json};
+use url::Url;
+
+use super::preview::{Checked, OrganizationForm, read_domains, read_metadata, refusal, shared_domains};
+use super::providers::{self, Provider, ProviderState};
+use super::{Actor, Admin, FieldProblem, Outcome, Refused, Result};
+use crate::directory::{DisplayName, Property};
+use crate::email::EmailDomain;
+use crate::id::{ConnectionId, OrganizationId};
+use crate::store::{OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, StoredConnection};
+
+/// Whether domains may be shared with other organizations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SharedDomains {
+    /// No: tell which would be.
+    Refuse,
+    /// Yes, it is meant.
+    Accept,
+}
+
+/// Whether metadata may be of another identity provider than so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntityIdChange {
+    /// No: tell which it is.
+    Refuse,
+    /// Yes, the customer has moved.
+    Accept,
+}
+
+/// An organization with its identity provider and properties.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrganizationView {
+    /// What is kept of it.
+    pub record: OrganizationRecord,
+    /// Its identity provider.
+    pub provider: ProviderState,
+    /// Its properties, by id, retired ones too.
+    pub properties: Vec<Property>,
+}
+
+/// What a customer's administrator has to enter at the identity provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerValues {
+    /// Identifier (Entity ID).
+    pub identifier: String,
+    /// Reply URL (Assertion Consumer Service URL).
+    pub reply_url: Url,
+    /// Sign on URL.
+    pub sign_on_url: Url,
+    /// Where our own metadata can be downloaded, for providers that read it.
+    pub metadata_url: Option<Url>,
+}
+
+impl Admin {
+    /// What a customer's administrator has to enter; the same for every customer.
+    #[must_use]
+    pub fn values_for_customer(&self) -> CustomerValues {
+        let us = &self.settings().service_provider;
+        CustomerValues {
+            identifier: us.entity_id.clone(),
+            reply_url: us.acs_url.clone(),
+            sign_on_url: us.app_url.clone(),
+            metadata_url: us.acs_url.join("/saml2/metadata").ok(),
+        }
+    }
+
+    /// All organizations with their identity providers, by id.
+    pub async fn organization_views(&self) -> Result<Vec<OrganizationView>> {
+        let properties = self.store.properties(None).await?;
+        let records = self.store.organization_records().await?;
+        Ok(records.into_iter().map(|record| self.view(record, &properties)).collect())
+    }
+
+    /// One organization with its identity provider.
+    pub async fn organization_view(&self, id: &OrganizationId) -> Result<OrganizationView> {
+        let record = self.organization_record(id).await?;
+        Ok(self.view(record, &self.store.properties(Some(id)).await?))
+    }
+
+    /// Makes an organization.
+    pub async fn create_organization(
+        &self,
+        form: &OrganizationForm<'_>,
+        shared: SharedDomains,
+        actor: &Actor,
+    ) -> Result<OrganizationView> {
+        let (preview, checked) = self.check_form(form).await?;
+        if let Some(refused) = refusal(&preview) {
+            return Err(refused.into());
+        }
+        let Some(Checked { organization, metadata, provider }) = checked else {
+            return Err(Refused::Fields(preview.problems).into());
+        };
+        check_shared(preview.shared_domains, shared)?;
+        let id = organization.id.clone();
+        let details = json!({
+            "name": organization.name.as_str(),
+            "domains": domain_names(&organization.domains),
+            "provider": provider_details(&provider),
+        });
+        let connection = StoredConnection {
+            id: ConnectionId::parse(id.as_str())
+                .expect("an organization's id has the form of a connection's"),
+            metadata,
+            changed_at: self.now(),
+        };
+        let change = OrganizationChange::Create { organization, connection };
+        self.change_organization(&id, &change, ("organization.created", details), actor).await?;
+        self.organization_view(&id).await
+    }
+
+    /// Gives an organization another name.
+    pub async fn rename_organization(
+        &self,
+        id: &OrganizationId,
+        name: &str,
+        actor: &Actor,
+    ) -> Result<Outcome<OrganizationView>> {
+        let name =
+            DisplayName::parse(name).map_err(|error| FieldProblem::refuse("name", error.to_string()))?;
+        let change = OrganizationChange::Rename(id.clone(), name);
+        self.changed(id, &change, ("organization.renamed", json!({})), actor).await
+    }
+
+    /// Gives an organization other domains.
+    pub async fn set_domains(
+        &self,
+        id: &OrganizationId,
+        domains: &str,
+        shared: SharedDomains,
+        actor: &Actor,
+    ) -> Result<Outcome<OrganizationView>> {
+        let domains = read_domains(domains).map_err(|error| FieldProblem::refuse("domains", error))?;
+        let records = self.store.organization_records().await?;
+        let before = self.organization_record(id).await?.organization;
+        // What is shared already was confirmed before.
+        let new: Vec<_> = domains.iter().filter(|domain| !before.domains.contains(domain)).cloned().collect();
+        check_shared(shared_domains(&new, Some(id), &records), shared)?;
+        let change = OrganizationChange::Domains(id.clone(), domains);
+        self.changed(id, &change, ("organization.domains_changed", json!({})), actor).await
+    }
+
+    /// Replaces the metadata of an organization, e.g. with new certificates.
+    pub async fn replace_metadata(
+        &self,
+        id: &OrganizationId,
+        octets: &[u8],
+        entity_id_change: EntityIdChange,
+        actor: &Actor,
+    ) -> Result<Outcome<OrganizationView>> {
+        let preview = self.preview_metadata(id, octets).await?;
+        let entity_id = preview.provider.entity_id.clone();
+        if let Some(organization) = preview.provider_of {
+            return Err(Refused::EntityIdTaken { entity_id, organization }.into());
+        }
+        if let (Some(old), EntityIdChange::Refuse) = (&preview.other_entity_id, entity_id_change) {
+            let refused = Refused::EntityIdChanged { id: id.clone(), old: old.clone(), new: entity_id };
+            return Err(refused.into());
+        }
+        let (text, provider) =
+            read_metadata(octets, self.now()).map_err(|error| FieldProblem::refuse("metadata", error))?;
+        let removed: Vec<_> = preview.removed.iter().map(|certificate| &certificate.fingerprint).collect();
+        let details = json!({
+            "provider": provider_details(&provider),
+            "entity_id_before": preview.other_entity_id,
+            "certificates_added": preview.added,
+            "certificates_removed": removed,
+        });
+        let change = OrganizationChange::Metadata(id.clone(), text);
+        self.changed(id, &change, ("organization.metadata_replaced", details), actor).await
+    }
+
+    /// Lets nobody of an organization sign on any more, and ends their sessions.
+    pub async fn pause_organization(
+        &self,
+        id: &OrganizationId,
+        actor: &Actor,
+    ) -> Result<Outcome<OrganizationView>> {
+        let change = OrganizationChange::Pause(id.clone());
+        self.changed(id, &change, ("organization.paused", json!({})), actor).await
+    }
+
+    /// Undoes a pause.
+    pub async fn resume_organization(
+        &self,
+        id: &OrganizationId,
+        actor: &Actor,
+    ) -> Result<Outcome<OrganizationView>> {
+        let change = OrganizationChange::Resume(id.clone());
+        self.changed(id, &change, ("organization.resumed", json!({})), actor).await
+    }
+
+    /// Removes an organization that has no users, with its properties.
+    pub async fn remove_organization(&self, id: &OrganizationId, actor: &Actor) -> Result<()> {
+        let record = self.organization_record(id).await?;
+        let details = json!({
+            "name": record.organization.name.as_str(),
+            "domains": domain_names(&record.organization.domains),
+        });
+        let change = OrganizationChange::Remove(id.clone());
+        self.change_organization(id, &change, ("organization.removed", details), actor).await.map(drop)
+    }
+
+    async fn changed(
+        &self,
+        id: &OrganizationId,
+        change: &OrganizationChange,
+        told: (&'static str, Value),
+        actor: &Actor,
+    ) -> Result<Outcome<OrganizationView>> {
+        let changed = self.change_organization(id, change, told, actor).await?;
+        Ok(Outcome { value: self.organization_view(id).await?, changed })
+    }
+
+    /// Changes an organization; whether anything was.
+    async fn change_organization(
+        &self,
+        id: &OrganizationId,
+        change: &OrganizationChange,
+        (action, details): (&'static str, Value),
+        actor: &Actor,
+    ) -> Result<bool> {
+        let event = self.event(action, actor, id.as_str(), details);
+        let refused = match self.store.change_organization(change, event).await? {
+            OrganizationChanged::Changed => return Ok(true),
+            OrganizationChanged::Unchanged => return Ok(false),
+            OrganizationChanged::NoSuchOrganization => self.no_such_organization(id.clone()).await?,
+            OrganizationChanged::IdTaken => Refused::OrganizationTaken { id: id.clone() },
+            OrganizationChanged::Declared => Refused::Declared { id: id.clone() },
+            OrganizationChanged::HasUsers(count) => Refused::OrganizationHasUsers { id: id.clone(), count },
+        };
+        Err(refused.into())
+    }
+
+    fn view(&self, record: OrganizationRecord, properties: &[Property]) -> OrganizationView {
+        let id = &record.organization.id;
+        OrganizationView {
+            provider: providers::of_record(&record, &self.settings(), self.now()),
+            properties: properties.iter().filter(|known| known.organization == *id).cloned().collect(),
+            record,
+        }
+    }
+}
+
+impl OrganizationView {
+    /// Whether it is changed in the configuration file only.
+    #[must_use]
+    pub fn is_declared(&self) -> bool {
+        self.record.origin == Origin::Declared
+    }
+}
+
+fn check_shared(
+    found: Vec<(EmailDomain, OrganizationId)>,
+    shared: SharedDomains,
+) -> std::result::Result<(), Refused> {
+    if found.is_empty() || shared == SharedDomains::Accept {
+        Ok(())
+    } else {
+        Err(Refused::DomainsShared(found))
+    }
+}
+
+fn domain_names(domains: &[EmailDomain]) -> Vec<&str> {
+    domains.iter().map(EmailDomain::as_str).collect()
+}
+
+fn provider_details(provider: &Provider) -> Value {
+    let fingerprints: Vec<_> =
+        provider.certificates.iter().map(|certificate| &certificate.fingerprint).collect();
+    json!({"entity_id": provider.entity_id, "certificates": fingerprints})
+}

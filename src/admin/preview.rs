@@ -1,0 +1,298 @@
+//! A new organization, or new metadata, before anything is saved: what was read, and what stands against it.
+//!
+//! Separate because it changes nothing; what is saved afterwards goes through the same checks again.
+
+use jiff::Timestamp;
+
+use super::providers::{self, Provider, ProviderState};
+use super::settings::Settings;
+use super::{Admin, FieldProblem, Refused, Result};
+use crate::directory::{DisplayName, Organization};
+use crate::email::EmailDomain;
+use crate::id::OrganizationId;
+use crate::saml::metadata;
+use crate::store::OrganizationRecord;
+
+/// What a customer e-mails in, as it was typed and uploaded.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OrganizationForm<'a> {
+    /// The id; empty for one made from the name.
+    pub id: &'a str,
+    /// The name.
+    pub name: &'a str,
+    /// The domains, with commas, spaces or line ends between them.
+    pub domains: &'a str,
+    /// The Federation Metadata XML.
+    pub metadata: &'a [u8],
+}
+
+/// What would become of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// The id: the one typed, or one made from the name.
+    pub id: String,
+    /// The domains that could be read.
+    pub domains: Vec<EmailDomain>,
+    /// What was read from the metadata, if it can be used.
+    pub provider: Option<Provider>,
+    /// What is wrong with the form.
+    pub problems: Vec<FieldProblem>,
+    /// Domains that other organizations have too; allowed once confirmed.
+    pub shared_domains: Vec<(EmailDomain, OrganizationId)>,
+    /// The organization that has the identity provider already; never allowed.
+    pub provider_of: Option<OrganizationId>,
+}
+
+/// What would become of an organization with new metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetadataPreview {
+    /// What was read.
+    pub provider: Provider,
+    /// The entity ID so far, if the new one is another; has to be confirmed.
+    pub other_entity_id: Option<String>,
+    /// Fingerprints of the certificates that are new.
+    pub added: Vec<String>,
+    /// Those that stay.
+    pub kept: Vec<String>,
+    /// Those that would not count any more: subject, fingerprint and all.
+    pub removed: Vec<providers::Certificate>,
+    /// The organization that has the identity provider already; never allowed.
+    pub provider_of: Option<OrganizationId>,
+}
+
+/// A form that may be saved.
+pub(super) struct Checked {
+    pub(super) organization: Organization,
+    pub(super) metadata: String,
+    pub(super) provider: Provider,
+}
+
+impl Preview {
+    /// Whether the form can be saved as it is, apart from shared domains, which have to be confirmed.
+    #[must_use]
+    pub fn is_acceptable(&self) -> bool {
+        self.problems.is_empty() && self.provider_of.is_none()
+    }
+}
+
+impl Admin {
+    /// Reads a form and says what would become of it; changes nothing.
+    pub async fn preview_organization(&self, form: &OrganizationForm<'_>) -> Result<Preview> {
+        Ok(self.check_form(form).await?.0)
+    }
+
+    /// Reads new metadata of an organization and says what would change; changes nothing.
+    pub async fn preview_metadata(&self, id: &OrganizationId, octets: &[u8]) -> Result<MetadataPreview> {
+        let record = self.organization_record(id).await?;
+        let records = self.store.organization_records().await?;
+        let (settings, now) = (self.settings(), self.now());
+        let (_, provider) =
+            read_metadata(octets, now).map_err(|error| FieldProblem::refuse("metadata", error))?;
+        let before = match providers::of_record(&record, &settings, now) {
+            ProviderState::Known(provider) => Some(provider),
+            ProviderState::Unusable(_) | ProviderState::Absent => None,
+        };
+        let known = before.as_ref().map_or(&[][..], |before| &before.certificates);
+        let has = |list: &[providers::Certificate], one: &providers::Certificate| {
+            list.iter().any(|other| other.fingerprint == one.fingerprint)
+        };
+        let (kept, added): (Vec<_>, Vec<_>) =
+            provider.certificates.iter().partition(|certificate| has(known, certificate));
+        let fingerprints = |list: Vec<&providers::Certificate>| {
+            list.into_iter().map(|certificate| certificate.fingerprint.clone()).collect()
+        };
+        Ok(MetadataPreview {
+            added: fingerprints(added),
+            kept: fingerprints(kept),
+            removed: known
+                .iter()
+                .filter(|certificate| !has(&provider.certificates, certificate))
+                .cloned()
+                .collect(),
+            other_entity_id: before
+                .map(|before| before.entity_id)
+                .filter(|entity_id| *entity_id != provider.entity_id),
+            provider_of: providers::owner_of(&provider.entity_id, Some(id), &records, &settings, now),
+            provider,
+        })
+    }
+
+    /// Reads a form; with what may be saved, if nothing is wrong with it.
+    pub(super) async fn check_form(&self, form: &OrganizationForm<'_>) -> Result<(Preview, Option<Checked>)> {
+        let records = self.store.organization_records().await?;
+        Ok(check(form, &records, &self.settings(), self.now()))
+    }
+}
+
+fn check(
+    form: &OrganizationForm<'_>,
+    records: &[OrganizationRecord],
+    settings: &Settings,
+    now: Timestamp,
+) -> (Preview, Option<Checked>) {
+    let mut problems = Vec::new();
+    let mut note_problem = |field: &'static str, message: String| {
+        problems.push(FieldProblem { field, message });
+    };
+    let name = match form.name.trim() {
+        "" => Err("is missing: enter the customer's name".to_owned()),
+        name => DisplayName::parse(name).map_err(|error| error.to_string()),
+    };
+    let name = name.map_err(|message| note_problem("name", message)).ok();
+    let typed = match form.id.trim() {
+        "" => suggest_id(form.name, |id| records.iter().any(|record| record.organization.id.as_str() == id)),
+        id => id.to_owned(),
+    };
+    let id = match OrganizationId::parse(&typed) {
+        Ok(id) if records.iter().any(|record| record.organization.id == id) => {
+            Err("is taken by another organization; choose another".to_owned())
+        }
+        read => read.map_err(|error| error.to_string()),
+    };
+    let id = id.map_err(|message| note_problem("id", message)).ok();
+    let domains = match read_domains(form.domains) {
+        Ok(domains) => domains,
+        Err(message) => {
+            note_problem("domains", message);
+            Vec::new()
+        }
+    };
+    let read = read_metadata(form.metadata, now);
+    let read = read.map_err(|message| note_problem("metadata", message)).ok();
+    let provider = read.as_ref().map(|(_, provider)| provider.clone());
+    let preview = Preview {
+        id: typed,
+        shared_domains: shared_domains(&domains, None, records),
+        provider_of: provider
+            .as_ref()
+            .and_then(|provider| providers::owner_of(&provider.entity_id, None, records, settings, now)),
+        domains: domains.clone(),
+        provider,
+        problems,
+    };
+    let checked = match (id, name, read) {
+        (Some(id), Some(name), Some((metadata, provider))) if preview.problems.is_empty() => {
+            Some(Checked { organization: Organization { id, name, domains }, metadata, provider })
+        }
+        _ => None,
+    };
+    (preview, checked)
+}
+
+/// Reads a list of domains as people write one: in lines, with commas, with an `@` in front.
+pub(super) fn read_domains(text: &str) -> std::result::Result<Vec<EmailDomain>, String> {
+    let mut domains: Vec<EmailDomain> = Vec::new();
+    let mut wrong = Vec::new();
+    let separates = |c: char| c.is_whitespace() || matches!(c, ',' | ';');
+    for word in text.split(separates).filter(|word| !word.is_empty()).take(DOMAINS_MAX + 1) {
+        match EmailDomain::parse(&word.trim_start_matches('@').to_lowercase()) {
+            Ok(domain) if domains.contains(&domain) => {}
+            Ok(domain) => domains.push(domain),
+            Err(_) => wrong.push(word.chars().take(60).collect::<String>()),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(format!(
+            "cannot be read: {}; write the part after the @, e.g. contoso.com",
+            wrong.join(", ")
+        ));
+    }
+    match domains.len() {
+        0 => Err("are missing: enter the part after the @ of the customer's addresses".to_owned()),
+        count if count > DOMAINS_MAX => Err(format!("are too many; at most {DOMAINS_MAX}")),
+        _ => Ok(domains),
+    }
+}
+
+/// Domains that other organizations have too.
+pub(super) fn shared_domains(
+    domains: &[EmailDomain],
+    but: Option<&OrganizationId>,
+    records: &[OrganizationRecord],
+) -> Vec<(EmailDomain, OrganizationId)> {
+    let others = || records.iter().map(|record| &record.organization).filter(|other| Some(&other.id) != but);
+    let owners = |domain: &EmailDomain| {
+        let domain = domain.clone();
+        others()
+            .filter(move |other| other.domains.contains(&domain))
+            .map(|other| other.id.clone())
+            .collect::<Vec<_>>()
+    };
+    domains
+        .iter()
+        .flat_map(|domain| owners(domain).into_iter().map(|owner| (domain.clone(), owner)))
+        .collect()
+}
+
+/// Reads metadata; the text to keep, and what it says.
+pub(super) fn read_metadata(
+    octets: &[u8],
+    now: Timestamp,
+) -> std::result::Result<(String, Provider), String> {
+    if octets.is_empty() {
+        return Err("is missing: choose the Federation Metadata XML file".to_owned());
+    }
+    let text = std::str::from_utf8(octets)
+        .map_err(|_| "cannot be used: the file is not text in UTF-8; download it again".to_owned())?;
+    let idp = metadata::parse(octets, now).map_err(|error| format!("cannot be used: {error}"))?;
+    Ok((text.to_owned(), Provider::of(&idp, now)))
+}
+
+/// A short name from a name: `Contoso Residential, LLC` is `contoso-residential`.
+#[must_use]
+pub fn suggest_id(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let mut words = Vec::new();
+    let plain: String = name.chars().map(plain_letter).collect();
+    for word in plain.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+        let word = word.to_ascii_lowercase();
+        let is_form = LEGAL_FORMS.contains(&word.as_str());
+        if (words.is_empty() || !is_form) && words.iter().map(String::len).sum::<usize>() < ID_LENGTH_ENOUGH {
+            words.push(word);
+        }
+    }
+    let base: String = words.join("-").chars().take(ID_CHARS_MAX).collect();
+    let base = if base.is_empty() { "organization".to_owned() } else { base };
+    if !is_taken(&base) {
+        return base;
+    }
+    let numbered = (2_u32..).map(|number| format!("{base}-{number}"));
+    numbered.into_iter().find(|id| !is_taken(id)).unwrap_or(base)
+}
+
+/// Letters of Western names without their marks; everything else stays.
+fn plain_letter(c: char) -> char {
+    match c.to_lowercase().next().unwrap_or(c) {
+        'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' => 'a',
+        'ç' => 'c',
+        'è' | 'é' | 'ê' | 'ë' => 'e',
+        'ì' | 'í' | 'î' | 'ï' => 'i',
+        'ñ' => 'n',
+        'ò' | 'ó' | 'ô' | 'õ' | 'ö' | 'ø' => 'o',
+        'ß' => 's',
+        'ù' | 'ú' | 'û' | 'ü' => 'u',
+        'ý' | 'ÿ' => 'y',
+        _ => c,
+    }
+}
+
+/// What companies are, not what they are called.
+const LEGAL_FORMS: &[&str] = &["llc", "inc", "ltd", "gmbh", "corp", "co", "ag", "plc", "lp", "llp"];
+
+/// An id is typed on command lines.
+const ID_LENGTH_ENOUGH: usize = 16;
+
+/// Leaves room for a number within the 64 characters of an id.
+const ID_CHARS_MAX: usize = 40;
+
+/// More is a list of something else.
+const DOMAINS_MAX: usize = 100;
+
+/// The refusal that a preview amounts to, if it does.
+pub(super) fn refusal(preview: &Preview) -> Option<Refused> {
+    if !preview.problems.is_empty() {
+        return Some(Refused::Fields(preview.problems.clone()));
+    }
+    let entity_id = preview.provider.as_ref().map(|provider| provider.entity_id.clone())?;
+    let organization = preview.provider_of.clone()?;
+    Some(Refused::EntityIdTaken { entity_id, organization })
+}

@@ -1,0 +1,475 @@
+//! New User requests, as managers see them: filing, following and answering them.
+//!
+//! Separate from the desk because a manager sees and changes only what is the manager's own.
+//!
+//! Rules: who may ask follows from grants that hold now, of a level in `access.may_request`; one may ask for no
+//! more than one holds oneself. What is wrong with a form is told for every field at once, and nothing is told
+//! of people in other organizations.
+
+use serde_json::json;
+
+use super::notices;
+use super::{Actor, Admin, FieldProblem, Refused, Result};
+use crate::directory::request::{self, Request, State, Wanted};
+use crate::directory::{
+    Account, DisplayName, Grant, Level, Levels, Membership, Note, Organization, Property, Role, Scope,
+    Standing, Workplace,
+};
+use crate::email::EmailAddress;
+use crate::id::{AccessRequestId, PropertyId, UserId};
+use crate::store::{NewRequest, RequestChange, RequestFiled, RequestFilter};
+
+/// Where somebody may ask for others, and for how much.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestRights {
+    levels: Levels,
+    /// The highest level for each scope, as granted.
+    granted: Vec<(Scope, Level)>,
+}
+
+/// What the New User form offers to one manager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestOptions {
+    /// The manager's organization.
+    pub organization: Organization,
+    /// Levels that may be asked for on all properties together, lowest first; empty if that may not be asked for.
+    pub all_properties: Vec<Level>,
+    /// Properties that may be asked for, by name.
+    pub properties: Vec<PropertyOption>,
+    /// Every level that may be asked for anywhere, lowest first.
+    pub levels: Vec<Level>,
+}
+
+/// A property that may be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PropertyOption {
+    /// The property.
+    pub property: Property,
+    /// Levels that may be asked for there, lowest first.
+    pub levels: Vec<Level>,
+}
+
+/// The New User form as it was typed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RequestForm<'a> {
+    /// A property's id, or `*`.
+    pub property: &'a str,
+    /// The new user's address.
+    pub email: &'a str,
+    /// The new user's name; may be empty.
+    pub name: &'a str,
+    /// The level.
+    pub level: &'a str,
+    /// A note; may be empty.
+    pub note: &'a str,
+}
+
+/// What became of a form without mistakes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filed {
+    /// The request is in the queue.
+    Filed(Request),
+    /// There was an open request for the same already; its requesters now count this one.
+    Merged(Request),
+    /// That person has that access, or more.
+    AlreadyHasAccess {
+        /// Who.
+        email: EmailAddress,
+        /// The level held.
+        level: Level,
+    },
+}
+
+/// A request with its history, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestView {
+    /// The request.
+    pub request: Request,
+    /// What has happened to it.
+    pub history: Vec<request::Event>,
+    /// The property, unless all of them are meant.
+    pub property: Option<Property>,
+}
+
+/// Somebody of a manager's organization who waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingPerson {
+    /// Who.
+    pub account: Account,
+    /// Where they say they work.
+    pub workplace: Option<Workplace>,
+    /// The property that was chosen, if one was.
+    pub property: Option<Property>,
+    /// The open requests for them, which may be other managers'.
+    pub open_requests: Vec<Request>,
+}
+
+impl RequestRights {
+    /// The highest level that may be asked for in a scope.
+    #[must_use]
+    pub fn highest(&self, scope: &Scope) -> Option<&Level> {
+        let covering =
+            self.granted.iter().filter(|(granted, _)| *granted == Scope::AllProperties || granted == scope);
+        covering.map(|(_, level)| level).max_by_key(|level| self.levels.rank(level))
+    }
+
+    /// The levels that may be asked for in a scope, lowest first.
+    #[must_use]
+    pub fn offered(&self, scope: &Scope) -> Vec<Level> {
+        let Some(highest) = self.highest(scope).and_then(|level| self.levels.rank(level)) else {
+            return Vec::new();
+        };
+        let names = self.levels.names().iter().take(highest + 1);
+        names.filter_map(|name| self.levels.parse(name).ok()).collect()
+    }
+
+    /// Whether anything may be asked for on that property.
+    #[must_use]
+    pub fn covers(&self, property: &PropertyId) -> bool {
+        self.highest(&Scope::Property(property.clone())).is_some()
+    }
+}
+
+impl RequestView {
+    fn new(request: Request, history: Vec<request::Event>, properties: &[Property]) -> Self {
+        let property = match &request.wanted.scope {
+            Scope::AllProperties => None,
+            Scope::Property(id) => properties.iter().find(|known| known.id == *id).cloned(),
+        };
+        Self { request, history, property }
+    }
+}
+
+impl Admin {
+    /// What an account may ask for; `None` if it may not ask at all.
+    #[must_use]
+    pub fn may_request(&self, account: &Account) -> Option<RequestRights> {
+        let settings = self.settings();
+        let Standing::Admitted(held) = account.standing_at(self.now()) else { return None };
+        let counts = |grant: &Grant| settings.may_request.contains(&grant.level);
+        let granted: Vec<_> =
+            held.into_iter().filter(counts).map(|grant| (grant.scope, grant.level)).collect();
+        (!granted.is_empty()).then(|| RequestRights { levels: settings.levels.clone(), granted })
+    }
+
+    /// What the New User form offers; `None` if the account may not ask at all.
+    pub async fn request_options(&self, account: &Account) -> Result<Option<RequestOptions>> {
+        let Some(rights) = self.may_request(account) else { return Ok(None) };
+        let organization = self.organization(&account.user.organization).await?;
+        let mut properties: Vec<_> = self
+            .store
+            .properties(Some(&organization.id))
+            .await?
+            .into_iter()
+            .filter(|property| property.retired_at.is_none())
+            .map(|property| {
+                let levels = rights.offered(&Scope::Property(property.id.clone()));
+                PropertyOption { property, levels }
+            })
+            .filter(|option| !option.levels.is_empty())
+            .collect();
+        properties.sort_by_cached_key(|option| option.property.name.as_str().to_lowercase());
+        let all_properties = rights.offered(&Scope::AllProperties);
+        let offers = properties.iter().map(|option| &option.levels).chain([&all_properties]);
+        let levels = offers.max_by_key(|levels| levels.len()).cloned().unwrap_or_default();
+        Ok(Some(RequestOptions { organization, all_properties, properties, levels }))
+    }
+
+    /// Files a New User request. Mistakes in the form are `Refused::Fields`.
+    pub async fn file_request(
+        &self,
+        account: &Account,
+        form: &RequestForm<'_>,
+        actor: &Actor,
+    ) -> Result<Filed> {
+        let rights = self.may_request(account).ok_or(Refused::MayNotRequest)?;
+        let organization = self.organization(&account.user.organization).await?;
+        let properties = self.store.properties(Some(&organization.id)).await?;
+        let wanted = read_form(form, &rights, &organization, &properties).map_err(Refused::Fields)?;
+        let person = self.store.account_by_email(&wanted.email).await?;
+        if let Some(person) = &person {
+            check_person(person, &organization)?;
+            if let Some(level) = self.level_held(person, &wanted) {
+                return Ok(Filed::AlreadyHasAccess { email: wanted.email, level });
+            }
+        }
+        self.check_open_requests(&account.user.id).await?;
+        self.put_into_queue(&organization, wanted, account, actor).await
+    }
+
+    /// Puts a request into the queue, and tells support.
+    pub(super) async fn put_into_queue(
+        &self,
+        organization: &Organization,
+        wanted: Wanted,
+        requester: &Account,
+        actor: &Actor,
+    ) -> Result<Filed> {
+        let id = AccessRequestId::random(&*self.randomness);
+        let property = self.property_name(&wanted.scope, &organization.id).await?;
+        let notice = notices::received(&id, &wanted, organization, &property, requester);
+        let mail = self.settings().support_email.iter().map(|support| notice.to(support)).collect();
+        let details = json!({
+            "organization": organization.id.as_str(),
+            "email": wanted.email.as_str(),
+            "property": wanted.scope.as_str(),
+            "level": wanted.level.as_str(),
+        });
+        let event = self.event("request.filed", actor, id.as_str(), details);
+        let new = NewRequest {
+            id,
+            organization: organization.id.clone(),
+            wanted,
+            requester: requester.user.id.clone(),
+            at: self.now(),
+        };
+        match self.store.file_request(&new, event, mail).await? {
+            RequestFiled::Filed(request) => Ok(Filed::Filed(request)),
+            RequestFiled::Merged(request) => Ok(Filed::Merged(request)),
+            RequestFiled::NoSuchProperty(property) => {
+                Err(self.no_such_property(property, new.organization).await?.into())
+            }
+        }
+    }
+
+    /// The requests that a user has filed or joined, newest first.
+    pub async fn own_requests(&self, user: &UserId) -> Result<Vec<RequestView>> {
+        let filter = RequestFilter {
+            requester: Some(user.clone()),
+            newest_first: true,
+            limit: OWN_REQUESTS_LISTED_MAX,
+            ..RequestFilter::default()
+        };
+        let requests = self.store.requests(&filter).await?;
+        let properties = self.store.properties(None).await?;
+        let mut views = Vec::new();
+        for request in requests {
+            if let Some((request, history)) = self.store.request(&request.id).await? {
+                views.push(RequestView::new(request, history, &properties));
+            }
+        }
+        Ok(views)
+    }
+
+    /// A requester's answer to a question of support.
+    pub async fn answer_request(
+        &self,
+        account: &Account,
+        id: &AccessRequestId,
+        version: i64,
+        text: &str,
+        actor: &Actor,
+    ) -> Result<Request> {
+        let text = Note::parse(text).map_err(|error| FieldProblem::refuse("answer", error.to_string()))?;
+        let request = self.request(id).await?.request;
+        if !request.requesters.iter().any(|requester| requester.user == account.user.id) {
+            return Err(Refused::NoSuchRequest { id: id.clone() }.into());
+        }
+        check_open(&request)?;
+        if request.state != State::NeedsInfo {
+            return Err(Refused::NothingAsked { id: id.clone() }.into());
+        }
+        let organization = self.organization(&request.organization).await?;
+        let property = self.property_name(&request.wanted.scope, &organization.id).await?;
+        let answered = Wanted { note: Some(text.clone()), ..request.wanted.clone() };
+        let notice = notices::received(id, &answered, &organization, &property, account);
+        let mail = self.settings().support_email.iter().map(|support| notice.to(support)).collect();
+        let event = self.event("request.answered", actor, id.as_str(), json!({}));
+        let change = RequestChange::Answer { text };
+        self.settled(self.store.change_request(id, version, &change, event, mail).await?, id).await
+    }
+
+    /// Who of a manager's organization waits, the longest first; nobody for those who may not ask.
+    pub async fn waiting_people(&self, account: &Account) -> Result<Vec<WaitingPerson>> {
+        if self.may_request(account).is_none() {
+            return Ok(Vec::new());
+        }
+        let organization = &account.user.organization;
+        let properties = self.store.properties(Some(organization)).await?;
+        let open = RequestFilter {
+            states: State::OPEN.to_vec(),
+            organization: Some(organization.clone()),
+            ..RequestFilter::default()
+        };
+        let open = self.store.requests(&open).await?;
+        let waiting = self.store.waiting(organization, WAITING_LISTED_MAX).await?;
+        Ok(waiting
+            .into_iter()
+            // Support staff have the console and wait for nothing.
+            .filter(|(account, _)| account.user.role == Role::Member)
+            .map(|(account, workplace)| WaitingPerson {
+                property: workplace
+                    .as_ref()
+                    .and_then(|said| said.property.as_ref())
+                    .and_then(|id| properties.iter().find(|known| known.id == *id).cloned()),
+                open_requests: open
+                    .iter()
+                    .filter(|request| request.wanted.email == account.user.email)
+                    .cloned()
+                    .collect(),
+                account,
+                workplace,
+            })
+            .collect())
+    }
+
+    /// One request with its history.
+    pub async fn request(&self, id: &AccessRequestId) -> Result<RequestView> {
+        let Some((request, history)) = self.store.request(id).await? else {
+            return Err(Refused::NoSuchRequest { id: id.clone() }.into());
+        };
+        let properties = self.store.properties(Some(&request.organization)).await?;
+        Ok(RequestView::new(request, history, &properties))
+    }
+
+    /// The level that a person holds where access is asked for, if it is enough.
+    fn level_held(&self, person: &Account, wanted: &Wanted) -> Option<Level> {
+        let levels = &self.settings().levels;
+        let Standing::Admitted(held) = person.standing_at(self.now()) else { return None };
+        held.into_iter()
+            .filter(|grant| grant.scope == Scope::AllProperties || grant.scope == wanted.scope)
+            .map(|grant| grant.level)
+            .filter(|level| levels.rank(level) >= levels.rank(&wanted.level))
+            .max_by_key(|level| levels.rank(level))
+    }
+
+    /// Sees to it that nobody fills the queue.
+    async fn check_open_requests(&self, requester: &UserId) -> Result<()> {
+        let filter = RequestFilter {
+            states: State::OPEN.to_vec(),
+            requester: Some(requester.clone()),
+            limit: OPEN_REQUESTS_MAX,
+            ..RequestFilter::default()
+        };
+        let open = self.store.requests(&filter).await?.len();
+        if u32::try_from(open).is_ok_and(|open| open < OPEN_REQUESTS_MAX) {
+            return Ok(());
+        }
+        Err(Refused::TooManyOpenRequests { max: OPEN_REQUESTS_MAX }.into())
+    }
+}
+
+/// Reads the form; all mistakes together.
+fn read_form(
+    form: &RequestForm<'_>,
+    rights: &RequestRights,
+    organization: &Organization,
+    properties: &[Property],
+) -> std::result::Result<Wanted, Vec<FieldProblem>> {
+    let mut problems = Vec::new();
+    let mut note_problem = |field: &'static str, message: String| {
+        problems.push(FieldProblem { field, message });
+    };
+    let scope = match read_scope(form.property, rights, properties) {
+        Ok(scope) => Some(scope),
+        Err(message) => {
+            note_problem("property", message.to_owned());
+            None
+        }
+    };
+    let email = match read_email(form.email, organization) {
+        Ok(email) => Some(email),
+        Err(message) => {
+            note_problem("email", message);
+            None
+        }
+    };
+    let name = match form.name.trim() {
+        "" => None,
+        name => DisplayName::parse(name).map_err(|error| note_problem("name", error.to_string())).ok(),
+    };
+    let level = match read_level(form.level, scope.as_ref(), rights) {
+        Ok(level) => Some(level),
+        Err(message) => {
+            note_problem("level", message);
+            None
+        }
+    };
+    let note = match form.note.trim() {
+        "" => None,
+        note => Note::parse(note).map_err(|error| note_problem("note", error.to_string())).ok(),
+    };
+    match (scope, email, level) {
+        (Some(scope), Some(email), Some(level)) if problems.is_empty() => {
+            Ok(Wanted { scope, email, name, level, note })
+        }
+        _ => Err(problems),
+    }
+}
+
+fn read_scope(
+    text: &str,
+    rights: &RequestRights,
+    properties: &[Property],
+) -> std::result::Result<Scope, &'static str> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("choose where the person works");
+    }
+    let scope = Scope::parse(text).map_err(|_| "choose one of the properties listed")?;
+    let exists = match &scope {
+        Scope::AllProperties => true,
+        Scope::Property(id) => properties.iter().any(|known| known.id == *id && known.retired_at.is_none()),
+    };
+    if exists && rights.highest(&scope).is_some() {
+        return Ok(scope);
+    }
+    Err("you may not ask for access there; choose one of the properties listed")
+}
+
+fn read_email(text: &str, organization: &Organization) -> std::result::Result<EmailAddress, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("enter the person's work e-mail address".to_owned());
+    }
+    let email = EmailAddress::parse(text).map_err(|error| error.to_string())?;
+    if organization.domains.contains(email.domain()) {
+        return Ok(email);
+    }
+    let domains: Vec<_> = organization.domains.iter().map(|domain| format!("@{}", domain.as_str())).collect();
+    Err(format!("must be an address of {}, ending in {}", organization.name, domains.join(" or ")))
+}
+
+fn read_level(
+    text: &str,
+    scope: Option<&Scope>,
+    rights: &RequestRights,
+) -> std::result::Result<Level, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("choose a level".to_owned());
+    }
+    let level = rights.levels.parse(text).map_err(|error| error.to_string())?;
+    let Some(scope) = scope else { return Ok(level) };
+    let Some(highest) = rights.highest(scope) else { return Ok(level) };
+    if rights.levels.rank(&level) <= rights.levels.rank(highest) {
+        return Ok(level);
+    }
+    Err(format!("is above your own level there, {highest}; ask for {highest} or less"))
+}
+
+/// Sees to it that a person who is known can be asked for. Of other organizations nothing is told.
+fn check_person(person: &Account, organization: &Organization) -> std::result::Result<(), Refused> {
+    let message = if person.user.organization != organization.id {
+        "cannot be added by a request; please write to support"
+    } else if person.user.state == Membership::Disabled {
+        "belongs to an account that has been switched off; please write to support"
+    } else {
+        return Ok(());
+    };
+    Err(FieldProblem::refuse("email", message))
+}
+
+/// Sees to it that a decision is still to come.
+pub(super) fn check_open(request: &Request) -> std::result::Result<(), Refused> {
+    if request.state.is_open() { Ok(()) } else { Err(Refused::decided(request)) }
+}
+
+/// As many as a page can show.
+const OWN_REQUESTS_LISTED_MAX: u32 = 100;
+
+/// As many as a page can show.
+const WAITING_LISTED_MAX: u32 = 200;
+
+/// A manager who has so many open requests has a list, and lists go to support.
+const OPEN_REQUESTS_MAX: u32 = 200;

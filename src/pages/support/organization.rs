@@ -1,0 +1,278 @@
+//! One organization: its connection, what its administrator needs, and its properties.
+//!
+//! Separate because it is where a customer is connected and kept connected.
+
+use askama::Template;
+
+use crate::pages::form::{Field, Problems};
+use crate::pages::frame::{self, Frame};
+use crate::pages::moment::Moment;
+use crate::pages::support::preview::MetadataTexts;
+use crate::pages::support::{self, Agent, Banner, MetadataFacts, Section};
+use crate::pages::texts::texts;
+use crate::pages::{Brand, link};
+
+/// `/.anteroom/support/organizations/{id}`. Its forms post to the paths below it.
+#[derive(Debug, Clone)]
+pub struct OrganizationPage {
+    /// Who works at the console.
+    pub agent: Agent,
+    /// What has just been done, or why not.
+    pub banner: Option<Banner>,
+    /// Its id.
+    pub id: String,
+    /// Its name. `…/rename` changes it (`name`).
+    pub name: String,
+    /// Its domains. `…/domains` changes them (`domains`, one on each line, and `confirm_shared`).
+    pub domains: Vec<String>,
+    /// The other names of organizations that share a domain, with the domain.
+    pub shared: Vec<SharedDomain>,
+    /// Whether the configuration file declares it: then only pausing and properties can be changed here.
+    pub is_declared: bool,
+    /// Since when nobody can sign on, if so. `…/pause` and `…/resume` change it.
+    pub paused: Option<Moment>,
+    /// Its identity provider, if it has one.
+    pub provider: Option<MetadataFacts>,
+    /// When the metadata was uploaded or fetched.
+    pub metadata_changed: Option<Moment>,
+    /// What its administrator has to enter.
+    pub values: ProviderFacts,
+    /// The last trial of the connection.
+    pub last_test: Option<LastTest>,
+    /// Its properties, those in use first. `…/properties/{property}/rename` (`name`), `…/retire`, `…/restore`.
+    pub properties: Vec<PropertyLine>,
+    /// How many users it has.
+    pub users: u64,
+    /// What was typed in `…/rename`.
+    pub new_name: Field,
+    /// What was typed in `…/domains`, one on each line.
+    pub new_domains: Field,
+    /// Whether `confirm_shared` has to be ticked.
+    pub asks_for_shared: bool,
+    /// What is wrong with the file `metadata` of `…/metadata/preview`.
+    pub metadata_problem: Option<String>,
+    /// `property_id` of the form `…/properties`.
+    pub property_id: Field,
+    /// `name` of the form `…/properties`.
+    pub property_name: Field,
+    /// What is wrong with the file `table` of `…/properties/import`, one sentence for each line.
+    pub table_problems: Vec<String>,
+}
+
+/// A domain that another organization has too.
+#[derive(Debug, Clone)]
+pub struct SharedDomain {
+    /// The domain.
+    pub domain: String,
+    /// The other organization's id.
+    pub organization_id: String,
+    /// The other organization's name.
+    pub organization: String,
+}
+
+/// What a customer's administrator has to enter at the identity provider.
+#[derive(Debug, Clone)]
+pub struct ProviderFacts {
+    /// Our entity ID.
+    pub identifier: String,
+    /// Our assertion consumer service.
+    pub reply_url: String,
+    /// The application's front page.
+    pub sign_on_url: String,
+    /// Our own metadata, for providers that read it.
+    pub metadata_url: String,
+}
+
+/// The last trial of a connection.
+#[derive(Debug, Clone)]
+pub struct LastTest {
+    /// Its report: the value of `id`.
+    pub id: String,
+    /// When it began.
+    pub at: Moment,
+    /// Who asked for it: name or address.
+    pub agent: String,
+    /// Whether everything passed; nothing as long as it runs.
+    pub passed: Option<bool>,
+}
+
+/// A property.
+#[derive(Debug, Clone)]
+pub struct PropertyLine {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// How many users have access to it.
+    pub users: u64,
+    /// When it was retired, if so.
+    pub retired: Option<Moment>,
+}
+
+impl OrganizationPage {
+    /// The page as HTML.
+    #[must_use]
+    pub fn render(&self, brand: &Brand) -> String {
+        let text = Texts::english();
+        frame::render(&Html {
+            frame: Frame::console_english(brand, &self.name, &self.agent, Section::Organizations),
+            banner: self.banner.as_ref().map(Banner::english),
+            problems: self.problems(),
+            path: support::organization_path(&self.id),
+            domains: self.domains.join(", "),
+            users: support::english_count(self.users, "user", "users"),
+            users_href: format!("{}?organization={}", Section::Users.path(), link::query_value(&self.id)),
+            letter: english_letter(self, brand),
+            typed: [],
+            metadata_text: MetadataTexts::english(),
+            text,
+            page: self,
+        })
+    }
+
+    fn problems(&self) -> Problems<'_> {
+        Problems::of(&[
+            ("metadata", self.metadata_problem.as_ref()),
+            ("new-name", self.new_name.problem.as_ref()),
+            ("new-domains", self.new_domains.problem.as_ref()),
+            ("property-id", self.property_id.problem.as_ref()),
+            ("property-name", self.property_name.problem.as_ref()),
+            ("table", self.table_problems.first()),
+        ])
+    }
+}
+
+impl LastTest {
+    fn path(&self, organization_id: &str) -> String {
+        format!("{}/test?id={}", support::organization_path(organization_id), link::query_value(&self.id))
+    }
+
+    const fn tone(&self) -> &'static str {
+        match self.passed {
+            None => "neutral",
+            Some(true) => "passed",
+            Some(false) => "failed",
+        }
+    }
+
+    const fn english_state(&self) -> &'static str {
+        match self.passed {
+            None => "Waiting for the sign-on",
+            Some(true) => "Passed",
+            Some(false) => "Failed",
+        }
+    }
+}
+
+impl SharedDomain {
+    fn english(&self) -> String {
+        format!(
+            "People with an address of {} choose at sign-on, because this organization has it too:",
+            self.domain
+        )
+    }
+}
+
+impl PropertyLine {
+    fn path(&self, organization_id: &str) -> String {
+        format!("{}/properties/{}", support::organization_path(organization_id), link::segment(&self.id))
+    }
+
+    fn english_users(&self) -> String {
+        format!("{} with access", support::english_count(self.users, "user", "users"))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "organization.html")]
+struct Html<'a> {
+    frame: Frame<'a>,
+    text: Texts,
+    metadata_text: MetadataTexts,
+    banner: Option<(&'static str, String)>,
+    problems: Problems<'a>,
+    path: String,
+    domains: String,
+    users: String,
+    users_href: String,
+    letter: String,
+    typed: [(&'static str, String); 0],
+    page: &'a OrganizationPage,
+}
+
+texts! {
+    Texts {
+        organizations: "Organizations",
+        problems: "Please check these fields",
+        active: "Active",
+        paused: "Paused",
+        paused_lead: "Nobody of this organization can sign on. Paused",
+        connection: "Connection",
+        no_provider: "No identity provider: nobody of this organization can sign on.",
+        metadata_changed: "Metadata from",
+        test_lead: "A test is a real sign-on with your own account, or together with the customer. It makes no session and no user.",
+        test: "Test the connection",
+        last_test: "Last test",
+        by: "by",
+        declared_metadata: "The metadata is set in the configuration file.",
+        rotate: "Upload new metadata",
+        metadata: "Federation Metadata (XML file)",
+        metadata_hint: "You see what was read from it before anything changes.",
+        rotate_submit: "Read the metadata",
+        values: "For the customer’s administrator",
+        values_lead: "These values go into the identity provider.",
+        identifier: "Identifier (Entity ID)",
+        reply_url: "Reply URL (Assertion Consumer Service URL)",
+        sign_on_url: "Sign on URL",
+        metadata_url: "Metadata of Anteroom",
+        letter: "Text to send",
+        details: "Details",
+        id: "Short name",
+        name: "Name",
+        domains: "E-mail domains",
+        domains_hint: "One on each line, without @.",
+        users: "Users",
+        origin: "Origin",
+        declared: "Set in the configuration file",
+        created: "Connected here",
+        rename: "Rename",
+        save: "Save",
+        change_domains: "Change the domains",
+        confirm_shared: "I know that another organization has such a domain too, and both customers agree.",
+        pause_lead: "Pausing ends all its sessions, and nobody can sign on until you resume.",
+        pause: "Pause",
+        resume: "Resume",
+        properties: "Properties",
+        no_properties: "No property yet. Access can only be granted to all properties then.",
+        retired: "Retired",
+        change: "Change",
+        restore: "Take back",
+        retire: "Retire",
+        add: "Add a property",
+        property_id: "Short name",
+        property_id_hint: "Small letters, digits and hyphens; unique among all organizations.",
+        add_submit: "Add",
+        import: "Import properties",
+        table: "CSV file",
+        table_hint: "Columns id and name, one property on each line. All or nothing.",
+        import_submit: "Import",
+    }
+}
+
+/// What to send to the customer's administrator, ready to be pasted into a mail.
+fn english_letter(page: &OrganizationPage, brand: &Brand) -> String {
+    let application = brand.application_name();
+    let ProviderFacts { identifier, reply_url, sign_on_url, metadata_url } = &page.values;
+    format!(
+        "Hello,\n\nto sign in to {application} with your own accounts, please set up single sign-on (SAML) \
+         in your identity provider. In Microsoft Entra ID that is an enterprise application of its own.\n\n\
+         Identifier (Entity ID):\n{identifier}\n\n\
+         Reply URL (Assertion Consumer Service URL):\n{reply_url}\n\n\
+         Sign on URL:\n{sign_on_url}\n\n\
+         Or import our metadata:\n{metadata_url}\n\n\
+         Please leave signing at its default (sign the assertion, SHA-256), assign the people who shall sign in, \
+         and send us the Federation Metadata XML together with the list of your e-mail domains.\n\n\
+         The domains that we know so far: {}\n",
+        page.domains.join(", ")
+    )
+}

@@ -1,0 +1,161 @@
+//! From a customer's metadata to a connection: what was read from it before anything is saved, and the saving.
+//!
+//! Separate because it is done in two steps: the second carries along what the first has shown.
+
+use http::StatusCode;
+
+use crate::admin::{self, EntityIdChange, OrganizationForm, Provider, Refused, Warning};
+use crate::email::EmailDomain;
+use crate::id::OrganizationId;
+use crate::pages::support::{
+    Banner, Done, MetadataPreview, NewOrganization, OrganizationPreview, PreviewWarning,
+};
+use crate::routes::support::directory::is_soon;
+use crate::routes::support::{changed, done, organization_path};
+use crate::routes::work::{Desk, Handled, Reply, problem_of, sentence, status_of};
+
+impl Desk {
+    /// `GET /.anteroom/support/organizations/new`.
+    pub(super) fn new_organization(&self) -> Reply {
+        self.new_organization_form(StatusCode::OK, None)
+    }
+
+    fn new_organization_form(&self, status: StatusCode, refused: Option<&Refused>) -> Reply {
+        let banner = refused.filter(|refused| refused.fields().is_empty());
+        let view = NewOrganization {
+            agent: self.agent(),
+            banner: banner.map(|refused| Banner::Refused(sentence(&refused.to_string()))),
+            name: self.typed("name", refused),
+            id: self.typed("id", refused),
+            domains: self.typed("domains", refused),
+            metadata_problem: problem_of(refused, "metadata"),
+        };
+        Reply::Page(status, view.render(self.brand()))
+    }
+
+    fn organization_form(&self) -> OrganizationForm<'_> {
+        OrganizationForm {
+            id: self.form.text("id"),
+            name: self.form.text("name"),
+            domains: self.form.text("domains"),
+            metadata: self.form.octets("metadata"),
+        }
+    }
+
+    /// `POST /.anteroom/support/organizations/preview`.
+    pub(super) async fn preview_organization(&self) -> Handled {
+        self.organization_preview(StatusCode::OK).await
+    }
+
+    async fn organization_preview(&self, status: StatusCode) -> Handled {
+        let form = self.organization_form();
+        let preview = self.admin().preview_organization(&form).await?;
+        let Some(provider) = preview.provider.filter(|_| preview.problems.is_empty()) else {
+            let refused = Refused::Fields(preview.problems);
+            return Ok(self.new_organization_form(status_of(&refused), Some(&refused)));
+        };
+        let mut warnings = self.shared_warnings(&preview.shared_domains).await?;
+        warnings.extend(self.taken_warning(preview.provider_of.as_ref()).await?);
+        warnings.extend(provider_warnings(&provider));
+        let view = OrganizationPreview {
+            agent: self.agent(),
+            name: form.name.trim().to_owned(),
+            id: preview.id,
+            domains: preview.domains.iter().map(|domain| domain.as_str().to_owned()).collect(),
+            facts: self.metadata_facts(&provider, &String::from_utf8_lossy(form.metadata)),
+            warnings,
+        };
+        Ok(Reply::Page(status, view.render(self.brand())))
+    }
+
+    /// `POST /.anteroom/support/organizations`.
+    pub(super) async fn create_organization(&self) -> Handled {
+        let form = self.organization_form();
+        match self.admin().create_organization(&form, self.shared_domains(), &self.actor).await {
+            Ok(view) => Ok(done(&organization_path(&view.record.organization.id), Done::OrganizationCreated)),
+            Err(admin::Error::Refused(
+                refused @ (Refused::DomainsShared(_) | Refused::EntityIdTaken { .. }),
+            )) => self.organization_preview(status_of(&refused)).await,
+            Err(admin::Error::Refused(refused)) => {
+                Ok(self.new_organization_form(status_of(&refused), Some(&refused)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `POST /.anteroom/support/organizations/{id}/metadata/preview`.
+    pub(super) async fn preview_metadata(&self, id: &OrganizationId) -> Handled {
+        self.metadata_preview(id, StatusCode::OK).await
+    }
+
+    async fn metadata_preview(&self, id: &OrganizationId, status: StatusCode) -> Handled {
+        let octets = self.form.octets("metadata");
+        let preview = self.admin().preview_metadata(id, octets).await?;
+        let present = self.admin().organization_view(id).await?;
+        let mut warnings: Vec<_> =
+            self.taken_warning(preview.provider_of.as_ref()).await?.into_iter().collect();
+        let before = preview.other_entity_id.map(|before| PreviewWarning::EntityIdChanged { before });
+        warnings.extend(before);
+        warnings.extend(provider_warnings(&preview.provider));
+        let view = MetadataPreview {
+            agent: self.agent(),
+            id: id.as_str().to_owned(),
+            name: present.record.organization.name.as_str().to_owned(),
+            facts: self.metadata_facts(&preview.provider, &String::from_utf8_lossy(octets)),
+            present: match &present.provider {
+                admin::ProviderState::Known(provider) => Some(self.metadata_facts(provider, "")),
+                admin::ProviderState::Unusable(_) | admin::ProviderState::Absent => None,
+            },
+            warnings,
+        };
+        Ok(Reply::Page(status, view.render(self.brand())))
+    }
+
+    /// `POST /.anteroom/support/organizations/{id}/metadata`.
+    pub(super) async fn replace_metadata(&self, id: &OrganizationId) -> Handled {
+        let is_confirmed = self.form.is_ticked("confirm_entity_id");
+        let change = if is_confirmed { EntityIdChange::Accept } else { EntityIdChange::Refuse };
+        let octets = self.form.octets("metadata");
+        match self.admin().replace_metadata(id, octets, change, &self.actor).await {
+            Ok(outcome) => Ok(changed(&organization_path(id), outcome.changed, Done::MetadataChanged)),
+            Err(admin::Error::Refused(
+                refused @ (Refused::EntityIdChanged { .. } | Refused::EntityIdTaken { .. }),
+            )) => self.metadata_preview(id, status_of(&refused)).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn shared_warnings(
+        &self,
+        shared: &[(EmailDomain, OrganizationId)],
+    ) -> admin::Result<Vec<PreviewWarning>> {
+        let mut warnings = Vec::new();
+        for (domain, owner) in shared {
+            let organization = self.organization_name(owner).await?;
+            let domain = domain.as_str().to_owned();
+            warnings.push(PreviewWarning::SharedDomain { domain, organization });
+        }
+        Ok(warnings)
+    }
+
+    async fn taken_warning(&self, owner: Option<&OrganizationId>) -> admin::Result<Option<PreviewWarning>> {
+        let Some(owner) = owner else { return Ok(None) };
+        Ok(Some(PreviewWarning::EntityIdTaken {
+            organization: self.organization_name(owner).await?,
+            organization_id: owner.as_str().to_owned(),
+        }))
+    }
+
+    async fn organization_name(&self, id: &OrganizationId) -> admin::Result<String> {
+        Ok(self.admin().organization(id).await?.name.as_str().to_owned())
+    }
+}
+
+fn provider_warnings(provider: &Provider) -> Vec<PreviewWarning> {
+    let warning = |warning: &Warning| match warning {
+        Warning::NoValidCertificate => PreviewWarning::AllExpired,
+        soon if is_soon(soon) => PreviewWarning::ExpiresSoon,
+        other => PreviewWarning::Other(sentence(&other.to_string())),
+    };
+    provider.warnings.iter().map(warning).collect()
+}

@@ -1,0 +1,63 @@
+//! Trials of a connection: on to the identity provider, and the report on what it has answered.
+//!
+//! Separate because the answer comes by way of the login host; only here is its report shown.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::id::OrganizationId;
+use crate::pages::support::{CheckLine, CheckResult, ConnectionTest, Section, TestState};
+use crate::routes::work::{Desk, Handled, Reply};
+use crate::sign_on::report::{Check, Outcome, Report};
+
+impl Desk {
+    /// `POST /.anteroom/support/organizations/{id}/test`.
+    pub(super) async fn begin_trial(&self, id: &OrganizationId) -> Handled {
+        let connections = self.shared.sign_on.connections();
+        let Some(connection) = connections.of_organization(id).map(Arc::clone) else {
+            return Ok(self.no_such(Section::Organizations));
+        };
+        let request_id = self.actor.request_id().unwrap_or_default();
+        let begun = self.shared.sign_on.begin_trial(&connection, &self.account.user, request_id).await?;
+        Ok(Reply::See(begun.into()))
+    }
+
+    /// `GET /.anteroom/support/organizations/{id}/test?id=…`.
+    pub(super) async fn trial(&self, id: &OrganizationId) -> Handled {
+        let organization = self.admin().organization(id).await?;
+        let test = match self.query.get("id") {
+            Some(test) => self.shared.store.connection_test(test).await?,
+            None => None,
+        };
+        // An organization has one connection, which has its id.
+        let Some(test) = test.filter(|test| test.connection.as_str() == id.as_str()) else {
+            return Ok(self.no_such(Section::Organizations));
+        };
+        let report = test.report.and_then(|report| serde_json::from_value::<Report>(report).ok());
+        let view = ConnectionTest {
+            agent: self.agent(),
+            organization_id: id.as_str().to_owned(),
+            organization: organization.name.as_str().to_owned(),
+            begun: self.moment(test.begun_at),
+            state: report.map_or(TestState::Waiting { sign_on_url: None }, |report| {
+                TestState::Finished(report.checks.into_iter().map(check_line).collect())
+            }),
+        };
+        Ok(Reply::PageToProvider(StatusCode::OK, view.render(self.brand())))
+    }
+}
+
+fn check_line(check: Check) -> CheckLine {
+    let result = match check.outcome {
+        Outcome::Passed => CheckResult::Passed { got: check.got },
+        Outcome::NotReached => CheckResult::NotReached,
+        Outcome::Failed => CheckResult::Failed {
+            problem: check.problem.unwrap_or_default(),
+            expected: check.expected,
+            got: check.got,
+            remedy: check.advice.unwrap_or_default(),
+        },
+    };
+    CheckLine { name: check.title, result }
+}

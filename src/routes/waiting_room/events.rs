@@ -1,0 +1,188 @@
+//! The event stream of an open Waiting Room.
+//!
+//! Separate because it must move on within a second of the grant, in every open tab, and cost next to nothing
+//! while nothing happens.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Response};
+use http_body::Frame;
+use http_body_util::StreamBody;
+
+use crate::admin::{self, Progress};
+use crate::directory::Standing;
+use crate::proxy::Body;
+use crate::routes::gate::unauthorized;
+use crate::routes::reply::{self, Decision};
+use crate::routes::waiting_room::account_of;
+use crate::routes::work::on_control;
+use crate::routes::{Call, Shared};
+use crate::secret::sha256;
+use crate::sign_on::Visitor;
+use crate::target::ReturnPath;
+
+impl Call {
+    /// `GET /.anteroom/waiting-room/events`: `event: status` when something has happened to the request for the
+    /// visitor since the page was made, `event: released` with the deep link as soon as the visitor is let in
+    /// (HTML Living Standard 9.2).
+    pub(in crate::routes) async fn waiting_room_events(&self) -> Response<Body> {
+        let visitor = match self.visitor().await {
+            Ok(Some(visitor)) => visitor,
+            Ok(None) => {
+                let referer = self.headers.get(http::header::REFERER).and_then(|value| value.to_str().ok());
+                return unauthorized(&self.settings, &self.request_id, referer);
+            }
+            Err(error) => return self.unavailable(&error),
+        };
+        let user = visitor.live().session().user.clone();
+        let waiting = Waiting {
+            return_path: self.wanted(&visitor),
+            changes: visitor.live().changes(),
+            shared: Arc::clone(&self.shared),
+            _counted: self.shared.open_pages.one_more(),
+            visitor,
+            told: self.query("told"),
+            stage: Stage::Opening,
+        };
+        let stream = futures_util::stream::unfold(waiting, Waiting::next);
+        let mut response = Response::new(Body::boxed(StreamBody::new(stream)));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        reply::decided(response, Decision::WaitingRoom, Some(user), None)
+    }
+}
+
+/// How many pages wait for their release on this node.
+#[derive(Debug, Clone, Default)]
+pub struct OpenPages(Arc<AtomicU64>);
+
+impl OpenPages {
+    /// The number.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn one_more(&self) -> OpenPage {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        OpenPage(self.clone())
+    }
+}
+
+/// Counts one page as long as it lives.
+struct OpenPage(OpenPages);
+
+impl Drop for OpenPage {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An open page.
+struct Waiting {
+    visitor: Visitor,
+    return_path: ReturnPath,
+    changes: tokio::sync::watch::Receiver<()>,
+    shared: Arc<Shared>,
+    _counted: OpenPage,
+    /// What the page knows of the newest request; `None` until the store was asked for a page that does not say.
+    told: Option<String>,
+    stage: Stage,
+}
+
+enum Stage {
+    Opening,
+    /// Something may have happened.
+    Woken,
+    /// Nothing has happened.
+    Quiet,
+    Over,
+}
+
+impl Waiting {
+    /// The next piece of the stream. Ends after the release, with the session, and when the process drains;
+    /// the browser then asks again by itself. The store is asked only when something has happened.
+    async fn next(mut self) -> Option<(Result<Frame<Bytes>, Infallible>, Self)> {
+        match self.stage {
+            Stage::Opening => {
+                self.stage = Stage::Woken;
+                return Some((Ok(frame("retry: 1000\n\n")), self));
+            }
+            Stage::Woken | Stage::Quiet => {}
+            Stage::Over => return None,
+        }
+        loop {
+            self.changes.borrow_and_update();
+            self.visitor = self.shared.sign_on.again(&self.visitor);
+            if self.visitor.live().ended().is_cancelled() || self.shared.closing.is_cancelled() {
+                return None;
+            }
+            if matches!(self.visitor.standing(), Standing::Admitted(_)) {
+                self.stage = Stage::Over;
+                let event = format!("event: released\ndata: {}\n\n", self.return_path.as_str());
+                return Some((Ok(frame(event)), self));
+            }
+            if matches!(self.stage, Stage::Woken) {
+                self.stage = Stage::Quiet;
+                if let Some(code) = self.news().await {
+                    return Some((Ok(frame(format!("event: status\ndata: {code}\n\n"))), self));
+                }
+            }
+            tokio::select! {
+                changed = self.changes.changed() => {
+                    changed.ok()?;
+                    self.stage = Stage::Woken;
+                }
+                () = self.shared.closing.cancelled() => {}
+                () = tokio::time::sleep(HEARTBEAT) => return Some((Ok(frame(": still waiting\n\n")), self)),
+            }
+        }
+    }
+
+    /// How far it has come, if the page does not know it yet.
+    async fn news(&mut self) -> Option<&'static str> {
+        let (admin, account) = (Arc::clone(&self.shared.admin), account_of(&self.visitor));
+        let standing = on_control(&self.shared, async move { admin.standing_of(&account).await }).await;
+        let progress = match standing {
+            Ok(progress) => progress,
+            Err(admin::Error::Store(error)) => {
+                tracing::warn!(error = %error, "an open Waiting Room cannot be told where things stand");
+                return None;
+            }
+            Err(admin::Error::Refused(_)) => return None,
+        };
+        let before = self.told.replace(told_of(&progress));
+        let is_new = before.is_some() && before != self.told;
+        is_new.then(|| code_of(&progress))
+    }
+}
+
+fn frame(text: impl Into<Bytes>) -> Frame<Bytes> {
+    Frame::data(text.into())
+}
+
+/// What a page knows once it shows this, so that two can be compared.
+pub(super) fn told_of(progress: &Progress) -> String {
+    let [first, second, third, fourth, ..] = sha256(format!("{progress:?}").as_bytes());
+    format!("{}.{:08x}", code_of(progress), u32::from_be_bytes([first, second, third, fourth]))
+}
+
+const fn code_of(progress: &Progress) -> &'static str {
+    match progress {
+        Progress::NotRequested => "none",
+        Progress::Received(_) => "received",
+        Progress::InWork(_) => "in_work",
+        Progress::NeedsInfo { .. } => "needs_info",
+        Progress::Denied { .. } => "denied",
+    }
+}
+
+/// Often enough for proxies in between to keep the stream open.
+const HEARTBEAT: Duration = Duration::from_secs(20);

@@ -1,0 +1,108 @@
+//! Organizations of the store: those that were added at run time, and those where nobody signs on for now.
+//!
+//! Separate because what is declared comes with the configuration and is good or refused whole, while what the
+//! store has may turn bad by itself (metadata expires): that one organization is left out, and the others go on.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::id::{ConnectionId, OrganizationId};
+use crate::saml::{IdentityProvider, metadata};
+use crate::secret::sha256;
+use crate::sign_on::connections::{Connection, Connections};
+use crate::sign_on::{Settings, SignOn};
+use crate::store::{self, OrganizationRecord};
+
+/// What the store said last.
+#[derive(Debug, Default)]
+pub(super) struct Organizations(Mutex<Stored>);
+
+#[derive(Debug, Default)]
+struct Stored {
+    created: Vec<Connection>,
+    paused: HashSet<OrganizationId>,
+    /// What was read before, so that only what has changed is read again.
+    read: HashMap<ConnectionId, Metadata>,
+}
+
+#[derive(Debug, Clone)]
+struct Metadata {
+    hash: [u8; 32],
+    idp: Arc<IdentityProvider>,
+}
+
+impl SignOn {
+    /// The connections in force.
+    #[must_use]
+    pub fn connections(&self) -> Arc<Connections> {
+        self.connections.load_full()
+    }
+
+    /// Asks the store which organizations were added or paused at run time. Sessions of those that are paused
+    /// are over, also one that began while the pause was on its way.
+    pub async fn refresh_organizations(&self) -> store::Result<()> {
+        let records = self.store.organization_records().await?;
+        let mut stored = self.organizations.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *stored = Stored::of(records, &stored.read, self.clock.now());
+        let connections = combined(&self.settings.load(), &stored);
+        self.connections.store(Arc::new(connections));
+        drop(stored);
+        let connections = self.connections.load();
+        self.live.end_where(|session| is_paused(&connections, &session.connection));
+        Ok(())
+    }
+
+    /// Works with new settings from now on; sessions and pending logins go on.
+    pub fn reload(&self, settings: Settings) {
+        let stored = self.organizations.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let connections = combined(&settings, &stored);
+        self.settings.store(Arc::new(settings));
+        self.connections.store(Arc::new(connections));
+    }
+}
+
+/// Whether a session's organization is paused.
+pub(super) fn is_paused(connections: &Connections, connection: &ConnectionId) -> bool {
+    connections.by_id(connection).is_some_and(|connection| connections.is_paused(connection))
+}
+
+/// What is declared goes before what was added.
+fn combined(settings: &Settings, stored: &Stored) -> Connections {
+    let all = settings.declared.iter().chain(&stored.created).cloned();
+    Connections::new(all.collect(), stored.paused.clone())
+}
+
+impl Stored {
+    fn of(records: Vec<OrganizationRecord>, known: &HashMap<ConnectionId, Metadata>, now: Timestamp) -> Self {
+        let mut stored = Self::default();
+        for record in records {
+            let OrganizationRecord { organization, origin: _, paused_at, connection } = record;
+            if paused_at.is_some() {
+                stored.paused.insert(organization.id.clone());
+            }
+            let Some(connection) = connection else { continue };
+            let Some(metadata) = read(&connection, known.get(&connection.id), now) else { continue };
+            let idp = Arc::clone(&metadata.idp);
+            stored.read.insert(connection.id.clone(), metadata);
+            stored.created.push(Connection { id: connection.id, organization, idp });
+        }
+        stored
+    }
+}
+
+/// Reads metadata that was good when it was uploaded; where it no longer is, the log says so.
+fn read(connection: &store::StoredConnection, known: Option<&Metadata>, now: Timestamp) -> Option<Metadata> {
+    let hash = sha256(connection.metadata.as_bytes());
+    if let Some(known) = known.filter(|known| known.hash == hash) {
+        return Some(known.clone());
+    }
+    match metadata::parse(connection.metadata.as_bytes(), now) {
+        Ok(idp) => Some(Metadata { hash, idp: Arc::new(idp) }),
+        Err(error) => {
+            tracing::error!(connection = %connection.id, %error, "nobody can sign on at this organization");
+            None
+        }
+    }
+}

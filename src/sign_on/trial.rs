@@ -1,0 +1,125 @@
+//! Trial sign-ons: a real request and a real answer, which end in a report instead of a session.
+//!
+//! Separate because nothing here may ever lead into a session: the ID of a trial's request says that it is one,
+//! under its MAC, and an answer to it comes here and nowhere else.
+//!
+//! Rules: an answer counts once; only who works the support console gets to see the report.
+
+use serde_json::json;
+use url::Url;
+
+use crate::directory::User;
+use crate::saml;
+use crate::sign_on::SignOn;
+use crate::sign_on::answer::{Answer, CLOCK_SKEW};
+use crate::sign_on::connections::Connection;
+use crate::sign_on::person::Person;
+use crate::sign_on::report::Report;
+use crate::sign_on::request_id::{Purpose, RequestId};
+use crate::store::{self, ConnectionTest, Consumed, Consumption};
+
+impl SignOn {
+    /// Begins a trial of a connection, paused or not; returns where to send the agent's browser.
+    pub async fn begin_trial(
+        &self,
+        connection: &Connection,
+        agent: &User,
+        request_id: &str,
+    ) -> store::Result<Url> {
+        let (id, redirect_url) = self.request(Purpose::Trial, connection, None);
+        let test = ConnectionTest {
+            request_id: id.as_str().to_owned(),
+            connection: connection.id.clone(),
+            agent: agent.id.clone(),
+            begun_at: self.clock.now(),
+            report: None,
+        };
+        let mut event = self.audit_event("connection.test_begun", agent.email.as_str(), request_id);
+        event.subject = Some(connection.organization.id.as_str().to_owned());
+        event.details = json!({ "test": id.as_str() });
+        self.store.begin_connection_test(&test, event).await?;
+        Ok(redirect_url)
+    }
+
+    /// What a trial has found; `None` if there is none of that ID, or nobody has answered it yet.
+    pub async fn trial_report(&self, id: &str) -> store::Result<Option<Report>> {
+        let report = self.store.connection_test(id).await?.and_then(|test| test.report);
+        Ok(report.and_then(|report| serde_json::from_value(report).ok()))
+    }
+
+    /// The trial that a message claims to answer which cannot even be read. The ID proves itself, wherever it
+    /// stands.
+    pub(super) fn trial_of_unreadable(&self, octets: &[u8]) -> Option<RequestId> {
+        let text = str::from_utf8(octets).ok()?;
+        let (_, rest) = text.split_once("InResponseTo=\"")?;
+        let (id, _) = rest.split_once('"')?;
+        RequestId::parse(id, &self.request_key).filter(|id| id.purpose() == Purpose::Trial)
+    }
+
+    /// Checks everything that a sign-on would, as far as it gets, and keeps what was found.
+    pub(super) async fn answer_trial(
+        &self,
+        octets: &[u8],
+        id: &RequestId,
+        connection: &Connection,
+        request_id: &str,
+    ) -> store::Result<Answer> {
+        let test = self.store.connection_test(id.as_str()).await?;
+        let is_open = test.is_some_and(|test| test.connection == connection.id && test.report.is_none());
+        let report = if is_open { self.examine(octets, id, connection).await? } else { None };
+        let Some(report) = report else {
+            return self.replayed(connection, "request_replayed", request_id).await;
+        };
+        let failure = report.failure().map(|check| check.code.clone());
+        let mut event = self.audit_event("connection.tested", "anteroom", request_id);
+        event.subject = Some(connection.organization.id.as_str().to_owned());
+        event.details = json!({ "test": id.as_str(), "failed": failure });
+        let kept = serde_json::to_value(&report).expect("texts and times always have a JSON form");
+        if !self.store.finish_connection_test(id.as_str(), kept, event).await? {
+            return self.replayed(connection, "request_replayed", request_id).await;
+        }
+        tracing::info!(connection = %connection.id, failed = failure, "trial sign-on answered");
+        let organization = connection.organization.id.clone();
+        Ok(Answer::Tested { request_id: id.as_str().to_owned(), organization })
+    }
+
+    /// `None` if the answer has been used before.
+    async fn examine(
+        &self,
+        octets: &[u8],
+        id: &RequestId,
+        connection: &Connection,
+    ) -> store::Result<Option<Report>> {
+        let now = self.clock.now();
+        let response = match saml::Response::parse(octets) {
+            Ok(response) => response,
+            Err(refusal) => return Ok(Some(Report::of_unreadable(&refusal, now))),
+        };
+        if id.is_late(now) {
+            return Ok(Some(Report::of_late(now)));
+        }
+        let settings = self.settings.load_full();
+        let expected = saml::Expected {
+            idp: &connection.idp,
+            sp_entity_id: &settings.entity_id,
+            acs_url: &settings.acs_url,
+            in_response_to: id.as_str(),
+            skew: CLOCK_SKEW,
+        };
+        let assertion = match response.verify(&expected, now) {
+            Ok(assertion) => assertion,
+            Err(refusal) => return Ok(Some(Report::of_refusal(&refusal, now))),
+        };
+        let consumption = Consumption {
+            connection: connection.id.clone(),
+            request_id: id.as_str().to_owned(),
+            assertion_id: assertion.id().to_owned(),
+            expires_at: assertion.expires_at(),
+        };
+        if self.store.consume(&consumption).await? != Consumed::First {
+            return Ok(None);
+        }
+        let person = Person::of(&assertion, connection);
+        Ok(Some(Report::of_genuine(&assertion, person.as_ref(), (connection, &expected), now)))
+    }
+}

@@ -1,0 +1,272 @@
+//! Organizations at run time, properties, and trials of connections.
+
+use anteroom::directory::{Membership, Organization};
+use anteroom::email::EmailDomain;
+use anteroom::store::{
+    AuditEvent, Change, ConnectionTest, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin,
+    PropertyChange, Store, StoredConnection, UserAdded, UserChange, UserChanged,
+};
+use serde_json::json;
+
+use crate::store::conformance::{
+    Backend, Watch, add, connection_id, event, furnished, grant, name, new_user, noon, organization,
+    organization_id, property, property_id, seconds_later, session, user_id,
+};
+
+fn tailspin() -> Organization {
+    organization("tailspin", &["tailspin.com"])
+}
+
+fn connection(metadata: &str) -> StoredConnection {
+    StoredConnection {
+        id: connection_id("tailspin"),
+        metadata: metadata.to_owned(),
+        changed_at: seconds_later(-60),
+    }
+}
+
+fn create() -> OrganizationChange {
+    OrganizationChange::Create { organization: tailspin(), connection: connection("<a/>") }
+}
+
+async fn change(store: &dyn Store, change: &OrganizationChange) -> OrganizationChanged {
+    store.change_organization(change, event("organization.changed")).await.unwrap()
+}
+
+async fn record(store: &dyn Store, id: &str) -> Option<OrganizationRecord> {
+    let records = store.organization_records().await.unwrap();
+    records.into_iter().find(|record| record.organization.id.as_str() == id)
+}
+
+pub(crate) async fn an_organization_is_created_changed_and_removed(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let mut watch = Watch::begin(&*store).await;
+    let id = organization_id("tailspin");
+    let domains = vec![EmailDomain::parse("tailspin.org").unwrap(), EmailDomain::parse("a.de").unwrap()];
+    for step in [
+        create(),
+        OrganizationChange::Rename(id.clone(), name("Tailspin Toys")),
+        OrganizationChange::Domains(id.clone(), domains.clone()),
+        OrganizationChange::Metadata(id.clone(), "<b/>".to_owned()),
+    ] {
+        assert_eq!(change(&*store, &step).await, OrganizationChanged::Changed, "{step:?}");
+        assert_eq!(watch.since().await, (vec![Change::Directory], 1), "{step:?}");
+    }
+    store.close().await;
+    let store = backend.open().await;
+    let kept = OrganizationRecord {
+        organization: Organization { id: id.clone(), name: name("Tailspin Toys"), domains: domains.clone() },
+        origin: Origin::Created,
+        paused_at: None,
+        connection: Some(StoredConnection { changed_at: noon(), ..connection("<b/>") }),
+    };
+    assert_eq!(record(&*store, "tailspin").await, Some(kept.clone()));
+    assert!(store.organizations().await.unwrap().contains(&kept.organization));
+    let entry = store.audit_entries(2).await.unwrap().remove(1);
+    assert_eq!(entry.details["before"]["domains"], json!(["tailspin.com"]));
+    assert_eq!(entry.details["after"]["domains"], json!(["tailspin.org", "a.de"]));
+
+    let mut watch = Watch::begin(&*store).await;
+    for same in [
+        OrganizationChange::Rename(id.clone(), name("Tailspin Toys")),
+        OrganizationChange::Domains(id.clone(), domains),
+        OrganizationChange::Metadata(id.clone(), "<b/>".to_owned()),
+        OrganizationChange::Resume(id.clone()),
+    ] {
+        assert_eq!(change(&*store, &same).await, OrganizationChanged::Unchanged, "{same:?}");
+    }
+    assert_eq!(watch.since().await, (vec![], 0));
+
+    assert!(store.add_property(&property("hangar", "tailspin"), event("property.added")).await.unwrap());
+    let user = new_user("tina@tailspin.com", &[]);
+    assert_eq!(store.add_user(&user, event("user.added")).await.unwrap(), UserAdded::Added);
+    let remove = OrganizationChange::Remove(id);
+    assert_eq!(change(&*store, &remove).await, OrganizationChanged::HasUsers(1));
+    assert_eq!(record(&*store, "tailspin").await, Some(kept));
+}
+
+pub(crate) async fn an_organization_without_users_goes_with_its_properties(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    change(&*store, &create()).await;
+    assert!(store.add_property(&property("hangar", "tailspin"), event("property.added")).await.unwrap());
+    let remove = OrganizationChange::Remove(organization_id("tailspin"));
+    assert_eq!(change(&*store, &remove).await, OrganizationChanged::Changed);
+    assert_eq!(record(&*store, "tailspin").await, None);
+    assert!(store.properties(Some(&organization_id("tailspin"))).await.unwrap().is_empty());
+    assert_eq!(change(&*store, &remove).await, OrganizationChanged::NoSuchOrganization);
+    assert_eq!(change(&*store, &create()).await, OrganizationChanged::Changed, "the ids are free again");
+}
+
+pub(crate) async fn what_the_file_declares_is_not_changed_and_ids_are_not_taken_twice(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    change(&*store, &create()).await;
+    let mut watch = Watch::begin(&*store).await;
+    let contoso = organization_id("contoso");
+    let nobody = organization_id("nobody");
+    let domains = vec![EmailDomain::parse("evil.com").unwrap()];
+    let other = organization("other", &[]);
+    let stolen = |id: &str| OrganizationChange::Create {
+        organization: other.clone(),
+        connection: StoredConnection { id: connection_id(id), ..connection("<c/>") },
+    };
+    let twice = OrganizationChange::Create {
+        organization: organization("contoso", &[]),
+        connection: StoredConnection { id: connection_id("new"), ..connection("<c/>") },
+    };
+    for (step, outcome) in [
+        (OrganizationChange::Rename(contoso.clone(), name("X")), OrganizationChanged::Declared),
+        (OrganizationChange::Domains(contoso.clone(), domains), OrganizationChanged::Declared),
+        (OrganizationChange::Metadata(contoso.clone(), "<x/>".to_owned()), OrganizationChanged::Declared),
+        (OrganizationChange::Remove(contoso), OrganizationChanged::Declared),
+        (OrganizationChange::Pause(nobody), OrganizationChanged::NoSuchOrganization),
+        (create(), OrganizationChanged::IdTaken),
+        (twice, OrganizationChanged::IdTaken),
+        (stolen("tailspin"), OrganizationChanged::IdTaken),
+        (stolen("contoso"), OrganizationChanged::IdTaken),
+    ] {
+        assert_eq!(change(&*store, &step).await, outcome, "{step:?}");
+    }
+    assert_eq!(watch.since().await, (vec![], 0));
+    assert_eq!(record(&*store, "other").await, None);
+}
+
+pub(crate) async fn a_pause_ends_the_sessions_of_the_organization(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    add(&*store, "adele@contoso.com", &[grant("*", "viewer")]).await;
+    add(&*store, "cleo@fabrikam.com", &[]).await;
+    for (number, user) in [(1, "u_adele"), (2, "u_adele"), (3, "u_cleo")] {
+        store.begin_session(&session(number, user), event("session.begun")).await.unwrap();
+    }
+    let mut watch = Watch::begin(&*store).await;
+    let pause = OrganizationChange::Pause(organization_id("contoso"));
+    assert_eq!(change(&*store, &pause).await, OrganizationChanged::Changed, "also of a declared one");
+    assert_eq!(watch.since().await, (vec![Change::User(user_id("u_adele")), Change::Directory], 1));
+    assert_eq!(record(&*store, "contoso").await.unwrap().paused_at, Some(noon()));
+    let left = store.sessions(None, 10).await.unwrap();
+    assert_eq!(left.iter().map(|view| view.account.user.id.as_str()).collect::<Vec<_>>(), ["u_cleo"]);
+    assert_eq!(change(&*store, &pause).await, OrganizationChanged::Unchanged);
+
+    // One that a sign-on began just before it heard of the pause.
+    store.begin_session(&session(4, "u_adele"), event("session.begun")).await.unwrap();
+    let later = AuditEvent { at: seconds_later(60), ..event("organization.paused") };
+    assert_eq!(store.change_organization(&pause, later).await.unwrap(), OrganizationChanged::Changed);
+    assert_eq!(record(&*store, "contoso").await.unwrap().paused_at, Some(noon()), "since the first time");
+    assert_eq!(store.sessions(None, 10).await.unwrap().len(), 1);
+
+    let resume = OrganizationChange::Resume(organization_id("contoso"));
+    assert_eq!(change(&*store, &resume).await, OrganizationChanged::Changed);
+    assert_eq!(record(&*store, "contoso").await.unwrap().paused_at, None);
+}
+
+pub(crate) async fn declaring_and_no_longer_declaring_changes_the_origin(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    change(&*store, &create()).await;
+    let adele = add(&*store, "adele@contoso.com", &[]).await;
+    let mut watch = Watch::begin(&*store).await;
+    let fabrikam = organization("fabrikam", &["fabrikam.org"]);
+    let newcomer = organization("newcomer", &[]);
+    let declared = [fabrikam.clone(), tailspin(), newcomer.clone()];
+    store.declare_organizations(&declared, event("organizations.declared")).await.unwrap();
+    assert_eq!(watch.since().await, (vec![Change::Directory], 1));
+    let entry = store.audit_entries(1).await.unwrap().remove(0);
+    let details = json!({
+        "added": ["newcomer"], "changed": ["fabrikam"], "adopted": ["tailspin"], "released": ["contoso"],
+    });
+    assert_eq!(entry.details, details);
+
+    let adopted = record(&*store, "tailspin").await.unwrap();
+    assert_eq!((adopted.origin, adopted.connection), (Origin::Declared, None));
+    let released = record(&*store, "contoso").await.unwrap();
+    assert_eq!((released.origin, released.connection), (Origin::Created, None));
+    assert!(store.account(&adele).await.unwrap().is_some());
+    store.declare_organizations(&declared, event("organizations.declared")).await.unwrap();
+    assert_eq!(watch.since().await, (vec![], 0));
+
+    // What the file has let go can be changed at run time; its people are known through the connection of its id.
+    let metadata = OrganizationChange::Metadata(organization_id("contoso"), "<c/>".to_owned());
+    assert_eq!(change(&*store, &metadata).await, OrganizationChanged::Changed);
+    let connection = record(&*store, "contoso").await.unwrap().connection.unwrap();
+    assert_eq!((connection.id, connection.metadata.as_str()), (connection_id("contoso"), "<c/>"));
+}
+
+async fn change_property(store: &dyn Store, id: &str, change: &PropertyChange) -> Option<bool> {
+    store.change_property(&property_id(id), change, event("property.changed")).await.unwrap()
+}
+
+pub(crate) async fn a_property_is_renamed(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let mut watch = Watch::begin(&*store).await;
+    let rename = PropertyChange::Rename(name("The Tower"));
+    assert_eq!(change_property(&*store, "tower", &rename).await, Some(true));
+    assert_eq!(watch.since().await, (vec![Change::Directory], 1));
+    assert_eq!(change_property(&*store, "tower", &rename).await, Some(false));
+    assert_eq!(change_property(&*store, "nowhere", &rename).await, None);
+    assert_eq!(change_property(&*store, "tower", &PropertyChange::Restore).await, Some(false));
+    assert_eq!(watch.since().await, (vec![], 0));
+    let names: Vec<_> = store.properties(None).await.unwrap().into_iter().map(|one| one.name).collect();
+    assert_eq!(names, [name("lodge"), name("mill"), name("The Tower")]);
+}
+
+pub(crate) async fn retiring_a_property_ends_all_grants_for_it(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let adele = add(&*store, "adele@contoso.com", &[grant("tower", "viewer")]).await;
+    let ben = add(&*store, "ben@contoso.com", &[grant("tower", "viewer"), grant("lodge", "viewer")]).await;
+    let dan = add(&*store, "dan@contoso.com", &[grant("*", "viewer")]).await;
+    let mut watch = Watch::begin(&*store).await;
+    assert_eq!(change_property(&*store, "tower", &PropertyChange::Retire).await, Some(true));
+    let (changes, audited) = watch.since().await;
+    let told = [Change::User(adele.clone()), Change::User(ben.clone()), Change::Directory];
+    assert_eq!((changes, audited), (told.to_vec(), 1));
+    let entry = store.audit_entries(1).await.unwrap().remove(0);
+    let details = json!({ "grants_ended": 2, "users": ["adele@contoso.com", "ben@contoso.com"] });
+    assert_eq!(entry.details, details);
+    for (user, state, version) in
+        [(&adele, Membership::Waiting, 2), (&ben, Membership::Active, 2), (&dan, Membership::Active, 1)]
+    {
+        let account = store.account(user).await.unwrap().unwrap();
+        assert_eq!((account.user.state, account.user.access_version), (state, version));
+        assert!(account.grants.iter().all(|grant| grant.scope.as_str() != "tower"));
+    }
+    let granted = UserChange::Grant(grant("tower", "viewer"));
+    let refused = store.change_user(&adele, &granted, event("user.granted"), Vec::new()).await.unwrap();
+    assert_eq!(refused, UserChanged::NoSuchProperty(property_id("tower")));
+    let eve = new_user("eve@contoso.com", &[grant("tower", "viewer")]);
+    let added = store.add_user(&eve, event("user.added")).await.unwrap();
+    assert_eq!(added, UserAdded::NoSuchProperty(property_id("tower")));
+    let properties = store.properties(None).await.unwrap();
+    assert_eq!(properties.iter().map(|one| one.retired_at).collect::<Vec<_>>(), [None, None, Some(noon())]);
+    assert_eq!(change_property(&*store, "tower", &PropertyChange::Retire).await, Some(false));
+
+    assert_eq!(change_property(&*store, "tower", &PropertyChange::Restore).await, Some(true));
+    assert!(store.account(&adele).await.unwrap().unwrap().grants.is_empty(), "grants do not come back");
+    let granted = store.change_user(&adele, &granted, event("user.granted"), Vec::new()).await.unwrap();
+    assert_eq!(granted, UserChanged::Changed);
+}
+
+pub(crate) async fn a_trial_gets_one_report(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let trial = ConnectionTest {
+        request_id: "_r1".to_owned(),
+        connection: connection_id("contoso"),
+        agent: user_id("u_sue"),
+        begun_at: noon(),
+        report: None,
+    };
+    store.begin_connection_test(&trial, event("connection.tried")).await.unwrap();
+    assert_eq!(store.connection_test("_r1").await.unwrap(), Some(trial.clone()));
+    assert_eq!(store.connection_test("_r2").await.unwrap(), None);
+    let report = json!({ "checks": [{ "name": "audience", "passed": true }] });
+    let mut watch = Watch::begin(&*store).await;
+    for (id, report, kept) in
+        [("_r2", json!(1), false), ("_r1", report.clone(), true), ("_r1", json!(2), false)]
+    {
+        assert_eq!(store.finish_connection_test(id, report, event("reported")).await.unwrap(), kept);
+    }
+    assert_eq!(watch.since().await.1, 1);
+    let finished = ConnectionTest { report: Some(report), ..trial };
+    assert_eq!(store.connection_test("_r1").await.unwrap(), Some(finished.clone()));
+    store.purge(seconds_later(86_400), noon()).await.unwrap();
+    assert_eq!(store.connection_test("_r1").await.unwrap(), Some(finished));
+    store.purge(seconds_later(86_401), noon()).await.unwrap();
+    assert_eq!(store.connection_test("_r1").await.unwrap(), None);
+}

@@ -9,6 +9,7 @@ use anteroom::mail::smtp::{Server, Smtp};
 use anteroom::mail::{FailureKind, Mail, Notice, Sender, Transport, render};
 
 use crate::app::{TestApp, Wanted, free_port, until};
+use crate::browserless::PATIENCE;
 use crate::smtp::{MailServer, Step};
 
 use super::{address, every_kind, words};
@@ -65,7 +66,9 @@ async fn a_server_that_does_not_say_good_bye_keeps_nobody_waiting() {
     let server = MailServer::start().await;
     server.stand_still_at(Some(Step::Quit));
     let smtp = smtp_to(&format!("smtp://{}", server.address));
-    smtp.send(&mail("noah.lind@contoso.com")).await.expect("it is taken over");
+    let mail = mail("noah.lind@contoso.com");
+    let sent = tokio::time::timeout(PATIENCE, smtp.send(&mail)).await;
+    sent.expect("it ends without a good-bye").expect("it is taken over");
     server.stands_still().await;
 }
 

@@ -290,8 +290,7 @@ async fn provisioning_that_went_through(store: &dyn Store, request: &Request) ->
     let take = store::RequestChange::Take { agent: email("sue@contoso.com") };
     let taking = store.change_request(&request.id, request.version, &take, event("x"), vec![]);
     let place = Workplace { property: None, text: None, at: noon() };
-    let claim =
-        store::Claim { now: noon(), until: seconds_later(60), mail_id: "m".to_owned(), hourly_max: 6 };
+    let claim = Claim { now: noon(), until: seconds_later(60), mail_id: "m".to_owned(), hourly_max: 6 };
     let retire = store::PropertyChange::Retire;
     let ages = seconds_later(9_999_999);
     [
@@ -331,7 +330,7 @@ async fn request_of_adele(store: &dyn Store) -> Request {
         requester: user_id("u_adele"),
         at: noon(),
     };
-    let message = store::NewMessage {
+    let message = NewMessage {
         recipient: email("sue@contoso.com"),
         topic: "queue".to_owned(),
         notice: Value::Null,

@@ -10,7 +10,8 @@ use crate::pages::support::{self, Agent, Section};
 use crate::pages::texts::texts;
 use crate::pages::{Brand, link};
 
-/// `/.anteroom/support/organizations/{id}/test?id=…`.
+/// `/.anteroom/support/organizations/{id}/test?id=…`. Its form leads to the identity provider, so the policy of the
+/// page must be one of those for identity providers.
 #[derive(Debug, Clone)]
 pub struct ConnectionTest {
     /// Who works at the console.

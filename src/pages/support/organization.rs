@@ -12,7 +12,8 @@ use crate::pages::support::{self, Agent, Banner, MetadataFacts, Section};
 use crate::pages::texts::texts;
 use crate::pages::{Brand, link};
 
-/// `/.anteroom/support/organizations/{id}`. Its forms post to the paths below it.
+/// `/.anteroom/support/organizations/{id}`. Its forms post to the paths below it; that of `…/test` leads on to the
+/// identity provider, so the policy of the page must be one of those for identity providers.
 #[derive(Debug, Clone)]
 pub struct OrganizationPage {
     /// Who works at the console.

@@ -20,6 +20,7 @@ mod organizations;
 mod outbox;
 mod requests;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -489,6 +490,15 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn account_by_email(&self, email: &EmailAddress) -> Result<Option<Account>>;
     /// Users by address.
     async fn accounts(&self, filter: &UserFilter) -> Result<Vec<Account>>;
+    /// How many users each organization has that has any.
+    async fn user_counts(&self) -> Result<HashMap<OrganizationId, u64>>;
+    /// How many users hold, at `now`, a grant for each property of an organization that anybody has one for;
+    /// grants for all properties do not count.
+    async fn grant_counts(
+        &self,
+        organization: &OrganizationId,
+        now: Timestamp,
+    ) -> Result<HashMap<PropertyId, u64>>;
     /// Makes a user.
     async fn add_user(&self, user: &NewUser, audit: AuditEvent) -> Result<UserAdded>;
     /// Changes a user's access. A change that would leave nobody who is not disabled with the role `support`
@@ -530,8 +540,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     // Sessions
 
-    /// Begins a session; of more than [`SESSIONS_PER_USER_MAX`] the oldest end.
-    async fn begin_session(&self, session: &Session, audit: AuditEvent) -> Result<()>;
+    /// Begins a session, unless the user's organization is paused: `false` then. Of more than [`SESSIONS_PER_USER_MAX`] the oldest end.
+    async fn begin_session(&self, session: &Session, audit: AuditEvent) -> Result<bool>;
     /// The session and its user, whatever their state; `None` once it has been ended.
     async fn session(&self, hash: &SessionHash) -> Result<Option<SessionView>>;
     /// Sessions with their users, newest first; of one user or all.

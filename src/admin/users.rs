@@ -2,6 +2,8 @@
 //!
 //! Separate from imports because here one answer fits the one question.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -60,6 +62,16 @@ impl Admin {
     /// Users by address.
     pub async fn users(&self, filter: &UserFilter) -> Result<Vec<Account>> {
         Ok(self.store.accounts(filter).await?)
+    }
+
+    /// How many users each organization has that has any.
+    pub async fn users_by_organization(&self) -> Result<HashMap<OrganizationId, u64>> {
+        Ok(self.store.user_counts().await?)
+    }
+
+    /// How many users have access to each property of an organization, apart from those who have it to all.
+    pub async fn users_by_property(&self, organization: &OrganizationId) -> Result<HashMap<PropertyId, u64>> {
+        Ok(self.store.grant_counts(organization, self.now()).await?)
     }
 
     /// Adds a user, with a first grant or waiting for one.

@@ -27,6 +27,7 @@ mod trials;
 mod users;
 mod waiting;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -205,6 +206,18 @@ impl Store for Database {
         users::list(self.connections.readers(), filter).await
     }
 
+    async fn user_counts(&self) -> Result<HashMap<OrganizationId, u64>> {
+        users::counts(self.connections.readers()).await
+    }
+
+    async fn grant_counts(
+        &self,
+        organization: &OrganizationId,
+        now: Timestamp,
+    ) -> Result<HashMap<PropertyId, u64>> {
+        users::grant_counts(self.connections.readers(), organization, now).await
+    }
+
     async fn add_user(&self, user: &NewUser, audit: AuditEvent) -> Result<UserAdded> {
         users::add(&self.connections, user, &audit).await
     }
@@ -255,7 +268,7 @@ impl Store for Database {
         sign_on::take_handoff(&self.connections, code_hash, now).await
     }
 
-    async fn begin_session(&self, session: &Session, audit: AuditEvent) -> Result<()> {
+    async fn begin_session(&self, session: &Session, audit: AuditEvent) -> Result<bool> {
         sessions::begin(&self.connections, session, &audit).await
     }
 

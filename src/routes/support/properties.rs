@@ -9,7 +9,6 @@ use crate::pages::support::{Done, Question, Section};
 use crate::routes::support::{changed, done, organization_path};
 use crate::routes::table::PropertyDeed;
 use crate::routes::work::{Desk, Handled};
-use crate::store::UserFilter;
 
 impl Desk {
     /// `POST /.anteroom/support/organizations/{id}/properties`.
@@ -56,11 +55,10 @@ impl Desk {
             }
             PropertyDeed::Restore => admin.restore_property(property, actor).await?,
             PropertyDeed::Retire => {
-                let filter = UserFilter { organization: Some(organization.clone()), ..UserFilter::default() };
-                let accounts = admin.users(&filter).await?;
+                let users_at = admin.users_by_property(organization).await?;
                 let question = Question::Retire {
                     property: known.name.as_str().to_owned(),
-                    users: self.users_at(property, &accounts),
+                    users: users_at.get(property).copied().unwrap_or(0),
                 };
                 let deed = format!("properties/{property}/retire");
                 if let Some(question) = self.ask_first(question, (&page, &deed), Section::Organizations) {

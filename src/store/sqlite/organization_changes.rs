@@ -134,8 +134,11 @@ async fn apply(
     Ok(if changed { OrganizationChanged::Changed } else { OrganizationChanged::Unchanged })
 }
 
-/// Also for one that is paused already: a session may have begun that had not heard of it.
 async fn pause(db: &mut SqliteConnection, record: &OrganizationRecord, event: &AuditEvent) -> Result<bool> {
+    if record.paused_at.is_some() {
+        // It has ended all sessions, and none begins meanwhile.
+        return Ok(false);
+    }
     let id = &record.organization.id;
     let ended = sqlx::query(
         "DELETE FROM sessions WHERE user_id IN (SELECT id FROM users WHERE organization_id = $1) \
@@ -145,9 +148,6 @@ async fn pause(db: &mut SqliteConnection, record: &OrganizationRecord, event: &A
     .fetch_all(&mut *db)
     .await?;
     sessions::tell_users(db, &ended, event.at).await?;
-    if record.paused_at.is_some() {
-        return Ok(!ended.is_empty());
-    }
     organizations::set_paused_at(db, id, Some(event.at)).await?;
     Ok(true)
 }

@@ -1,9 +1,9 @@
 //! Organizations at run time, properties, and trials of connections.
 
-use anteroom::directory::{Membership, Organization};
+use anteroom::directory::{Grant, Membership, Organization};
 use anteroom::email::EmailDomain;
 use anteroom::store::{
-    AuditEvent, Change, ConnectionTest, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin,
+    Change, ConnectionTest, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin,
     PropertyChange, Store, StoredConnection, UserAdded, UserChange, UserChanged,
 };
 use serde_json::json;
@@ -146,16 +146,30 @@ pub(crate) async fn a_pause_ends_the_sessions_of_the_organization(backend: &dyn 
     assert_eq!(left.iter().map(|view| view.account.user.id.as_str()).collect::<Vec<_>>(), ["u_cleo"]);
     assert_eq!(change(&*store, &pause).await, OrganizationChanged::Unchanged);
 
-    // One that a sign-on began just before it heard of the pause.
-    store.begin_session(&session(4, "u_adele"), event("session.begun")).await.unwrap();
-    let later = AuditEvent { at: seconds_later(60), ..event("organization.paused") };
-    assert_eq!(store.change_organization(&pause, later).await.unwrap(), OrganizationChanged::Changed);
-    assert_eq!(record(&*store, "contoso").await.unwrap().paused_at, Some(noon()), "since the first time");
-    assert_eq!(store.sessions(None, 10).await.unwrap().len(), 1);
+    // A sign-on that was on its way does not outlive it.
+    assert!(!store.begin_session(&session(4, "u_adele"), event("session.begun")).await.unwrap());
+    assert!(store.begin_session(&session(5, "u_cleo"), event("session.begun")).await.unwrap());
+    assert_eq!(store.sessions(None, 10).await.unwrap().len(), 2);
 
     let resume = OrganizationChange::Resume(organization_id("contoso"));
     assert_eq!(change(&*store, &resume).await, OrganizationChanged::Changed);
     assert_eq!(record(&*store, "contoso").await.unwrap().paused_at, None);
+    assert!(store.begin_session(&session(4, "u_adele"), event("session.begun")).await.unwrap());
+}
+
+pub(crate) async fn users_are_counted_by_organization_and_property(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let lapsing = Grant { until: Some(seconds_later(60)), ..grant("tower", "manager") };
+    add(&*store, "adele@contoso.com", &[grant("tower", "viewer"), grant("*", "viewer")]).await;
+    add(&*store, "bob@contoso.com", &[lapsing]).await;
+    add(&*store, "cleo@fabrikam.com", &[]).await;
+    let users = store.user_counts().await.unwrap();
+    assert_eq!(users.get(&organization_id("contoso")), Some(&2));
+    assert_eq!(users.get(&organization_id("fabrikam")), Some(&1));
+    for (now, at_tower) in [(noon(), 2), (seconds_later(60), 1)] {
+        let grants = store.grant_counts(&organization_id("contoso"), now).await.unwrap();
+        assert_eq!(grants.into_iter().collect::<Vec<_>>(), [(property_id("tower"), at_tower)]);
+    }
 }
 
 pub(crate) async fn declaring_and_no_longer_declaring_changes_the_origin(backend: &dyn Backend) {

@@ -144,6 +144,9 @@ fn check(
         id => id.to_owned(),
     };
     let id = match OrganizationId::parse(&typed) {
+        Ok(id) if RESERVED_IDS.contains(&id.as_str()) => {
+            Err("is the address of a page of the console; choose another".to_owned())
+        }
         Ok(id) if records.iter().any(|record| record.organization.id == id) => {
             Err("is taken by another organization; choose another".to_owned())
         }
@@ -178,6 +181,9 @@ fn check(
     };
     (preview, checked)
 }
+
+/// What the console calls other pages, where an organization's id stands in its address.
+const RESERVED_IDS: [&str; 2] = ["new", "preview"];
 
 /// Reads a list of domains as people write one: in lines, with commas, with an `@` in front.
 pub(super) fn read_domains(text: &str) -> std::result::Result<Vec<EmailDomain>, String> {

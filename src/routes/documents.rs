@@ -82,7 +82,8 @@ impl Call {
         for_everybody(response)
     }
 
-    fn nobody(&self) -> Response<Body> {
+    /// Nobody is signed on.
+    pub(super) fn nobody(&self) -> Response<Body> {
         let referer = self.headers.get(http::header::REFERER).and_then(|value| value.to_str().ok());
         unauthorized(&self.settings, &self.request_id, referer)
     }

@@ -203,7 +203,7 @@ impl Support {
             ["users", id] => Self::User(UserId::parse(id).ok()?),
             ["users", id, deed] => Self::UserDo(UserId::parse(id).ok()?, UserDeed::parse(deed)?),
             ["organizations"] => Self::Organizations,
-            // No organization can have these for its id: their pages would not be found.
+            // No organization is made with one of these for its id (`admin::preview`).
             ["organizations", "new"] => Self::NewOrganization,
             ["organizations", "preview"] => Self::OrganizationPreview,
             ["organizations", id] => Self::Organization(OrganizationId::parse(id).ok()?),

@@ -19,6 +19,7 @@ use crate::pages::{
 use crate::proxy::Body;
 use crate::routes::form::Form;
 use crate::routes::manage::managers_of;
+use crate::routes::negotiation::Audience;
 use crate::routes::reply::{self, Decision};
 use crate::routes::sign_in::{return_path_of, sign_in_path, waiting_room_path};
 use crate::routes::work::{on_control, problem_of, scope_name};
@@ -62,6 +63,7 @@ impl Call {
         }
         let visitor = match self.visitor().await {
             Ok(Some(visitor)) => self.shared.sign_on.again(&visitor),
+            Ok(None) if self.audience == Audience::Program => return self.nobody(),
             Ok(None) => return reply::redirect(&sign_in_path(&ReturnPath::root())),
             Err(error) => return self.unavailable(&error),
         };

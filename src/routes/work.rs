@@ -19,7 +19,6 @@ use crate::pages::support::{Agent, Refusal};
 use crate::pages::{ALL_PROPERTIES, Brand, Fault, Field, Moment};
 use crate::proxy::Body;
 use crate::routes::form::{Files, Form, Shape};
-use crate::routes::gate::unauthorized;
 use crate::routes::negotiation::Audience;
 use crate::routes::reply::{self, Decision};
 use crate::routes::sign_in::{sign_in_path, waiting_room_path};
@@ -133,8 +132,7 @@ impl Call {
     /// Nobody is signed on: people come back after it, programs are told so.
     fn sign_on_to(&self, place: &Place) -> Response<Body> {
         if self.audience == Audience::Program {
-            let referer = self.headers.get(http::header::REFERER).and_then(|value| value.to_str().ok());
-            return unauthorized(&self.settings, &self.request_id, referer);
+            return self.nobody();
         }
         reply::redirect(&sign_in_path(&self.page_to_open(place)))
     }

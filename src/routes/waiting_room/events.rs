@@ -17,7 +17,6 @@ use http_body_util::StreamBody;
 use crate::admin::{self, Progress};
 use crate::directory::Standing;
 use crate::proxy::Body;
-use crate::routes::gate::unauthorized;
 use crate::routes::reply::{self, Decision};
 use crate::routes::waiting_room::account_of;
 use crate::routes::work::on_control;
@@ -33,10 +32,7 @@ impl Call {
     pub(in crate::routes) async fn waiting_room_events(&self) -> Response<Body> {
         let visitor = match self.visitor().await {
             Ok(Some(visitor)) => visitor,
-            Ok(None) => {
-                let referer = self.headers.get(http::header::REFERER).and_then(|value| value.to_str().ok());
-                return unauthorized(&self.settings, &self.request_id, referer);
-            }
+            Ok(None) => return self.nobody(),
             Err(error) => return self.unavailable(&error),
         };
         let user = visitor.live().session().user.clone();

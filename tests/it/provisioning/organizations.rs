@@ -139,6 +139,11 @@ async fn what_belongs_to_another_organization_is_explained() {
     let again = ann.browser.submit(&preview, &form).await.expect(422);
     let form = again.form("/.anteroom/support/organizations").tick("confirm_shared", "1");
     ann.browser.submit(&again, &form).await.expect(200);
+    // A page of the console has that address already.
+    let reserved = page.form(path).fill("name", "N").fill("domains", "n.example").fill("id", "new");
+    let metadata = Idp::other_tenant().metadata_xml();
+    let reserved = ann.browser.upload(&page, &reserved, ("metadata", &metadata)).await.expect(422);
+    assert!(said(&reserved).contains("choose another"), "{}", reserved.body);
     let empty = ann.browser.upload(&page, &page.form(path), ("metadata", b"")).await.expect(422);
     assert!(said(&empty).contains("missing"), "{}", empty.body);
     // What the file declares is changed there.

@@ -125,7 +125,11 @@ async fn our_own_paths_answer_for_themselves() {
     let rows = [
         (Method::DELETE, "/.anteroom/sign-in", "GET, HEAD, POST"),
         (Method::GET, "/.anteroom/sign-in/start", "POST"),
-        (Method::POST, "/.anteroom/waiting-room", "GET, HEAD"),
+        (Method::POST, "/.anteroom/waiting-room/events", "GET, HEAD"),
+        (Method::DELETE, "/.anteroom/waiting-room", "GET, HEAD, POST"),
+        (Method::PUT, "/.anteroom/manage", "GET, HEAD, POST"),
+        (Method::POST, "/.anteroom/support", "GET, HEAD"),
+        (Method::GET, "/.anteroom/support/organizations/preview", "POST"),
         (Method::PUT, "/.anteroom/session", "GET, HEAD"),
         (Method::POST, "/.well-known/anteroom/jwks.json", "GET, HEAD"),
     ];

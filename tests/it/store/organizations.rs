@@ -3,8 +3,9 @@
 use anteroom::directory::{Grant, Membership, Organization};
 use anteroom::email::EmailDomain;
 use anteroom::store::{
-    Change, ConnectionTest, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin,
-    PropertyChange, Store, StoredConnection, UserAdded, UserChange, UserChanged,
+    Change, ConnectionTest, ImportProblem, ImportProblemKind, Imported, ImportedGrant, OrganizationChange,
+    OrganizationChanged, OrganizationRecord, Origin, PropertyChange, Store, StoredConnection, UserAdded,
+    UserChange, UserChanged,
 };
 use serde_json::json;
 
@@ -247,6 +248,10 @@ pub(crate) async fn retiring_a_property_ends_all_grants_for_it(backend: &dyn Bac
     let eve = new_user("eve@contoso.com", &[grant("tower", "viewer")]);
     let added = store.add_user(&eve, event("user.added")).await.unwrap();
     assert_eq!(added, UserAdded::NoSuchProperty(property_id("tower")));
+    let line = ImportedGrant { user: eve, line: 2 };
+    let kind = ImportProblemKind::NoSuchProperty(property_id("tower"));
+    let imported = store.import(&[line], event("users.imported")).await.unwrap();
+    assert_eq!(imported, Imported::Refused(vec![ImportProblem { line: 2, kind }]));
     let properties = store.properties(None).await.unwrap();
     assert_eq!(properties.iter().map(|one| one.retired_at).collect::<Vec<_>>(), [None, None, Some(noon())]);
     assert_eq!(change_property(&*store, "tower", &PropertyChange::Retire).await, Some(false));

@@ -569,8 +569,9 @@ async fn a_database_of_the_first_schema_is_brought_up_to_date() {
     db.close().await.unwrap();
 
     let store = file.open().await;
-    let found = store::UserFilter { text: Some("vänce".to_owned()), ..store::UserFilter::default() };
-    let account = store.accounts(&found).await.unwrap().remove(0);
+    let text = |text: &str| store::UserFilter { text: Some(text.to_owned()), ..store::UserFilter::default() };
+    let account = store.accounts(&text("vänce")).await.unwrap().remove(0);
+    assert!(store.accounts(&text("wilke")).await.unwrap().is_empty());
     assert_eq!((account.user.access_version, account.grants), (7, vec![grant("tower", "viewer")]));
     assert_eq!(store.properties(None).await.unwrap()[0].retired_at, None);
     let record = store.organization_records().await.unwrap().remove(0);

@@ -133,7 +133,7 @@ impl Admin {
 
     /// The newest messages of the outbox, newest first: those still waiting, or all.
     pub async fn messages(&self, only_waiting: bool) -> Result<Vec<Message>> {
-        Ok(self.store.messages(only_waiting, MESSAGES_LISTED_MAX).await?)
+        Ok(self.store.messages(only_waiting, None, MESSAGES_LISTED_MAX).await?)
     }
 
     /// How many messages wait.

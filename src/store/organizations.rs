@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::directory::{DisplayName, Organization};
 use crate::email::EmailDomain;
-use crate::id::{ConnectionId, OrganizationId, UserId};
+use crate::id::{ConnectionId, OrganizationId, PropertyId, UserId};
 
 /// Where an organization comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,6 +80,17 @@ pub enum OrganizationChanged {
     Declared,
     /// So many users belong to it.
     HasUsers(u64),
+}
+
+/// Whether properties could be added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PropertiesAdded {
+    /// All of them were.
+    Added,
+    /// This id is taken, the first of those that are; nothing changed.
+    IdTaken(PropertyId),
+    /// There is no such organization; nothing changed.
+    NoSuchOrganization(OrganizationId),
 }
 
 /// A change of a property.

@@ -165,6 +165,9 @@ impl Admin {
             let refused = Refused::EntityIdChanged { id: id.clone(), old: old.clone(), new: entity_id };
             return Err(refused.into());
         }
+        if preview.is_entity_id_lost && entity_id_change == EntityIdChange::Refuse {
+            return Err(Refused::EntityIdLost { id: id.clone(), new: entity_id }.into());
+        }
         let (text, provider) =
             read_metadata(octets, self.now()).map_err(|error| FieldProblem::refuse("metadata", error))?;
         let removed: Vec<_> = preview.removed.iter().map(|certificate| &certificate.fingerprint).collect();

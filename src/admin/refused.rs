@@ -272,6 +272,17 @@ pub enum Refused {
         /// The one in the new metadata.
         new: String,
     },
+    /// It cannot be told whether the new metadata is of somebody else.
+    #[error(
+        "it is not known which identity provider {id} had, and it has users who may be known by another one than \
+         {new}; confirm that this is theirs"
+    )]
+    EntityIdLost {
+        /// The organization.
+        id: OrganizationId,
+        /// The entity ID in the new metadata.
+        new: String,
+    },
     /// The file is not a table of the expected form.
     #[error(transparent)]
     Table(#[from] table::Error),
@@ -320,6 +331,7 @@ impl Refused {
             Self::EntityIdTaken { .. } => "entity_id_taken",
             Self::DomainsShared(_) => "domains_shared",
             Self::EntityIdChanged { .. } => "entity_id_changed",
+            Self::EntityIdLost { .. } => "entity_id_lost",
             Self::Table(_) => "bad_table",
             Self::Lines(_) => "bad_lines",
         }

@@ -130,6 +130,10 @@ impl Desk {
             is_declared: view.is_declared(),
             paused: view.record.paused_at.map(|at| self.moment(at)),
             provider: known(&view.provider).map(|provider| self.metadata_facts(provider, "")),
+            provider_problem: match &view.provider {
+                ProviderState::Unusable(problem) => Some(sentence(problem)),
+                ProviderState::Known(_) | ProviderState::Absent => None,
+            },
             metadata_changed: view.record.connection.as_ref().map(|one| self.moment(one.changed_at)),
             values: self.values_for_customer(),
             last_test: self.last_test(id).await?,

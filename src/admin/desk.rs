@@ -6,6 +6,8 @@
 //! implicitly, but one that another agent has must be taken over first; commands may decide everything. Nobody
 //! confirms an approval of their own, and agents do not let themselves in ([`super::limits`]).
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::limits::{check_self_grant, needs_second_agent};
@@ -159,7 +161,11 @@ impl Admin {
     pub async fn request_lines(&self, filter: &RequestFilter) -> Result<Vec<QueueLine>> {
         let requests = self.store.requests(filter).await?;
         let organizations = self.store.organizations().await?;
-        let properties = self.store.properties(None).await?;
+        let mut properties = Vec::new();
+        let places: BTreeSet<_> = requests.iter().map(|request| &request.organization).collect();
+        for organization in places {
+            properties.extend(self.store.properties(Some(organization)).await?);
+        }
         let line = |request: Request| QueueLine {
             organization: organizations
                 .iter()

@@ -4,6 +4,7 @@ use anteroom::admin::{
     Actor, CertificateState, EntityIdChange, OrganizationForm, OrganizationView, ProviderState,
     SharedDomains, Warning, suggest_id,
 };
+use anteroom::clock::Clock;
 use anteroom::store::{AuditEvent, Origin};
 
 use crate::idp::{Idp, KeyType, SigningKey};

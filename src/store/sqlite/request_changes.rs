@@ -242,6 +242,12 @@ impl<'a> Step<'a> {
         };
         match change {
             // A proposal stays: whoever takes the request may be the second pair of eyes.
+            // So does a question: it is the requester's turn, whoever the agent is.
+            RequestChange::Take { agent } if request.state == State::NeedsInfo => Self {
+                agent: Some(agent),
+                reason: request.reason.as_ref(),
+                ..step(EventKind::Taken, State::NeedsInfo, None)
+            },
             RequestChange::Take { agent } => {
                 Self { agent: Some(agent), ..step(EventKind::Taken, State::InWork, None) }
             }

@@ -220,7 +220,8 @@ pub(crate) async fn a_request_goes_through_its_states(backend: &dyn Backend) {
             Some(&question),
             None,
         ),
-        (RequestChange::Answer { text: note("the higher one") }, State::InWork, Some(&sue), None, None),
+        (RequestChange::Take { agent: tom.clone() }, State::NeedsInfo, Some(&tom), Some(&question), None),
+        (RequestChange::Answer { text: note("the higher one") }, State::InWork, Some(&tom), None, None),
         (RequestChange::Propose(proposal.clone()), State::InWork, Some(&sue), None, Some(&proposal)),
         (RequestChange::Take { agent: tom.clone() }, State::InWork, Some(&tom), None, Some(&proposal)),
         (
@@ -247,11 +248,11 @@ pub(crate) async fn a_request_goes_through_its_states(backend: &dyn Backend) {
     let kinds: Vec<_> = history.iter().map(|event| event.kind.as_str()).collect();
     assert_eq!(
         kinds,
-        ["filed", "asked", "answered", "taken", "asked", "answered", "proposed", "taken", "denied"]
+        ["filed", "asked", "answered", "taken", "asked", "taken", "answered", "proposed", "taken", "denied"]
     );
     assert_eq!((history[1].actor.as_str(), &history[1].text), ("sue@servus.com", &Some(question)));
-    assert_eq!(history[8].text, Some(note("not ours")));
-    assert_eq!(store.mail_waiting().await.unwrap(), 9, "one for each step");
+    assert_eq!(history[9].text, Some(note("not ours")));
+    assert_eq!(store.mail_waiting().await.unwrap(), 10, "one for each step");
 }
 
 pub(crate) async fn an_approval_makes_the_user_and_lets_in(backend: &dyn Backend) {

@@ -467,7 +467,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ) -> Result<()>;
     /// Where a user said they work.
     async fn workplace(&self, user: &UserId) -> Result<Option<Workplace>>;
-    /// Who of an organization waits, the longest first, and where they say they work.
+    /// Who of an organization has signed on and waits, the last to sign on first, and where they say they work.
     async fn waiting(
         &self,
         organization: &OrganizationId,

@@ -87,6 +87,7 @@ macro_rules! conformance {
                 an_organization_without_users_goes_with_its_properties
                 what_the_file_declares_is_not_changed_and_ids_are_not_taken_twice
                 a_pause_ends_the_sessions_of_the_organization
+                a_pause_can_keep_somebody_to_work_the_console
                 users_are_counted_by_organization_and_property
                 declaring_and_no_longer_declaring_changes_the_origin
                 a_property_is_renamed

@@ -8,7 +8,8 @@
 //!   feed in the same transaction. A change of grants, state, role, address or name also raises that user's
 //!   `access_version`.
 //! - Every change takes the audit events that tell of it and writes them in the same transaction; what a user
-//!   could do before and after it is added to the details there (`before`, `after`).
+//!   could do before and after it is added to the details there (`before`, `after`), and where a request stood
+//!   before and stands after it (`request_before`, `request_after`).
 //! - Every change takes the messages that tell people of it and puts them into the outbox in the same transaction.
 //! - Not found is `Ok(None)`; a refusal is an enum; `Err` means that the store did not do its work.
 
@@ -467,7 +468,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ) -> Result<()>;
     /// Where a user said they work.
     async fn workplace(&self, user: &UserId) -> Result<Option<Workplace>>;
-    /// Who of an organization waits, the longest first, and where they say they work.
+    /// Who of an organization has signed on and waits, the last to sign on first, and where they say they work.
     async fn waiting(
         &self,
         organization: &OrganizationId,

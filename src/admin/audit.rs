@@ -76,6 +76,7 @@ impl Admin {
             text: text.map(str::to_owned),
             before,
             limit: SIGN_ONS_PAGE,
+            ..AuditFilter::default()
         };
         self.audit_search(&filter).await
     }

@@ -320,7 +320,7 @@ impl Admin {
         self.settled(self.store.change_request(id, version, &change, event, mail).await?, id).await
     }
 
-    /// Who of a manager's organization waits, the longest first; nobody for those who may not ask.
+    /// Who of a manager's organization waits, the last to sign on first; nobody for those who may not ask.
     pub async fn waiting_people(&self, account: &Account) -> Result<Vec<WaitingPerson>> {
         if self.may_request(account).is_none() {
             return Ok(Vec::new());

@@ -139,9 +139,9 @@ impl Admin {
         }
         let earlier = AuditFilter {
             action_prefix: Some(WORKPLACE_SAID.to_owned()),
-            text: Some(user.email.as_str().to_owned()),
-            before: None,
+            subject: Some(user.email.as_str().to_owned()),
             limit: WORKPLACES_A_DAY_MAX,
+            ..AuditFilter::default()
         };
         let earlier = self.store.audit_search(&earlier).await?;
         let is_full = u32::try_from(earlier.len()).is_ok_and(|count| count == WORKPLACES_A_DAY_MAX);

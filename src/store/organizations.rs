@@ -59,6 +59,9 @@ pub enum OrganizationChange {
     Metadata(OrganizationId, String),
     /// Lets nobody sign on any more, and ends the sessions of its users.
     Pause(OrganizationId),
+    /// The same, unless nobody who is not disabled would be left with the role `support` in an organization that
+    /// is not paused.
+    PauseKeepingSupport(OrganizationId),
     /// Undoes `Pause`.
     Resume(OrganizationId),
     /// Removes it with its properties, if it has no users.
@@ -78,6 +81,8 @@ pub enum OrganizationChanged {
     IdTaken,
     /// The configuration file declares it.
     Declared,
+    /// Nobody would be left to work the support console.
+    LastSupport,
     /// So many users belong to it.
     HasUsers(u64),
 }

@@ -217,7 +217,9 @@ pub(super) async fn newest(
     limit: u32,
 ) -> Result<Vec<Message>> {
     let query = if only_waiting {
-        sqlx::query(select_messages!("WHERE sent_at IS NULL AND id < $1 ORDER BY id DESC LIMIT $2"))
+        sqlx::query(select_messages!(
+            "INDEXED BY outbox_waiting WHERE sent_at IS NULL AND id < $1 ORDER BY id DESC LIMIT $2"
+        ))
     } else {
         sqlx::query(select_messages!("WHERE id < $1 ORDER BY id DESC LIMIT $2"))
     };
@@ -233,7 +235,9 @@ pub(super) async fn by_id(db: &SqlitePool, id: i64) -> Result<Option<Message>> {
 
 /// How many messages wait.
 pub(super) async fn waiting(db: &SqlitePool) -> Result<u64> {
-    let row = sqlx::query("SELECT COUNT(*) AS messages FROM outbox WHERE sent_at IS NULL");
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS messages FROM outbox INDEXED BY outbox_waiting WHERE sent_at IS NULL",
+    );
     Row::of("outbox", &row.fetch_one(db).await?).count("messages")
 }
 

@@ -282,6 +282,17 @@ async fn what_is_declared_changes_in_its_file_only_but_can_be_paused() {
 }
 
 #[tokio::test]
+async fn agents_do_not_pause_the_organization_of_all_agents() {
+    let house = House::new().await;
+    let (contoso, sue) = (organization("contoso"), house.actor("sue@contoso.com").await);
+    let refusal = refused(house.admin.pause_organization(&contoso, &sue).await);
+    assert_eq!(refusal.code(), "last_support");
+    assert!(refusal.to_string().contains("command line"), "{refusal}");
+    assert!(house.admin.pause_organization(&organization("fabrikam"), &sue).await.unwrap().changed);
+    assert!(house.admin.pause_organization(&contoso, &Actor::command()).await.unwrap().changed);
+}
+
+#[tokio::test]
 async fn an_organization_is_removed_when_nobody_belongs_to_it() {
     let house = House::new().await;
     create(&house, &Papers::new().form()).await;

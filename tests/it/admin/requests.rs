@@ -169,6 +169,9 @@ async fn who_may_not_ask_gets_nothing_filed_and_sees_nobody() {
         assert_eq!(code(house.try_to_file(who, "maple", "new@contoso.com").await), "may_not_request");
         assert!(house.admin.waiting_people(&house.account(who).await).await.unwrap().is_empty());
     }
+    let mia = house.account("mia@contoso.com").await;
+    assert!(house.admin.waiting_people(&mia).await.unwrap().is_empty(), "nobody has signed on yet");
+    house.sign_on("nell", "nell@contoso.com", "R1").await;
     let waiting = house.admin.waiting_people(&house.account("mia@contoso.com").await).await.unwrap();
     let emails: Vec<_> = waiting.iter().map(|person| person.account.user.email.as_str()).collect();
     assert_eq!(emails, ["nell@contoso.com"]);
@@ -179,6 +182,7 @@ async fn those_who_wait_are_shown_with_their_workplace_and_open_requests() {
     let house = House::new().await;
     let nell = house.account("nell@contoso.com").await;
     let actor = house.actor("nell@contoso.com").await;
+    house.sign_on("nell", "nell@contoso.com", "R1").await;
     house.admin.say_workplace(&nell, ("oak", "second floor"), &actor).await.unwrap();
     house.file("mia@contoso.com", "maple", "nell@contoso.com").await;
     let waiting = house.admin.waiting_people(&house.account("max@contoso.com").await).await.unwrap();

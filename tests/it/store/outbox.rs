@@ -84,6 +84,29 @@ pub(crate) async fn messages_of_one_topic_to_one_recipient_become_one_mail(backe
     );
 }
 
+pub(crate) async fn messages_are_read_one_by_one_and_page_by_page(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    add(&*store, "adele@contoso.com", &[]).await;
+    let messages = ["1", "2", "3", "4"].map(|text| message("a@contoso.com", text, text));
+    put(&*store, noon(), &messages).await;
+    claimed(&*store, "m1", noon()).await;
+    store.mail_sent("m1", noon()).await.unwrap();
+    for (only_waiting, before, limit, expected) in [
+        (false, None, 2, &[4, 3][..]),
+        (false, Some(3), 2, &[2, 1]),
+        (false, Some(1), 2, &[]),
+        (true, Some(4), 9, &[3, 2]),
+        (true, None, 9, &[4, 3, 2]),
+    ] {
+        let page = store.messages(only_waiting, before, limit).await.unwrap();
+        let ids: Vec<_> = page.iter().map(|message| message.id).collect();
+        assert_eq!(ids, expected, "{only_waiting} {before:?}");
+    }
+    let first = store.message(1).await.unwrap().unwrap();
+    assert_eq!((first.topic.as_str(), first.sent_at), ("1", Some(noon())));
+    assert_eq!(store.message(5).await.unwrap(), None);
+}
+
 pub(crate) async fn a_mail_that_failed_goes_out_as_it_was(backend: &dyn Backend) {
     let store = furnished(backend).await;
     add(&*store, "adele@contoso.com", &[]).await;

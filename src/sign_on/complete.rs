@@ -113,7 +113,10 @@ impl SignOn {
             self.store.end_sessions(&SessionSelector::Hash(previous.hash()), event).await?;
         }
         let to = (&*connection, return_path.clone());
-        let session_id = self.begin_session(&user, passage, to, request_id).await?;
+        let Some(session_id) = self.begin_session(&user, passage, to, request_id).await? else {
+            // The organization has been paused meanwhile; the sign-on page says so.
+            return Ok(Completion::Restart { return_path });
+        };
         let tabs = tabs.without(&handoff.request_id);
         Ok(Completion::SignedOn(SignedOn { session_id, return_path, tabs, email: user.email }))
     }
@@ -153,7 +156,7 @@ impl SignOn {
         passage: Passage,
         (connection, return_path): (&Connection, ReturnPath),
         request_id: &str,
-    ) -> store::Result<SessionId> {
+    ) -> store::Result<Option<SessionId>> {
         let now = self.clock.now();
         let session_id = SessionId::random(&*self.randomness);
         let session = Session {
@@ -172,8 +175,8 @@ impl SignOn {
         let mut event = self.audit_event("session.begun", user.email.as_str(), request_id);
         event.subject = Some(user.email.as_str().to_owned());
         event.details = json!({ "sid": session.name.as_str(), "connection": connection.id.as_str() });
-        self.store.begin_session(&session, event).await?;
-        Ok(session_id)
+        let has_begun = self.store.begin_session(&session, event).await?;
+        Ok(has_begun.then_some(session_id))
     }
 
     async fn note(&self, reason: &'static str, text: &str, request_id: &str) -> store::Result<String> {

@@ -27,6 +27,7 @@ mod trials;
 mod users;
 mod waiting;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,9 +44,9 @@ use crate::session::{Session, SessionHash};
 use crate::store::{
     Admission, Arrival, AuditAnchor, AuditEntry, AuditEvent, AuditFilter, Batch, Change, ChangeSeq, Claim,
     ConnectionTest, Consumed, Consumption, Handoff, Imported, ImportedGrant, Message, NewMessage, NewRequest,
-    NewUser, OrganizationChange, OrganizationChanged, OrganizationRecord, PropertyChange, RequestChange,
-    RequestChanged, RequestCount, RequestFiled, RequestFilter, Result, SessionSelector, SessionView, Store,
-    StoredKey, Touch, UserAdded, UserChange, UserChanged, UserFilter,
+    NewUser, OrganizationChange, OrganizationChanged, OrganizationRecord, PropertiesAdded, PropertyChange,
+    RequestChange, RequestChanged, RequestCount, RequestFiled, RequestFilter, Result, SessionSelector,
+    SessionView, Store, StoredKey, Touch, UserAdded, UserChange, UserChanged, UserFilter,
 };
 
 /// An open SQLite database.
@@ -96,6 +97,10 @@ impl Store for Database {
 
     async fn add_property(&self, property: &Property, audit: AuditEvent) -> Result<bool> {
         properties::add(&self.connections, property, &audit).await
+    }
+
+    async fn add_properties(&self, properties: &[Property], audit: AuditEvent) -> Result<PropertiesAdded> {
+        properties::add_all(&self.connections, properties, &audit).await
     }
 
     async fn properties(&self, organization: Option<&OrganizationId>) -> Result<Vec<Property>> {
@@ -205,6 +210,18 @@ impl Store for Database {
         users::list(self.connections.readers(), filter).await
     }
 
+    async fn user_counts(&self) -> Result<HashMap<OrganizationId, u64>> {
+        users::counts(self.connections.readers()).await
+    }
+
+    async fn grant_counts(
+        &self,
+        organization: &OrganizationId,
+        now: Timestamp,
+    ) -> Result<HashMap<PropertyId, u64>> {
+        users::grant_counts(self.connections.readers(), organization, now).await
+    }
+
     async fn add_user(&self, user: &NewUser, audit: AuditEvent) -> Result<UserAdded> {
         users::add(&self.connections, user, &audit).await
     }
@@ -255,7 +272,7 @@ impl Store for Database {
         sign_on::take_handoff(&self.connections, code_hash, now).await
     }
 
-    async fn begin_session(&self, session: &Session, audit: AuditEvent) -> Result<()> {
+    async fn begin_session(&self, session: &Session, audit: AuditEvent) -> Result<bool> {
         sessions::begin(&self.connections, session, &audit).await
     }
 
@@ -341,8 +358,12 @@ impl Store for Database {
         outbox::failed(&self.connections, mail_id, error, next_attempt_at).await
     }
 
-    async fn messages(&self, only_waiting: bool, limit: u32) -> Result<Vec<Message>> {
-        outbox::newest(self.connections.readers(), only_waiting, limit).await
+    async fn messages(&self, only_waiting: bool, before: Option<i64>, limit: u32) -> Result<Vec<Message>> {
+        outbox::newest(self.connections.readers(), only_waiting, before, limit).await
+    }
+
+    async fn message(&self, id: i64) -> Result<Option<Message>> {
+        outbox::by_id(self.connections.readers(), id).await
     }
 
     async fn mail_waiting(&self) -> Result<u64> {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use http::StatusCode;
 
 use crate::admin::{self, Provider, ProviderState, Refused, SharedDomains, Warning};
-use crate::directory::{Account, Organization, Property, Scope};
+use crate::directory::{Organization, Property};
 use crate::email::EmailDomain;
 use crate::id::{OrganizationId, PropertyId};
 use crate::pages::Field;
@@ -18,13 +18,13 @@ use crate::pages::support::{
 use crate::routes::support::{changed, organization_path};
 use crate::routes::table::OrganizationDeed;
 use crate::routes::work::{Desk, Handled, Reply, problem_of, sentence, status_of};
-use crate::store::{AuditFilter, UserFilter};
+use crate::store::AuditFilter;
 
 impl Desk {
     /// `GET /.anteroom/support/organizations`.
     pub(super) async fn organizations(&self) -> Handled {
         let views = self.admin().organization_views().await?;
-        let users = self.users_by_organization().await?;
+        let users = self.admin().users_by_organization().await?;
         let mut rows: Vec<_> = views
             .iter()
             .map(|view| {
@@ -113,8 +113,7 @@ impl Desk {
         let view = self.admin().organization_view(id).await?;
         let organization = &view.record.organization;
         let others = self.admin().organizations().await?;
-        let filter = UserFilter { organization: Some(id.clone()), ..UserFilter::default() };
-        let accounts = self.admin().users(&filter).await?;
+        let users_at = self.admin().users_by_property(id).await?;
         let of = |deed| refused.filter(|(of, _)| *of == deed).map(|(_, refused)| refused);
         let typed = |deed, name, present: &str| {
             of(deed).map_or_else(|| Field::with(present), |refused| self.typed(name, Some(refused)))
@@ -131,11 +130,15 @@ impl Desk {
             is_declared: view.is_declared(),
             paused: view.record.paused_at.map(|at| self.moment(at)),
             provider: known(&view.provider).map(|provider| self.metadata_facts(provider, "")),
+            provider_problem: match &view.provider {
+                ProviderState::Unusable(problem) => Some(sentence(problem)),
+                ProviderState::Known(_) | ProviderState::Absent => None,
+            },
             metadata_changed: view.record.connection.as_ref().map(|one| self.moment(one.changed_at)),
             values: self.values_for_customer(),
             last_test: self.last_test(id).await?,
-            properties: self.property_lines(&view.properties, &accounts),
-            users: u64::try_from(accounts.len()).unwrap_or(u64::MAX),
+            properties: self.property_lines(&view.properties, &users_at),
+            users: self.users_of(id).await?,
             new_name: typed(OrganizationDeed::Rename, "name", organization.name.as_str()),
             new_domains: match domains {
                 Some(Refused::DomainsShared(shared)) => Field {
@@ -191,12 +194,11 @@ impl Desk {
     async fn last_test(&self, id: &OrganizationId) -> admin::Result<Option<LastTest>> {
         let filter = AuditFilter {
             action_prefix: Some("connection.test_begun".to_owned()),
-            text: Some(id.as_str().to_owned()),
-            before: None,
-            limit: TRIALS_LOOKED_AT_MAX,
+            subject: Some(id.as_str().to_owned()),
+            limit: 1,
+            ..AuditFilter::default()
         };
-        let begun = self.admin().audit_search(&filter).await?;
-        let newest = begun.into_iter().find(|entry| entry.subject.as_deref() == Some(id.as_str()));
+        let newest = self.admin().audit_search(&filter).await?.pop();
         let Some(entry) = newest else { return Ok(None) };
         let Some(test) = entry.details.get("test").and_then(|test| test.as_str()) else { return Ok(None) };
         let report = self.shared.sign_on.trial_report(test).await?;
@@ -208,13 +210,17 @@ impl Desk {
         }))
     }
 
-    fn property_lines(&self, properties: &[Property], accounts: &[Account]) -> Vec<PropertyLine> {
+    fn property_lines(
+        &self,
+        properties: &[Property],
+        users_at: &HashMap<PropertyId, u64>,
+    ) -> Vec<PropertyLine> {
         let mut lines: Vec<_> = properties
             .iter()
             .map(|property| PropertyLine {
                 id: property.id.as_str().to_owned(),
                 name: property.name.as_str().to_owned(),
-                users: self.users_at(&property.id, accounts),
+                users: users_at.get(&property.id).copied().unwrap_or(0),
                 retired: property.retired_at.map(|at| self.moment(at)),
             })
             .collect();
@@ -222,29 +228,9 @@ impl Desk {
         lines
     }
 
-    /// How many have access to one property, apart from those who have it to all.
-    pub(super) fn users_at(&self, property: &PropertyId, accounts: &[Account]) -> u64 {
-        let has = |account: &&Account| {
-            account
-                .grants
-                .iter()
-                .any(|grant| grant.holds_at(self.now) && grant.scope == Scope::Property(property.clone()))
-        };
-        u64::try_from(accounts.iter().filter(has).count()).unwrap_or(u64::MAX)
-    }
-
     /// How many users an organization has.
     pub(super) async fn users_of(&self, id: &OrganizationId) -> admin::Result<u64> {
-        let filter = UserFilter { organization: Some(id.clone()), ..UserFilter::default() };
-        Ok(u64::try_from(self.admin().users(&filter).await?.len()).unwrap_or(u64::MAX))
-    }
-
-    async fn users_by_organization(&self) -> admin::Result<HashMap<OrganizationId, u64>> {
-        let mut users = HashMap::new();
-        for account in self.admin().users(&UserFilter::default()).await? {
-            *users.entry(account.user.organization).or_default() += 1;
-        }
-        Ok(users)
+        Ok(self.admin().users_by_organization().await?.remove(id).unwrap_or(0))
     }
 }
 
@@ -307,6 +293,3 @@ fn table_problems(refused: &Refused) -> Vec<String> {
             .collect(),
     }
 }
-
-/// Others may have names that hold this one.
-const TRIALS_LOOKED_AT_MAX: u32 = 50;

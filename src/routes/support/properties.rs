@@ -9,7 +9,6 @@ use crate::pages::support::{Done, Question, Section};
 use crate::routes::support::{changed, done, organization_path};
 use crate::routes::table::PropertyDeed;
 use crate::routes::work::{Desk, Handled};
-use crate::store::UserFilter;
 
 impl Desk {
     /// `POST /.anteroom/support/organizations/{id}/properties`.
@@ -32,7 +31,8 @@ impl Desk {
 
     /// `POST /.anteroom/support/organizations/{id}/properties/import`.
     pub(super) async fn import_properties(&self, organization: &OrganizationId) -> Handled {
-        let imported = self.admin().import_properties(self.form.octets("table"), &self.actor).await?;
+        let table = self.form.octets("table");
+        let imported = self.admin().import_properties(table, Some(organization), &self.actor).await?;
         let is_changed = imported.properties_added > 0;
         Ok(changed(&organization_path(organization), is_changed, Done::PropertiesImported))
     }
@@ -56,11 +56,10 @@ impl Desk {
             }
             PropertyDeed::Restore => admin.restore_property(property, actor).await?,
             PropertyDeed::Retire => {
-                let filter = UserFilter { organization: Some(organization.clone()), ..UserFilter::default() };
-                let accounts = admin.users(&filter).await?;
+                let users_at = admin.users_by_property(organization).await?;
                 let question = Question::Retire {
                     property: known.name.as_str().to_owned(),
-                    users: self.users_at(property, &accounts),
+                    users: users_at.get(property).copied().unwrap_or(0),
                 };
                 let deed = format!("properties/{property}/retire");
                 if let Some(question) = self.ask_first(question, (&page, &deed), Section::Organizations) {

@@ -18,7 +18,6 @@ use crate::routes::manage::{named, select};
 use crate::routes::support::done;
 use crate::routes::table::RequestDeed;
 use crate::routes::work::{Desk, Handled, Reply, problem_of, scope_name, sentence, status_of};
-use crate::store::UserFilter;
 
 impl Desk {
     /// `POST /.anteroom/support/requests/{id}/…`.
@@ -76,8 +75,7 @@ impl Desk {
     ) -> Handled {
         let dossier = self.admin().dossier(id).await?;
         let organization = &dossier.organization.organization;
-        let filter = UserFilter { organization: Some(organization.id.clone()), ..UserFilter::default() };
-        let users = self.admin().users(&filter).await?.len();
+        let users = self.users_of(&organization.id).await?;
         let request = &dossier.request;
         let history = dossier.history.iter().map(|event| HistoryLine {
             at: self.moment(event.at),
@@ -111,7 +109,7 @@ impl Desk {
                 id: organization.id.as_str().to_owned(),
                 name: organization.name.as_str().to_owned(),
                 domains: organization.domains.iter().map(|domain| domain.as_str().to_owned()).collect(),
-                users: u64::try_from(users).unwrap_or(u64::MAX),
+                users,
                 properties: u64::try_from(dossier.properties.len()).unwrap_or(u64::MAX),
             },
             warnings: self.warnings(&dossier),
@@ -122,7 +120,7 @@ impl Desk {
                     .iter()
                     .map(|grant| self.grant_line(grant, &dossier.properties))
                     .collect(),
-                may_confirm: proposal.agent != self.account.user.email,
+                may_confirm: proposal.user != self.account.user.id,
             }),
             history: history.collect(),
             approve: self.approve_form(&dossier, refused),

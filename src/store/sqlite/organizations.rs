@@ -227,6 +227,14 @@ fn connection(row: Row<'_>) -> Result<Option<StoredConnection>> {
     Ok(Some(StoredConnection { id, metadata: row.raw("metadata")?, changed_at: row.time("changed_at")? }))
 }
 
+/// Whether nobody signs on there at the moment.
+pub(super) async fn is_paused(db: &mut SqliteConnection, id: &OrganizationId) -> Result<bool> {
+    let found = sqlx::query("SELECT 1 FROM organizations WHERE id = $1 AND paused_at IS NOT NULL")
+        .bind(id.as_str())
+        .fetch_optional(db);
+    Ok(found.await?.is_some())
+}
+
 /// Whether there is such an organization.
 pub(super) async fn exists(db: &mut SqliteConnection, id: &OrganizationId) -> Result<bool> {
     let found = sqlx::query("SELECT 1 FROM organizations WHERE id = $1").bind(id.as_str()).fetch_optional(db);

@@ -13,7 +13,7 @@ use crate::session::{Session, SessionHash};
 use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
 use crate::store::sqlite::users::{self, account_columns};
-use crate::store::sqlite::{audit, feed};
+use crate::store::sqlite::{audit, feed, organizations};
 use crate::store::{
     AuditEvent, Change, Error, Result, SESSIONS_PER_USER_MAX, SessionSelector, SessionView, Touch,
 };
@@ -45,10 +45,15 @@ macro_rules! select_newest {
 }
 
 /// Begins a session; the oldest of too many give way.
-pub(super) async fn begin(connections: &Connections, session: &Session, event: &AuditEvent) -> Result<()> {
+pub(super) async fn begin(connections: &Connections, session: &Session, event: &AuditEvent) -> Result<bool> {
     let mut write = connections.begin().await?;
-    if users::by_id(&mut *write.connection(), &session.user).await?.is_none() {
+    let Some(account) = users::by_id(&mut *write.connection(), &session.user).await? else {
         return Err(Error::Inconsistent { table: "sessions", column: "user_id" });
+    };
+    // A pause ends all sessions; a sign-on that was on its way must not outlive it.
+    if organizations::is_paused(write.connection(), &account.user.organization).await? {
+        write.roll_back().await?;
+        return Ok(false);
     }
     insert(write.connection(), session).await?;
     let evicted = sqlx::query(
@@ -65,7 +70,8 @@ pub(super) async fn begin(connections: &Connections, session: &Session, event: &
         feed::tell(write.connection(), &Change::User(session.user.clone()), event.at).await?;
     }
     audit::append(write.connection(), event).await?;
-    write.commit().await
+    write.commit().await?;
+    Ok(true)
 }
 
 async fn insert(db: &mut SqliteConnection, session: &Session) -> Result<()> {

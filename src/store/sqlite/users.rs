@@ -2,13 +2,15 @@
 //!
 //! Separate as one subject of the store; what changes a user's access later stands in `access`.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
 use crate::directory::{Account, DisplayName, Grant, Level, Membership, Role, Scope, Subject, User};
 use crate::email::EmailAddress;
-use crate::id::{ConnectionId, OrganizationId, UserId};
+use crate::id::{ConnectionId, OrganizationId, PropertyId, UserId};
 use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
 use crate::store::sqlite::{grants, organizations, search};
@@ -86,6 +88,41 @@ pub(super) async fn list(db: &SqlitePool, filter: &UserFilter) -> Result<Vec<Acc
     query.push(" ORDER BY a.email LIMIT ").push_bind(limit);
     query.push(") u LEFT JOIN grants g ON g.user_id = u.id ORDER BY u.email, g.scope");
     accounts(&query.build().fetch_all(db).await?)
+}
+
+/// How many users each organization has.
+pub(super) async fn counts(db: &SqlitePool) -> Result<HashMap<OrganizationId, u64>> {
+    let rows = sqlx::query("SELECT organization_id, COUNT(*) AS users FROM users GROUP BY organization_id");
+    rows.fetch_all(db)
+        .await?
+        .iter()
+        .map(|row| {
+            let row = Row::of("users", row);
+            Ok((row.parsed("organization_id", OrganizationId::parse)?, row.count("users")?))
+        })
+        .collect()
+}
+
+/// How many users of an organization hold a grant for each property.
+pub(super) async fn grant_counts(
+    db: &SqlitePool,
+    organization: &OrganizationId,
+    now: Timestamp,
+) -> Result<HashMap<PropertyId, u64>> {
+    let rows = sqlx::query(
+        "SELECT g.scope, COUNT(*) AS users FROM grants g JOIN users u ON u.id = g.user_id \
+         WHERE u.organization_id = $1 AND g.scope <> '*' AND COALESCE(g.until, $2 + 1) > $2 GROUP BY g.scope",
+    )
+    .bind(organization.as_str())
+    .bind(now.as_millisecond())
+    .fetch_all(db)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let row = Row::of("grants", row);
+            Ok((row.parsed("scope", PropertyId::parse)?, row.count("users")?))
+        })
+        .collect()
 }
 
 /// Accounts from rows in which those of one user stand together.

@@ -1,9 +1,10 @@
 //! Organizations at run time, properties, and trials of connections.
 
-use anteroom::directory::{Membership, Organization};
+use anteroom::directory::{Grant, Membership, Organization, Role};
 use anteroom::email::EmailDomain;
+use anteroom::id::OrganizationId;
 use anteroom::store::{
-    AuditEvent, Change, ConnectionTest, ImportProblem, ImportProblemKind, Imported, ImportedGrant,
+    Change, ConnectionTest, ImportProblem, ImportProblemKind, Imported, ImportedGrant, NewUser,
     OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, PropertyChange, Store,
     StoredConnection, UserAdded, UserChange, UserChanged,
 };
@@ -147,16 +148,65 @@ pub(crate) async fn a_pause_ends_the_sessions_of_the_organization(backend: &dyn 
     assert_eq!(left.iter().map(|view| view.account.user.id.as_str()).collect::<Vec<_>>(), ["u_cleo"]);
     assert_eq!(change(&*store, &pause).await, OrganizationChanged::Unchanged);
 
-    // One that a sign-on began just before it heard of the pause.
-    store.begin_session(&session(4, "u_adele"), event("session.begun")).await.unwrap();
-    let later = AuditEvent { at: seconds_later(60), ..event("organization.paused") };
-    assert_eq!(store.change_organization(&pause, later).await.unwrap(), OrganizationChanged::Changed);
-    assert_eq!(record(&*store, "contoso").await.unwrap().paused_at, Some(noon()), "since the first time");
-    assert_eq!(store.sessions(None, 10).await.unwrap().len(), 1);
+    // A sign-on that was on its way does not outlive it.
+    assert!(!store.begin_session(&session(4, "u_adele"), event("session.begun")).await.unwrap());
+    assert!(store.begin_session(&session(5, "u_cleo"), event("session.begun")).await.unwrap());
+    assert_eq!(store.sessions(None, 10).await.unwrap().len(), 2);
 
     let resume = OrganizationChange::Resume(organization_id("contoso"));
     assert_eq!(change(&*store, &resume).await, OrganizationChanged::Changed);
     assert_eq!(record(&*store, "contoso").await.unwrap().paused_at, None);
+    assert!(store.begin_session(&session(4, "u_adele"), event("session.begun")).await.unwrap());
+}
+
+pub(crate) async fn a_pause_can_keep_somebody_to_work_the_console(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let mut ids = Vec::new();
+    for address in ["sue@contoso.com", "tom@fabrikam.com", "uma@fabrikam.com"] {
+        let user = NewUser { role: Role::Support, ..new_user(address, &[]) };
+        store.add_user(&user, event("user.added")).await.unwrap();
+        ids.push(user.id);
+    }
+    let [sue, tom, uma] = ids.as_slice() else { panic!("three") };
+    let (contoso, fabrikam) = (organization_id("contoso"), organization_id("fabrikam"));
+    let keeping = |id: &OrganizationId| OrganizationChange::PauseKeepingSupport(id.clone());
+    assert_eq!(change(&*store, &keeping(&fabrikam)).await, OrganizationChanged::Changed, "Sue is left");
+    let mut watch = Watch::begin(&*store).await;
+    assert_eq!(change(&*store, &keeping(&contoso)).await, OrganizationChanged::LastSupport);
+    assert_eq!(change(&*store, &keeping(&fabrikam)).await, OrganizationChanged::Unchanged);
+    let disable = async |user| {
+        let told = event("user.disabled");
+        store.change_user(user, &UserChange::Disable, told, Vec::new()).await.unwrap()
+    };
+    assert_eq!(disable(sue).await, UserChanged::LastSupport, "the others cannot sign on");
+    assert_eq!(watch.since().await, (vec![], 0));
+
+    // In an organization that is paused nobody works the console now, but somebody will have to.
+    assert_eq!(disable(tom).await, UserChanged::Changed);
+    let pause = OrganizationChange::Pause(contoso.clone());
+    assert_eq!(
+        change(&*store, &pause).await,
+        OrganizationChanged::Changed,
+        "whatever becomes of the console"
+    );
+    change(&*store, &OrganizationChange::Resume(fabrikam)).await;
+    assert_eq!(disable(uma).await, UserChanged::LastSupport);
+    assert_eq!(disable(sue).await, UserChanged::Changed);
+}
+
+pub(crate) async fn users_are_counted_by_organization_and_property(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let lapsing = Grant { until: Some(seconds_later(60)), ..grant("tower", "manager") };
+    add(&*store, "adele@contoso.com", &[grant("tower", "viewer"), grant("*", "viewer")]).await;
+    add(&*store, "bob@contoso.com", &[lapsing]).await;
+    add(&*store, "cleo@fabrikam.com", &[]).await;
+    let users = store.user_counts().await.unwrap();
+    assert_eq!(users.get(&organization_id("contoso")), Some(&2));
+    assert_eq!(users.get(&organization_id("fabrikam")), Some(&1));
+    for (now, at_tower) in [(noon(), 2), (seconds_later(60), 1)] {
+        let grants = store.grant_counts(&organization_id("contoso"), now).await.unwrap();
+        assert_eq!(grants.into_iter().collect::<Vec<_>>(), [(property_id("tower"), at_tower)]);
+    }
 }
 
 pub(crate) async fn declaring_and_no_longer_declaring_changes_the_origin(backend: &dyn Backend) {

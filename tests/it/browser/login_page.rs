@@ -22,11 +22,11 @@ pub(crate) struct LoginPage {
 
 impl LoginPage {
     pub(crate) async fn start() -> Self {
-        Self::serve(Idp::entra()).await
+        Self::serve(Idp::entra(), MIA).await
     }
 
-    /// The page of an identity provider.
-    pub(crate) async fn serve(mut idp: Idp) -> Self {
+    /// The page of an identity provider, in front of which somebody is if nobody is named.
+    pub(crate) async fn serve(mut idp: Idp, otherwise: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
         idp.sso_url = format!("http://idp.localhost:{port}/saml2");
@@ -35,7 +35,7 @@ impl LoginPage {
             while let Ok((stream, _)) = listener.accept().await {
                 let idp = answering.clone();
                 let service = service_fn(move |request| {
-                    let page = page_of(&idp, &request);
+                    let page = page_of(&idp, otherwise, &request);
                     async move { Ok::<_, std::convert::Infallible>(page) }
                 });
                 let connection = hyper::server::conn::http1::Builder::new();
@@ -53,12 +53,12 @@ impl Drop for LoginPage {
 }
 
 /// Posts itself where scripts run, and has a button where they do not. It vouches for whom the login hint names.
-fn page_of(idp: &Idp, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+fn page_of(idp: &Idp, otherwise: &str, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let html = match request.uri().query() {
         Some(query) if query.contains("SAMLRequest=") => {
             let url = format!("http://idp.localhost/?{query}").parse().expect("a URL");
             let pending = Pending::read(url);
-            let hint = pending.parameter("login_hint").unwrap_or_else(|| MIA.to_owned());
+            let hint = pending.parameter("login_hint").unwrap_or_else(|| otherwise.to_owned());
             let Person { email, name, object_id } = Person::with_email(&hint);
             let message = idp.answer(&pending.request, SystemClock.now()).for_user(&email, &name, &object_id);
             format!(

@@ -57,11 +57,7 @@ pub(crate) fn forms(page: &str) -> Vec<Form> {
             }
             "textarea" => form.fields.extend(named(rest, content(rest))),
             "select" => select = attribute(rest, "name").map(|name| (name, false)),
-            "option" => {
-                if let Some((name, has_choice)) = &mut select {
-                    choose(form, (name, has_choice), rest);
-                }
-            }
+            "option" => choose(form, &mut select, rest),
             "/select" => select = None,
             _ => {}
         }
@@ -86,14 +82,15 @@ fn named(tag: &str, value: String) -> Option<(String, String)> {
 }
 
 /// An option of the list that is open: the first one is sent unless another is selected.
-fn choose(form: &mut Form, (name, has_choice): (&str, &mut bool), tag: &str) {
+fn choose(form: &mut Form, select: &mut Option<(String, bool)>, tag: &str) {
+    let Some((name, has_choice)) = select else { return };
     if *has_choice && !has_flag(tag, "selected") {
         return;
     }
     if std::mem::replace(has_choice, true) {
         form.fields.pop();
     }
-    form.fields.push((name.to_owned(), attribute(tag, "value").unwrap_or_else(|| content(tag))));
+    form.fields.push((name.clone(), attribute(tag, "value").unwrap_or_else(|| content(tag))));
 }
 
 /// Whether a tag has an attribute without a value.

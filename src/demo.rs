@@ -8,7 +8,7 @@
 //! | Anteroom | `http://app.localhost:PORT`, `http://login.localhost:PORT` |
 //! | the application behind it | a port of its own |
 //! | the identity provider | a port of its own |
-//! | the mailbox | a port of its own |
+//! | the mailbox | a port of its own for its pages, and one for mail |
 
 mod application;
 mod folder;
@@ -39,11 +39,11 @@ use crate::config::Environment;
 use crate::demo::application::Application;
 use crate::demo::folder::{ENTITY_ID, Folder};
 use crate::demo::listener::Listener;
-use crate::demo::mailbox::Mailbox;
+use crate::demo::mailbox::{Mailbox, Receiver};
 use crate::demo::people::{EVERYBODY, NEW_JOINER};
 use crate::demo::provider::{Provider, Registration};
 use crate::demo::steps::Steps;
-use crate::demo::tour::{GRANT, Tour};
+use crate::demo::tour::Tour;
 use crate::store;
 
 /// What was asked for on the command line.
@@ -79,7 +79,7 @@ async fn walk(options: Options, out: &mut (dyn Write + Send)) -> anyhow::Result<
     let text = "Anteroom, an application behind it and an identity provider are up";
     let Stage { addresses, anteroom, sites, folder } =
         Steps::new(out).step(text, Stage::set(options)).await?;
-    let tour = Tour { addresses: &addresses, config: &folder.config_path() };
+    let tour = Tour { addresses: &addresses, config: &folder.config_path(), is_first: folder.is_new() };
     let walked = tokio::select! {
         walked = tokio::time::timeout(TOUR_TIMEOUT, tour.walk(out)) => {
             walked.context("the tour took longer than a minute").flatten()
@@ -104,8 +104,10 @@ pub(crate) struct Addresses {
     pub(crate) application: SocketAddr,
     /// The identity provider.
     pub(crate) provider: SocketAddr,
-    /// The mailbox.
+    /// The mailbox's pages.
     pub(crate) mailbox: SocketAddr,
+    /// The mailbox's mail server.
+    pub(crate) smtp: SocketAddr,
 }
 
 /// Everything that runs.
@@ -121,8 +123,8 @@ impl Stage {
     /// Starts everything.
     async fn set(options: Options) -> anyhow::Result<Self> {
         let folder = Folder::open(options.data)?;
-        let (application, provider, mailbox) =
-            (Listener::bind().await?, Listener::bind().await?, Listener::bind().await?);
+        let (application, provider) = (Listener::bind().await?, Listener::bind().await?);
+        let (mailbox, smtp) = (Listener::bind().await?, Listener::bind().await?);
         let public = free_address(options.port)?;
         let port = public.port();
         let addresses = Addresses {
@@ -132,6 +134,7 @@ impl Stage {
             application: application.address()?,
             provider: provider.address()?,
             mailbox: mailbox.address()?,
+            smtp: smtp.address()?,
         };
         let clock = Arc::new(SystemClock);
         let registration =
@@ -139,9 +142,11 @@ impl Stage {
         let identities = Provider::new(addresses.provider, registration, clock.clone())?;
         folder.write(&addresses, identities.metadata())?;
         let mut sites = JoinSet::new();
+        let mails = Arc::new(Mailbox::new(clock.clone()));
         sites.spawn(application.serve(Arc::new(Application::new(addresses.anteroom.clone(), clock))));
         sites.spawn(provider.serve(Arc::new(identities)));
-        sites.spawn(mailbox.serve(Arc::new(Mailbox)));
+        sites.spawn(Receiver::new(Arc::clone(&mails)).serve(smtp));
+        sites.spawn(mailbox.serve(mails));
 
         // The environment configures another Anteroom, if any.
         let environment = Environment::default();
@@ -185,25 +190,29 @@ impl fmt::Display for Welcome<'_> {
         let Addresses { anteroom, application, provider, mailbox, .. } = self.addresses;
         let config = self.folder.config_path();
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("anteroom"));
-        writeln!(
-            f,
-            "Anteroom is up, and so is everything around it. Open\n\n    {anteroom}work-orders/1024\n"
-        )?;
-        writeln!(f, "and sign on as one of")?;
+        writeln!(f, "Anteroom is up, and so is everything around it: the three people of the story are")?;
         for person in EVERYBODY {
             writeln!(f, "    {:<31} {}", person.email, person.part)?;
         }
-        let name = NEW_JOINER.given_name;
-        writeln!(f, "\n{name} will be held in the Waiting Room. Leave that page open, and let {name} in:\n")?;
-        writeln!(f, "    {} {} --config {}\n", program.display(), GRANT.join(" "), config.display())?;
+        let [manager, agent, joiner] = EVERYBODY.map(|person| person.given_name);
         writeln!(
             f,
-            "Then try the same with `user revoke {}`, or look at `session list`.\n",
-            NEW_JOINER.email
+            "\nWhat to try, in this order, with a private window of the browser for each of them:\n\n\
+             \x20 1. {joiner} opens {anteroom}work-orders/1024\n\
+             \x20    and is held in the Waiting Room. Say there where {joiner} works, and leave the page open.\n\
+             \x20 2. {manager} is told by mail: http://{mailbox}/\n\
+             \x20    Its link leads to the Manage page, {anteroom}.anteroom/manage\n\
+             \x20    where the New User form is filled in for {joiner}. Send it.\n\
+             \x20 3. {agent} works the queue: {anteroom}.anteroom/support\n\
+             \x20    Take the request and approve it. {joiner}'s page moves on by itself, and the mailbox says so.\n\
+             \x20 4. Take the access away again, in the console or with\n\n\
+             \x20    {} user revoke {} --config {}\n",
+            program.display(),
+            NEW_JOINER.email,
+            config.display()
         )?;
         writeln!(f, "    the application, unprotected   http://{application}/")?;
         writeln!(f, "    the provider's metadata        http://{provider}{}", provider::METADATA_PATH)?;
-        writeln!(f, "    the mailbox                    http://{mailbox}/")?;
         writeln!(f, "    everything else                {}", self.folder.path().display())?;
         writeln!(f, "\nCtrl-C ends it.")
     }

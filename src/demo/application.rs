@@ -1,7 +1,7 @@
 //! A small maintenance application, the one that Anteroom stands in front of.
 //!
 //! Separate because it is an application like any other: it knows of Anteroom only the identity header, the
-//! address of the keys, and the links to sign out and to ask who one is.
+//! address of the keys, and the links to sign out and to ask for access for a colleague.
 //!
 //! | path | what |
 //! |---|---|
@@ -147,6 +147,13 @@ struct Section<'a> {
     work_orders: Vec<WorkOrder>,
 }
 
+impl Section<'_> {
+    /// Whether Anteroom's Manage page takes a New User request from somebody of this level (`access.may_request`).
+    fn may_invite(&self) -> bool {
+        MAY_REQUEST.contains(&self.level)
+    }
+}
+
 #[derive(Template)]
 #[template(path = "demo/front.html")]
 struct FrontPage<'a> {
@@ -183,6 +190,8 @@ struct NoticePage<'a> {
 }
 
 const HEADER: &str = "x-anteroom-jwt-assertion";
+/// What `access.may_request` means where it is not set.
+const MAY_REQUEST: [&str; 2] = ["manager", "administrator"];
 const STYLE_SHEET_PATH: &str = "/assets/application.css";
 const STYLE_SHEET: &str = include_str!("../../templates/demo/application.css");
 const TEXT: &str = "text/plain; charset=utf-8";

@@ -26,6 +26,7 @@ pub(crate) const ENTITY_ID: &str = "urn:anteroom:demo";
 pub(crate) struct Folder {
     path: PathBuf,
     is_temporary: bool,
+    is_new: bool,
 }
 
 impl Folder {
@@ -40,7 +41,9 @@ impl Folder {
             .mode(0o700)
             .create(&path)
             .with_context(|| format!("the folder {} cannot be made", path.display()))?;
-        let folder = Self { path: fs::canonicalize(path)?, is_temporary };
+        let path = fs::canonicalize(path)?;
+        let is_new = !path.join("anteroom.db").exists();
+        let folder = Self { path, is_temporary, is_new };
         if let Ok(text) = fs::read_to_string(folder.config_path()) {
             ensure!(
                 text.starts_with(FIRST_LINE),
@@ -54,6 +57,11 @@ impl Folder {
     /// The configuration file.
     pub(crate) fn config_path(&self) -> PathBuf {
         self.path.join("anteroom.toml")
+    }
+
+    /// Whether no demo was here before.
+    pub(crate) const fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// The folder itself.
@@ -79,7 +87,7 @@ impl Drop for Folder {
 }
 
 fn configuration(addresses: &Addresses) -> String {
-    let Addresses { anteroom, login, public, application, .. } = addresses;
+    let Addresses { anteroom, login, public, application, smtp, .. } = addresses;
     let app = anteroom.as_str().trim_end_matches('/');
     format!(
         r#"{FIRST_LINE} It is written anew at each start.
@@ -102,6 +110,10 @@ ops = "127.0.0.1:0"
 [store]
 url = "sqlite:anteroom.db"
 secret_file = "anteroom.secret"
+
+[mail]
+smtp = "smtp://{smtp}"
+from = "Maintenance <no-reply@contoso.example>"
 
 [[organization]]
 id = "{ORGANIZATION}"

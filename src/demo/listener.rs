@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 server for the demo's own sites, on loopback only.
+//! A small HTTP/1.1 server for the demo's own sites, on loopback only; mail comes in through its door too.
 //!
 //! Separate from `server` because what stands around Anteroom in the demo must not be served by the code that
 //! it demonstrates.
@@ -49,9 +49,17 @@ impl Listener {
 
     /// Serves the site for as long as it is polled.
     pub(crate) async fn serve(self, site: Arc<dyn Site>) {
+        self.accept_all(|stream| serve_connection(stream, Arc::clone(&site))).await;
+    }
+
+    /// Attends to every connection, for as long as it is polled.
+    pub(crate) async fn accept_all<F>(self, attend: impl Fn(TcpStream) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         loop {
             match self.0.accept().await {
-                Ok((stream, _)) => drop(tokio::spawn(serve_connection(stream, Arc::clone(&site)))),
+                Ok((stream, _)) => drop(tokio::spawn(attend(stream))),
                 // Out of descriptors: those that finish make room.
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }

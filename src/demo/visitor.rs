@@ -27,7 +27,7 @@ use url::Url;
 use crate::demo::visitor::cookies::Cookies;
 
 pub(crate) use events::Events;
-pub(crate) use html::Form;
+pub(crate) use html::{Form, Link};
 
 /// One person with one browser.
 #[derive(Debug, Clone, Default)]
@@ -179,6 +179,17 @@ impl Page {
     pub(crate) fn attribute(&self, name: &str) -> anyhow::Result<String> {
         html::first_attribute(&self.text, name)
             .ok_or_else(|| anyhow!("{} has no attribute {name}", self.url.path()))
+    }
+
+    /// All its links.
+    pub(crate) fn links(&self) -> Vec<Link> {
+        html::links(&self.text)
+    }
+
+    /// The first id of a New User request that it shows.
+    pub(crate) fn request_id(&self) -> Option<String> {
+        let words = self.text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        words.filter(|word| word.len() == 12 && word.starts_with("R-")).map(str::to_owned).next()
     }
 
     /// The form that has a field of this value.

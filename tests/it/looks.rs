@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::app::until;
-use crate::browser::{Chromium, Kind, complaints};
+use crate::browser::chromium::{Chromium, Kind, complaints};
 use crate::pages::{gallery_pages, plain_brand};
 
 /// The rendered pages behind a port of this machine.

@@ -32,7 +32,7 @@ class Mailbox:
             "headers": sorted(name.lower() for name in message.keys()),
             "from": [sender.display_name, sender.addr_spec],
             "to": [recipient.display_name, recipient.addr_spec],
-            "reply_to": message["Reply-To"].addresses[0].addr_spec,
+            "reply_to": message["Reply-To"] and message["Reply-To"].addresses[0].addr_spec,
             "subject": message["Subject"],
             "date": message["Date"].datetime.isoformat(),
             "message_id": message["Message-ID"],

@@ -76,3 +76,34 @@ async fn the_story_cannot_lead_away_from_this_machine() {
         assert!(error.to_string().contains("away from this machine"), "{error:#}");
     }
 }
+
+#[test]
+fn a_form_is_sent_with_lists_boxes_and_texts_as_they_stand() {
+    let page = r#"<form action="/ask"><select name="level" required><option value="">Choose</option>
+        <option value="viewer">Viewer</option><option selected value="technician">Technician</option></select>
+        <select name="first"><option>A</option><option>B</option></select>
+        <select name="none"><option value="">Choose</option><option value="x">X</option></select>
+        <input type="checkbox" name="property" value="north">
+        <input type="checkbox" name="property" value="south" checked>
+        <input name="title" value="checked"><textarea name="note" rows="3">
+        One &amp; two</textarea></form><input name="outside" value="x">"#;
+    let form = html::forms(page).remove(0);
+    let fields: Vec<_> = form.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let wanted = [
+        ("level", "technician"),
+        ("first", "A"),
+        ("none", ""),
+        ("property", "south"),
+        ("title", "checked"),
+        ("note", "One & two"),
+    ];
+    assert_eq!(fields, wanted);
+}
+
+#[test]
+fn links_are_found_with_their_texts() {
+    let links =
+        html::links(r#"<p><a class="a>b" href="/x?a=1&amp;b=2">Open <b>it</b></a> <abbr href="/y">z</abbr>"#);
+    let link = links.first().unwrap();
+    assert_eq!((links.len(), link.href.as_str(), link.text.as_str()), (1, "/x?a=1&b=2", "Open"));
+}

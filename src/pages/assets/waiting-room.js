@@ -1,13 +1,15 @@
 // Moves an open Waiting Room on as soon as access is granted.
 //
-// An event stream brings the news at once. Whatever may go wrong with it (a proxy that buffers, a laptop that
-// slept, a session that ended) is noticed by asking for the page itself now and then: as long as the answer is
-// the Waiting Room, nothing has happened; any other answer is for the browser to follow.
+// An event stream brings the news at once, and a sign of life every 20 seconds. Whatever may go wrong with it (a proxy
+// that buffers, a laptop that slept, a session that ended) makes it silent, and is then noticed by asking for the page
+// itself: as long as the answer is the Waiting Room, nothing has happened; any other answer is for the browser to
+// follow.
 (() => {
   "use strict";
 
   const ANNOUNCEMENT_MS = 250; // long enough for a screen reader to take notice of the new text
   const CHECK_MS = 60000;
+  const SILENCE_MS = 45000; // two signs of life are missing
   const PATIENCE_MS = 5000; // a restart of the server is not worth interrupting anybody
   const RETRY_MS_MAX = 30000;
 
@@ -16,6 +18,7 @@
   let retryMs = 1000;
   let left = false;
   let worry = 0;
+  let heardAt = -Infinity;
 
   function show(state) {
     const text = status.dataset[state];
@@ -72,6 +75,7 @@
       worry = 0;
       show("waiting");
     });
+    source.addEventListener("waiting", () => (heardAt = performance.now()));
     source.addEventListener("released", release);
     source.addEventListener("status", renew);
     source.addEventListener("error", () => {
@@ -102,7 +106,7 @@
   }
 
   listen();
-  setInterval(check, CHECK_MS);
+  setInterval(() => performance.now() - heardAt > SILENCE_MS && check(), CHECK_MS);
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && check());
   addEventListener("pageshow", (event) => event.persisted && location.reload());
 })();

@@ -27,8 +27,8 @@ use crate::target::ReturnPath;
 
 impl Call {
     /// `GET /.anteroom/waiting-room/events`: `event: status` when something has happened to the request for the
-    /// visitor since the page was made, `event: released` with the deep link as soon as the visitor is let in
-    /// (HTML Living Standard 9.2).
+    /// visitor since the page was made, `event: released` with the deep link as soon as the visitor is let in, and
+    /// now and then `event: waiting` (HTML Living Standard 9.2).
     pub(in crate::routes) async fn waiting_room_events(&self) -> Response<Body> {
         let visitor = match self.visitor().await {
             Ok(Some(visitor)) => visitor,
@@ -137,7 +137,7 @@ impl Waiting {
                     self.stage = Stage::Woken;
                 }
                 () = self.shared.closing.cancelled() => {}
-                () = tokio::time::sleep(HEARTBEAT) => return Some((Ok(frame(": still waiting\n\n")), self)),
+                () = tokio::time::sleep(HEARTBEAT) => return Some((Ok(frame(STILL_WAITING)), self)),
             }
         }
     }
@@ -180,5 +180,23 @@ const fn code_of(progress: &Progress) -> &'static str {
     }
 }
 
+/// An event and no comment, so that the page's script knows that the stream gets through, and need not ask for the
+/// page now and then to be sure.
+const STILL_WAITING: &str = "event: waiting\ndata:\n\n";
+
 /// Often enough for proxies in between to keep the stream open.
 const HEARTBEAT: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_of_the_page_hears_the_sign_of_life() {
+        let name = STILL_WAITING.lines().find_map(|line| line.strip_prefix("event: ")).unwrap();
+        let script = include_str!("../../pages/assets/waiting-room.js");
+        assert!(script.contains(&format!("addEventListener(\"{name}\"")), "{name}");
+        // Without a `data` line the event is none (HTML Living Standard 9.2.6).
+        assert!(STILL_WAITING.contains("\ndata:") && STILL_WAITING.ends_with("\n\n"));
+    }
+}

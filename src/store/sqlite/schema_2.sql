@@ -33,7 +33,6 @@ ALTER TABLE users ADD COLUMN search TEXT;
 CREATE INDEX users_without_search ON users (id) WHERE search IS NULL;
 CREATE INDEX users_waiting ON users (organization_id, last_sign_on_at)
     WHERE state = 'waiting' AND last_sign_on_at IS NOT NULL;
-CREATE INDEX users_active ON users (organization_id, email) WHERE state = 'active';
 CREATE INDEX users_of_support ON users (email) WHERE role = 'support';
 CREATE INDEX grants_by_end ON grants (until) WHERE until IS NOT NULL;
 CREATE INDEX grants_by_scope ON grants (scope);

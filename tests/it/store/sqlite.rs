@@ -248,7 +248,7 @@ async fn writes_that_went_through(store: &dyn Store) -> Vec<&'static str> {
             "change",
             is_unavailable(&store.change_user(&user, &UserChange::Disable, event("x"), Vec::new()).await),
         ),
-        ("import", is_unavailable(&store.import(&[line], event("x")).await)),
+        ("import", is_unavailable(&store.import(&[line], event("x"), vec![]).await)),
         ("consume", is_unavailable(&store.consume(&consumption("contoso", "_r", "_a")).await)),
         (
             "admit",
@@ -373,7 +373,7 @@ async fn on_a_full_disk_writes_are_unavailable_leave_nothing_behind_and_work_aga
     let file = File::new();
     furnished(&file).await.close().await;
     let mut options = Options::file(&file.path());
-    options.pages_max = Some(120);
+    options.pages_max = Some(130);
     let store = Database::open(&options).await.unwrap();
     let mut acknowledged = 0_u8;
     let full = loop {

@@ -45,7 +45,8 @@ pub use properties::PropertiesImported;
 pub use providers::{Certificate, CertificateState, Provider, ProviderState, SOON, Warning};
 pub use refused::{FieldProblem, Refused};
 pub use requests::{
-    Filed, PropertyOption, RequestForm, RequestOptions, RequestRights, RequestView, WaitingPerson,
+    Filed, OwnRequests, PropertyOption, RequestForm, RequestOptions, RequestRights, RequestView,
+    WaitingPerson,
 };
 pub use sessions::SESSIONS_LISTED_MAX;
 pub use settings::{DeclaredProvider, SecondApproval, ServiceProvider, Settings};
@@ -88,6 +89,8 @@ pub struct Admin {
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
     settings: ArcSwap<Settings>,
+    /// Held while somebody's workplace is looked at and changed.
+    workplaces: tokio::sync::Mutex<()>,
 }
 
 impl Admin {
@@ -99,7 +102,13 @@ impl Admin {
         randomness: Arc<dyn Randomness>,
         settings: Settings,
     ) -> Self {
-        Self { store, clock, randomness, settings: ArcSwap::from_pointee(settings) }
+        Self {
+            store,
+            clock,
+            randomness,
+            settings: ArcSwap::from_pointee(settings),
+            workplaces: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Works with new settings from now on.

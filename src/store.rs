@@ -8,7 +8,8 @@
 //!   feed in the same transaction. A change of grants, state, role, address or name also raises that user's
 //!   `access_version`.
 //! - Every change takes the audit events that tell of it and writes them in the same transaction; what a user
-//!   could do before and after it is added to the details there (`before`, `after`).
+//!   could do before and after it is added to the details there (`before`, `after`), and where a request stood
+//!   before and stands after it (`request_before`, `request_after`).
 //! - Every change takes the messages that tell people of it and puts them into the outbox in the same transaction.
 //! - Not found is `Ok(None)`; a refusal is an enum; `Err` means that the store did not do its work.
 
@@ -39,8 +40,8 @@ use crate::target::ReturnPath;
 
 pub use audit::{AuditAnchor, AuditEntry, AuditEvent, AuditFilter};
 pub use organizations::{
-    ConnectionTest, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, PropertyChange,
-    StoredConnection,
+    ConnectionTest, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, PropertiesAdded,
+    PropertyChange, StoredConnection,
 };
 pub use outbox::{Batch, Claim, Message, NewMessage};
 pub use requests::{NewRequest, RequestChange, RequestChanged, RequestCount, RequestFiled, RequestFilter};
@@ -402,6 +403,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ) -> Result<OrganizationChanged>;
     /// Adds a property; `false` if the id is taken or there is no such organization.
     async fn add_property(&self, property: &Property, audit: AuditEvent) -> Result<bool>;
+    /// Adds properties, all or none, with one event and one change; without any, nothing happens.
+    async fn add_properties(&self, properties: &[Property], audit: AuditEvent) -> Result<PropertiesAdded>;
     /// Properties, of one organization or all, by id; retired ones too.
     async fn properties(&self, organization: Option<&OrganizationId>) -> Result<Vec<Property>>;
     /// Changes a property; `None` if there is none, `Some(false)` if it was so already.
@@ -465,7 +468,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ) -> Result<()>;
     /// Where a user said they work.
     async fn workplace(&self, user: &UserId) -> Result<Option<Workplace>>;
-    /// Who of an organization waits, the longest first, and where they say they work.
+    /// Who of an organization has signed on and waits, the last to sign on first, and where they say they work.
     async fn waiting(
         &self,
         organization: &OrganizationId,
@@ -599,7 +602,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// until which they are claimed.
     async fn release_mail(&self) -> Result<u64>;
     /// The newest messages, newest first: those still waiting, or all.
-    async fn messages(&self, only_waiting: bool, limit: u32) -> Result<Vec<Message>>;
+    /// With `before`, only those before that place, for paging.
+    async fn messages(&self, only_waiting: bool, before: Option<i64>, limit: u32) -> Result<Vec<Message>>;
+    /// One message, delivered or not.
+    async fn message(&self, id: i64) -> Result<Option<Message>>;
     /// How many messages wait.
     async fn mail_waiting(&self) -> Result<u64>;
 

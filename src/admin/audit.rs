@@ -76,6 +76,7 @@ impl Admin {
             text: text.map(str::to_owned),
             before,
             limit: SIGN_ONS_PAGE,
+            ..AuditFilter::default()
         };
         self.audit_search(&filter).await
     }
@@ -133,7 +134,21 @@ impl Admin {
 
     /// The newest messages of the outbox, newest first: those still waiting, or all.
     pub async fn messages(&self, only_waiting: bool) -> Result<Vec<Message>> {
-        Ok(self.store.messages(only_waiting, MESSAGES_LISTED_MAX).await?)
+        Ok(self.store.messages(only_waiting, None, MESSAGES_LISTED_MAX).await?)
+    }
+
+    /// A page of the outbox, the newest first, before a message if there is one; and whether there are more.
+    pub async fn messages_before(&self, before: Option<i64>) -> Result<(Vec<Message>, bool)> {
+        let mut messages = self.store.messages(false, before, MESSAGES_PAGE + 1).await?;
+        let page = usize::try_from(MESSAGES_PAGE).unwrap_or(usize::MAX);
+        let has_more = messages.len() > page;
+        messages.truncate(page);
+        Ok((messages, has_more))
+    }
+
+    /// One message, delivered or not.
+    pub async fn message(&self, id: i64) -> Result<Option<Message>> {
+        Ok(self.store.message(id).await?)
     }
 
     /// How many messages wait.
@@ -178,6 +193,9 @@ const SIGN_ONS_PAGE: u32 = 100;
 
 /// Read at once, so that a log of any size needs little memory.
 const AUDIT_CHUNK: u32 = 1_000;
+
+/// As many as fit on two screens.
+const MESSAGES_PAGE: u32 = 50;
 
 /// As many as anybody reads.
 const MESSAGES_LISTED_MAX: u32 = 500;

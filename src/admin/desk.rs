@@ -6,12 +6,16 @@
 //! implicitly, but one that another agent has must be taken over first; commands may decide everything. Nobody
 //! confirms an approval of their own, and agents do not let themselves in ([`super::limits`]).
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::limits::{check_self_grant, needs_second_agent};
 use super::notices::{About, scope_name};
 use super::people::Person;
 use super::requests::{RequestView, check_open};
+use super::users::{GrantToMake, grant_details};
 use super::{Actor, Admin, FieldProblem, Refused, Result, until};
 use crate::directory::request::{self, Proposal, Request, Requester, State};
 use crate::directory::{Account, Grant, Note, Property, Scope};
@@ -125,7 +129,7 @@ impl Dossier {
             return Turn::Decided;
         }
         match (&request.proposal, &request.agent) {
-            (Some(proposal), _) if Some(&proposal.agent) == actor.email() => Turn::Proposed,
+            (Some(proposal), _) if Some(&proposal.user) == actor.user() => Turn::Proposed,
             (Some(proposal), _) => Turn::Confirm(proposal.agent.clone()),
             (None, None) => Turn::Free,
             (None, Some(agent)) if actor.email().is_none_or(|email| email == agent) => Turn::Own,
@@ -159,7 +163,11 @@ impl Admin {
     pub async fn request_lines(&self, filter: &RequestFilter) -> Result<Vec<QueueLine>> {
         let requests = self.store.requests(filter).await?;
         let organizations = self.store.organizations().await?;
-        let properties = self.store.properties(None).await?;
+        let mut properties = Vec::new();
+        let places: BTreeSet<_> = requests.iter().map(|request| &request.organization).collect();
+        for organization in places {
+            properties.extend(self.store.properties(Some(organization)).await?);
+        }
         let line = |request: Request| QueueLine {
             organization: organizations
                 .iter()
@@ -222,7 +230,9 @@ impl Admin {
             Note::parse(question).map_err(|error| FieldProblem::refuse("question", error.to_string()))?;
         let request = self.request_for(id, actor).await?;
         let mail = self.about(&request).await?.about().asked(&question);
-        let event = self.event("request.asked", actor, id.as_str(), person_details(&request));
+        let mut details = person_details(&request);
+        details["question"] = json!(question.as_str());
+        let event = self.event("request.asked", actor, id.as_str(), details);
         let change = RequestChange::Ask { agent: actor.email().cloned(), question };
         self.settled(self.store.change_request(id, version, &change, event, mail).await?, id).await
     }
@@ -239,8 +249,10 @@ impl Admin {
         let (grants, note) = self.read_approval(form, &request).map_err(Refused::Fields)?;
         let settings = self.settings();
         check_self_grant(&settings, actor, &request.wanted.email, &grants)?;
-        if let Some(agent) = actor.email().filter(|_| needs_second_agent(&settings, actor, &grants)) {
-            let proposal = Proposal { agent: agent.clone(), grants };
+        if let (Some(agent), Some(user), true) =
+            (actor.email(), actor.user(), needs_second_agent(&settings, actor, &grants))
+        {
+            let proposal = Proposal { agent: agent.clone(), user: user.clone(), grants, note };
             return self.propose(&request, version, proposal, actor).await.map(Approved::Proposed);
         }
         self.grant_request(&request, version, (grants, note), actor).await.map(Approved::Granted)
@@ -249,14 +261,21 @@ impl Admin {
     /// Confirms another agent's approval.
     pub async fn confirm(&self, id: &AccessRequestId, version: i64, actor: &Actor) -> Result<Request> {
         let request = self.open_request(id).await?;
-        let Some(Proposal { agent, grants }) = request.proposal.clone() else {
+        let Some(Proposal { user, grants, note, .. }) = request.proposal.clone() else {
             return Err(Refused::NothingProposed { id: id.clone() }.into());
         };
-        if actor.email() == Some(&agent) {
+        if actor.user() == Some(&user) {
             return Err(Refused::OwnProposal.into());
         }
+        // Since then an end may have come, and a level may have gone.
+        let grants = grants
+            .into_iter()
+            .map(|Grant { scope, level, until }| {
+                self.check_grant(GrantToMake { scope, level: level.to_string(), until })
+            })
+            .collect::<std::result::Result<Vec<_>, _>>()?;
         check_self_grant(&self.settings(), actor, &request.wanted.email, &grants)?;
-        self.grant_request(&request, version, (grants, None), actor).await
+        self.grant_request(&request, version, (grants, note), actor).await
     }
 
     /// Refuses access.
@@ -271,7 +290,9 @@ impl Admin {
             Note::parse(reason).map_err(|error| FieldProblem::refuse("reason", error.to_string()))?;
         let request = self.request_for(id, actor).await?;
         let mail = self.about(&request).await?.about().denied(&reason);
-        let event = self.event("request.denied", actor, id.as_str(), person_details(&request));
+        let mut details = person_details(&request);
+        details["reason"] = json!(reason.as_str());
+        let event = self.event("request.denied", actor, id.as_str(), details);
         let change = RequestChange::Deny { agent: actor.email().cloned(), reason };
         self.settled(self.store.change_request(id, version, &change, event, mail).await?, id).await
     }
@@ -285,7 +306,9 @@ impl Admin {
         actor: &Actor,
     ) -> Result<Request> {
         let id = &request.id;
-        let event = self.event("request.proposed", actor, id.as_str(), person_details(request));
+        let mut details = person_details(request);
+        details["grants"] = proposal.grants.iter().map(grant_details).collect();
+        let event = self.event("request.proposed", actor, id.as_str(), details);
         let change = RequestChange::Propose(proposal);
         self.settled(self.store.change_request(id, version, &change, event, Vec::new()).await?, id).await
     }
@@ -404,6 +427,7 @@ impl Admin {
             organization: self.organization_record(&request.organization).await?,
             properties: self.store.properties(Some(&request.organization)).await?,
             person: self.store.account_by_email(&request.wanted.email).await?,
+            now: self.now(),
         })
     }
 }
@@ -414,6 +438,7 @@ struct Known {
     organization: OrganizationRecord,
     properties: Vec<Property>,
     person: Option<Account>,
+    now: Timestamp,
 }
 
 impl Known {
@@ -423,6 +448,7 @@ impl Known {
             organization: &self.organization.organization,
             properties: &self.properties,
             person: self.person.as_ref(),
+            now: self.now,
         }
     }
 }

@@ -85,6 +85,14 @@ pub enum LineProblemKind {
         /// Whose staff that user is.
         organization: OrganizationId,
     },
+    /// A table for one organization names another.
+    #[error("is of the organization {said}, and this table is for {organization}; take it out of the file")]
+    NotOfThisOrganization {
+        /// The organization of the line.
+        said: String,
+        /// The one that the table is for.
+        organization: OrganizationId,
+    },
     /// What would be refused for one user, too.
     #[error("{0}")]
     Refused(Box<Refused>),

@@ -5,7 +5,7 @@
 
 use super::settings::{SecondApproval, Settings};
 use super::{Actor, Refused};
-use crate::directory::{Grant, Scope};
+use crate::directory::{Grant, Role, Scope};
 use crate::email::EmailAddress;
 
 /// Sees to it that agents give themselves no more than the configuration allows.
@@ -31,6 +31,14 @@ pub(super) fn check_self_grant(
 /// Sees to it that agents leave their own account to others.
 pub(super) fn check_own_account(actor: &Actor, email: &EmailAddress) -> Result<(), Refused> {
     if actor.email() == Some(email) { Err(Refused::OwnAccount) } else { Ok(()) }
+}
+
+/// Sees to it that nobody makes a second pair of eyes of their own.
+pub(super) fn check_role(settings: &Settings, actor: &Actor, role: Role) -> Result<(), Refused> {
+    let is_own_agent = role == Role::Support
+        && settings.second_approval == SecondApproval::ForAllProperties
+        && actor.email().is_some();
+    if is_own_agent { Err(Refused::SupportRole) } else { Ok(()) }
 }
 
 /// Whether grants need a second pair of eyes.

@@ -6,8 +6,10 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
+
 use crate::directory::request::{Request, Wanted};
-use crate::directory::{Account, DisplayName, Grant, Note, Organization, Property, Scope, User};
+use crate::directory::{Account, DisplayName, Grant, Note, Organization, Property, Scope, Standing, User};
 use crate::email::EmailAddress;
 use crate::id::AccessRequestId;
 use crate::mail::{self, Notice};
@@ -24,6 +26,7 @@ pub(super) struct About<'a> {
     pub(super) properties: &'a [Property],
     /// The user whom it is for, if there is one already.
     pub(super) person: Option<&'a Account>,
+    pub(super) now: Timestamp,
 }
 
 impl About<'_> {
@@ -41,7 +44,7 @@ impl About<'_> {
         self.requesters(Some(email)).map(|requester| told.to(requester)).chain([granted.to(email)]).collect()
     }
 
-    /// Access was refused: to every requester, and to the person if there is such a user.
+    /// Access was refused: to every requester, and to the person if they wait for it.
     pub(super) fn denied(&self, reason: &Note) -> Vec<NewMessage> {
         let told = Notice::RequestDenied { request: self.named(), reason: reason.to_string() };
         let denied = Notice::AccessDenied {
@@ -52,7 +55,7 @@ impl About<'_> {
         self.to_both(&told, &denied)
     }
 
-    /// Something has to be found out: to every requester, and to the person if there is such a user.
+    /// Something has to be found out: to every requester, and to the person if they wait for it.
     pub(super) fn asked(&self, question: &Note) -> Vec<NewMessage> {
         let told = Notice::InformationNeeded { request: self.named(), question: question.to_string() };
         let delayed = Notice::AccessDelayed {
@@ -62,15 +65,22 @@ impl About<'_> {
         };
         // The question is for whoever asked; a person who asked for themselves must be able to answer it.
         let requesters = self.requesters(None).map(|requester| told.to(requester));
-        let person = self.person.map(|person| &person.user.email);
-        let person = person.filter(|email| !self.is_requester(email)).map(|email| delayed.to(email));
+        let person =
+            self.waiting_person().filter(|email| !self.is_requester(email)).map(|email| delayed.to(email));
         requesters.chain(person).collect()
     }
 
     fn to_both(&self, requesters: &Notice, person: &Notice) -> Vec<NewMessage> {
-        let email = self.person.map(|person| &person.user.email);
+        let email = self.waiting_person();
         let to_requesters = self.requesters(email).map(|requester| requesters.to(requester));
         to_requesters.chain(email.map(|email| person.to(email))).collect()
+    }
+
+    /// The person, if they sit in the Waiting Room. Who works there already has not been refused anything that
+    /// they know of, and who is shut out hears nothing from here.
+    fn waiting_person(&self) -> Option<&EmailAddress> {
+        let person = self.person.filter(|person| person.standing_at(self.now) == Standing::Waiting);
+        person.map(|person| &person.user.email)
     }
 
     /// The requesters, without the person.

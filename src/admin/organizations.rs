@@ -165,6 +165,9 @@ impl Admin {
             let refused = Refused::EntityIdChanged { id: id.clone(), old: old.clone(), new: entity_id };
             return Err(refused.into());
         }
+        if preview.is_entity_id_lost && entity_id_change == EntityIdChange::Refuse {
+            return Err(Refused::EntityIdLost { id: id.clone(), new: entity_id }.into());
+        }
         let (text, provider) =
             read_metadata(octets, self.now()).map_err(|error| FieldProblem::refuse("metadata", error))?;
         let removed: Vec<_> = preview.removed.iter().map(|certificate| &certificate.fingerprint).collect();
@@ -178,13 +181,18 @@ impl Admin {
         self.changed(id, &change, ("organization.metadata_replaced", details), actor).await
     }
 
-    /// Lets nobody of an organization sign on any more, and ends their sessions.
+    /// Lets nobody of an organization sign on any more, and ends their sessions. Agents may not pause the last
+    /// organization that has agents.
     pub async fn pause_organization(
         &self,
         id: &OrganizationId,
         actor: &Actor,
     ) -> Result<Outcome<OrganizationView>> {
-        let change = OrganizationChange::Pause(id.clone());
+        // An agent could not undo what ends the sessions of all agents; who has the command line can.
+        let change = match actor.email() {
+            Some(_) => OrganizationChange::PauseKeepingSupport(id.clone()),
+            None => OrganizationChange::Pause(id.clone()),
+        };
         self.changed(id, &change, ("organization.paused", json!({})), actor).await
     }
 
@@ -235,6 +243,7 @@ impl Admin {
             OrganizationChanged::NoSuchOrganization => self.no_such_organization(id.clone()).await?,
             OrganizationChanged::IdTaken => Refused::OrganizationTaken { id: id.clone() },
             OrganizationChanged::Declared => Refused::Declared { id: id.clone() },
+            OrganizationChanged::LastSupport => Refused::SupportPaused { id: id.clone() },
             OrganizationChanged::HasUsers(count) => Refused::OrganizationHasUsers { id: id.clone(), count },
         };
         Err(refused.into())

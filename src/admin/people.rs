@@ -120,14 +120,11 @@ impl Admin {
         let user = &account.user;
         let sign_ons = AuditFilter {
             action_prefix: Some("sign_on.".to_owned()),
-            text: Some(user.email.as_str().to_owned()),
-            before: None,
+            subject: Some(user.email.as_str().to_owned()),
             limit: SIGN_ONS_LISTED_MAX,
+            ..AuditFilter::default()
         };
-        let mut sign_ons = self.store.audit_search(&sign_ons).await?;
-        // An address can be a part of another's.
-        let email = Some(user.email.as_str());
-        sign_ons.retain(|entry| entry.subject.as_deref() == email || Some(entry.actor.as_str()) == email);
+        let sign_ons = self.store.audit_search(&sign_ons).await?;
         Ok(Person {
             workplace: self.store.workplace(&user.id).await?,
             sessions: self.store.sessions(Some(&user.id), SESSIONS_SHOWN_MAX).await?,

@@ -11,7 +11,7 @@ use crate::directory::{DisplayName, Organization};
 use crate::email::EmailDomain;
 use crate::id::OrganizationId;
 use crate::saml::metadata;
-use crate::store::OrganizationRecord;
+use crate::store::{OrganizationRecord, UserFilter};
 
 /// What a customer e-mails in, as it was typed and uploaded.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +50,9 @@ pub struct MetadataPreview {
     pub provider: Provider,
     /// The entity ID so far, if the new one is another; has to be confirmed.
     pub other_entity_id: Option<String>,
+    /// Whether nothing names the entity ID so far although there are users, who may be known by another; has to be
+    /// confirmed, too.
+    pub is_entity_id_lost: bool,
     /// Fingerprints of the certificates that are new.
     pub added: Vec<String>,
     /// Those that stay.
@@ -92,6 +95,8 @@ impl Admin {
             ProviderState::Known(provider) => Some(provider),
             ProviderState::Unusable(_) | ProviderState::Absent => None,
         };
+        // Also where it cannot be used any more: that alone makes it nobody else's.
+        let entity_id = providers::entity_id_of(&record, &settings);
         let known = before.as_ref().map_or(&[][..], |before| &before.certificates);
         let has = |list: &[providers::Certificate], one: &providers::Certificate| {
             list.iter().any(|other| other.fingerprint == one.fingerprint)
@@ -109,12 +114,16 @@ impl Admin {
                 .filter(|certificate| !has(&provider.certificates, certificate))
                 .cloned()
                 .collect(),
-            other_entity_id: before
-                .map(|before| before.entity_id)
-                .filter(|entity_id| *entity_id != provider.entity_id),
-            provider_of: providers::owner_of(&provider.entity_id, Some(id), &records, &settings, now),
+            is_entity_id_lost: entity_id.is_none() && self.has_users(id).await?,
+            other_entity_id: entity_id.filter(|entity_id| *entity_id != provider.entity_id),
+            provider_of: providers::owner_of(&provider.entity_id, Some(id), &records, &settings),
             provider,
         })
+    }
+
+    async fn has_users(&self, id: &OrganizationId) -> Result<bool> {
+        let any = UserFilter { organization: Some(id.clone()), limit: 1, ..UserFilter::default() };
+        Ok(!self.store.accounts(&any).await?.is_empty())
     }
 
     /// Reads a form; with what may be saved, if nothing is wrong with it.
@@ -140,7 +149,9 @@ fn check(
     };
     let name = name.map_err(|message| note_problem("name", message)).ok();
     let typed = match form.id.trim() {
-        "" => suggest_id(form.name, |id| records.iter().any(|record| record.organization.id.as_str() == id)),
+        "" => suggest_id(form.name, |id| {
+            RESERVED_IDS.contains(&id) || records.iter().any(|record| record.organization.id.as_str() == id)
+        }),
         id => id.to_owned(),
     };
     let id = match OrganizationId::parse(&typed) {
@@ -168,7 +179,7 @@ fn check(
         shared_domains: shared_domains(&domains, None, records),
         provider_of: provider
             .as_ref()
-            .and_then(|provider| providers::owner_of(&provider.entity_id, None, records, settings, now)),
+            .and_then(|provider| providers::owner_of(&provider.entity_id, None, records, settings)),
         domains: domains.clone(),
         provider,
         problems,

@@ -11,7 +11,7 @@ use super::table::{self, Columns};
 use super::{Actor, Admin, FieldProblem, Outcome, Refused, Result};
 use crate::directory::{DisplayName, Organization, Property};
 use crate::id::{OrganizationId, PropertyId};
-use crate::store::PropertyChange;
+use crate::store::{PropertiesAdded, PropertyChange};
 
 /// How an import of properties went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,9 @@ pub struct PropertiesImported {
 }
 
 const COLUMNS: Columns<3> = Columns { names: ["id", "organization", "name"], required: 3 };
+
+/// The same where the organization is known; a table may name it all the same.
+const COLUMNS_OF_ONE: Columns<3> = Columns { names: ["id", "name", "organization"], required: 2 };
 
 impl Admin {
     /// All organizations, by id.
@@ -113,10 +116,19 @@ impl Admin {
         Ok(found.ok_or_else(|| Refused::UnknownProperty { property: id.clone() })?)
     }
 
-    /// Adds the properties of a table `id,organization,name`. Every line is checked before the first is added,
-    /// and what is there already is passed over, so an import that was interrupted can be done again.
-    pub async fn import_properties(&self, table: &[u8], actor: &Actor) -> Result<PropertiesImported> {
-        let rows = table::read(table, COLUMNS).map_err(Refused::Table)?;
+    /// Adds the properties of a table `id,organization,name`, all or none; what is there already just so is passed
+    /// over. For one organization the table is `id,name`, and no other organization gets anything.
+    pub async fn import_properties(
+        &self,
+        table: &[u8],
+        organization: Option<&OrganizationId>,
+        actor: &Actor,
+    ) -> Result<PropertiesImported> {
+        let rows = match organization {
+            None => table::read(table, COLUMNS),
+            Some(_) => table::read(table, COLUMNS_OF_ONE),
+        };
+        let rows = rows.map_err(Refused::Table)?;
         let organizations = self.organizations().await?;
         let known = self.store.properties(None).await?;
         let mut seen: HashMap<_, _> = known.iter().map(|known| (known.id.clone(), known.clone())).collect();
@@ -124,9 +136,13 @@ impl Admin {
         let mut problems = Vec::new();
         let mut properties_unchanged = 0;
         for row in rows {
-            let read = row
-                .fields
-                .map_or(Err(LineProblemKind::FieldCount), |fields| read_property(&fields, &organizations));
+            let read = row.fields.map_or(Err(LineProblemKind::FieldCount), |fields| {
+                let fields = match organization {
+                    None => fields,
+                    Some(organization) => of_one(fields, organization)?,
+                };
+                read_property(&fields, &organizations)
+            });
             match read.map(|property| (seen.get(&property.id), property)) {
                 Ok((None, property)) => {
                     seen.insert(property.id.clone(), property.clone());
@@ -143,15 +159,16 @@ impl Admin {
             return Err(Refused::Lines(problems).into());
         }
 
-        let mut properties_added = 0;
-        for property in new {
-            if self.add_property(property, actor).await?.changed {
-                properties_added += 1;
-            } else {
-                properties_unchanged += 1;
-            }
+        let properties_added = u64::try_from(new.len()).unwrap_or(u64::MAX);
+        let ids: Vec<_> = new.iter().map(|property| property.id.as_str()).take(IDS_AUDITED_MAX).collect();
+        let details = json!({"added": properties_added, "properties": ids});
+        let subject = organization.map_or("properties", OrganizationId::as_str);
+        let event = self.event("properties.imported", actor, subject, details);
+        match self.store.add_properties(&new, event).await? {
+            PropertiesAdded::Added => Ok(PropertiesImported { properties_added, properties_unchanged }),
+            PropertiesAdded::IdTaken(id) => Err(taken(&self.known_property(&id).await?).into()),
+            PropertiesAdded::NoSuchOrganization(id) => Err(self.no_such_organization(id).await?.into()),
         }
-        Ok(PropertiesImported { properties_added, properties_unchanged })
     }
 
     pub(super) async fn no_such_organization(&self, id: OrganizationId) -> Result<Refused> {
@@ -162,6 +179,17 @@ impl Admin {
 pub(super) fn no_such_organization(id: &OrganizationId, known: &[Organization]) -> Refused {
     let known = known.iter().map(|organization| organization.id.clone()).collect();
     Refused::NoSuchOrganization { id: id.clone(), known }
+}
+
+/// Fills in the organization of a table for one of them.
+fn of_one(
+    [id, name, said]: [String; 3],
+    organization: &OrganizationId,
+) -> std::result::Result<[String; 3], LineProblemKind> {
+    if said.is_empty() || said == organization.as_str() {
+        return Ok([id, organization.to_string(), name]);
+    }
+    Err(LineProblemKind::NotOfThisOrganization { said, organization: organization.clone() })
 }
 
 fn read_property(
@@ -186,3 +214,6 @@ fn taken(known: &Property) -> Refused {
         name: known.name.as_str().to_owned(),
     }
 }
+
+/// Enough to find out what came with an import, and no book in the log.
+const IDS_AUDITED_MAX: usize = 1_000;

@@ -186,15 +186,26 @@ fn read(
     declared.map(|declared| Ok(Arc::clone(&declared.idp)))
 }
 
+/// The entity ID by which the people of an organization are known, also where the metadata that names it can no
+/// longer be used; `None` if nothing names one.
+pub(super) fn entity_id_of(record: &OrganizationRecord, settings: &Settings) -> Option<String> {
+    if let Some(connection) = &record.connection {
+        return metadata::entity_id(connection.metadata.as_bytes()).ok();
+    }
+    let id = &record.organization.id;
+    let declared = settings.declared.iter().find(|declared| declared.organization == *id);
+    declared.map(|declared| declared.idp.entity_id().to_owned())
+}
+
 /// The organization that has an identity provider of that entity ID, other than one.
 pub(super) fn owner_of(
     entity_id: &str,
     but: Option<&OrganizationId>,
     records: &[OrganizationRecord],
     settings: &Settings,
-    now: Timestamp,
 ) -> Option<OrganizationId> {
-    let has_it = |record: &&OrganizationRecord| matches!(read(record, settings, now), Some(Ok(idp)) if idp.entity_id() == entity_id);
+    let has_it =
+        |record: &&OrganizationRecord| entity_id_of(record, settings).is_some_and(|known| known == entity_id);
     let others = records.iter().filter(|record| Some(&record.organization.id) != but);
     others.into_iter().find(has_it).map(|record| record.organization.id.clone())
 }

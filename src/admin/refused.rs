@@ -103,6 +103,21 @@ pub enum Refused {
         /// The address.
         email: EmailAddress,
     },
+    /// Nobody could sign on to the support console any more, not even to undo it.
+    #[error(
+        "the last support accounts are of {id}: nobody could sign on to undo the pause; give somebody of another \
+         organization the role support first, or have an operator pause it by the command line"
+    )]
+    SupportPaused {
+        /// The organization.
+        id: OrganizationId,
+    },
+    /// Whoever gives others the role could be their own second agent.
+    #[error(
+        "access to all properties needs a second agent here, so no agent makes another one: the role support is \
+         given by an operator, with `anteroom user role`"
+    )]
+    SupportRole,
     /// The sign-on belongs to another user.
     #[error("that sign-on is bound to another user than {email}; disable or unbind that user first")]
     SubjectTaken {
@@ -272,6 +287,17 @@ pub enum Refused {
         /// The one in the new metadata.
         new: String,
     },
+    /// It cannot be told whether the new metadata is of somebody else.
+    #[error(
+        "it is not known which identity provider {id} had, and it has users who may be known by another one than \
+         {new}; confirm that this is theirs"
+    )]
+    EntityIdLost {
+        /// The organization.
+        id: OrganizationId,
+        /// The entity ID in the new metadata.
+        new: String,
+    },
     /// The file is not a table of the expected form.
     #[error(transparent)]
     Table(#[from] table::Error),
@@ -293,7 +319,8 @@ impl Refused {
             Self::PropertyTaken { .. } => "property_taken",
             Self::UnknownLevel(_) => "unknown_level",
             Self::UntilPast => "until_past",
-            Self::LastSupport { .. } => "last_support",
+            Self::LastSupport { .. } | Self::SupportPaused { .. } => "last_support",
+            Self::SupportRole => "support_role",
             Self::SubjectTaken { .. } => "subject_taken",
             Self::NoSuchSession { .. } => "no_such_session",
             Self::UserDisabled { .. } => "user_disabled",
@@ -320,6 +347,7 @@ impl Refused {
             Self::EntityIdTaken { .. } => "entity_id_taken",
             Self::DomainsShared(_) => "domains_shared",
             Self::EntityIdChanged { .. } => "entity_id_changed",
+            Self::EntityIdLost { .. } => "entity_id_lost",
             Self::Table(_) => "bad_table",
             Self::Lines(_) => "bad_lines",
         }

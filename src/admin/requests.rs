@@ -6,6 +6,8 @@
 //! more than one holds oneself. What is wrong with a form is told for every field at once, and nothing is told
 //! of people in other organizations.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::notices;
@@ -130,6 +132,15 @@ impl RequestRights {
     }
 }
 
+/// A page of somebody's own requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnRequests {
+    /// The requests; the history of those far down is left out.
+    pub views: Vec<RequestView>,
+    /// Whether there is another page.
+    pub has_more: bool,
+}
+
 impl RequestView {
     fn new(request: Request, history: Vec<request::Event>, properties: &[Property]) -> Self {
         let property = match &request.wanted.scope {
@@ -232,23 +243,53 @@ impl Admin {
         }
     }
 
-    /// The requests that a user has filed or joined, newest first.
-    pub async fn own_requests(&self, user: &UserId) -> Result<Vec<RequestView>> {
-        let filter = RequestFilter {
+    /// The requests that a user has filed or joined: first all that are open, those with a question at the top,
+    /// then those that are decided, page by page from 0; each the newest first.
+    pub async fn own_requests(&self, user: &UserId, page: u32) -> Result<OwnRequests> {
+        let of_user = |states: Vec<State>| RequestFilter {
+            states,
             requester: Some(user.clone()),
             newest_first: true,
-            limit: OWN_REQUESTS_LISTED_MAX,
             ..RequestFilter::default()
         };
-        let requests = self.store.requests(&filter).await?;
-        let properties = self.store.properties(None).await?;
+        let mut requests = match page {
+            0 => self.store.requests(&of_user(State::OPEN.to_vec())).await?,
+            _ => Vec::new(),
+        };
+        requests.sort_by_key(|request| request.state != State::NeedsInfo);
+        let decided = State::ALL.into_iter().filter(|state| !state.is_open()).collect();
+        let mut decided = self
+            .store
+            .requests(&RequestFilter {
+                offset: page.saturating_mul(DECIDED_PAGE),
+                limit: DECIDED_PAGE + 1,
+                ..of_user(decided)
+            })
+            .await?;
+        let decided_page = usize::try_from(DECIDED_PAGE).unwrap_or(usize::MAX);
+        let has_more = decided.len() > decided_page;
+        decided.truncate(decided_page);
+        requests.append(&mut decided);
+
+        let mut properties = Vec::new();
+        let places: BTreeSet<_> = requests.iter().map(|request| &request.organization).collect();
+        for organization in places {
+            properties.extend(self.store.properties(Some(organization)).await?);
+        }
         let mut views = Vec::new();
         for request in requests {
-            if let Some((request, history)) = self.store.request(&request.id).await? {
-                views.push(RequestView::new(request, history, &properties));
-            }
+            let known =
+                if views.len() < HISTORIES_MAX { self.store.request(&request.id).await? } else { None };
+            let (request, history) = known.unwrap_or((request, Vec::new()));
+            views.push(RequestView::new(request, history, &properties));
         }
-        Ok(views)
+        Ok(OwnRequests { views, has_more })
+    }
+
+    /// One of the requests that a user has filed or joined.
+    pub async fn own_request(&self, user: &UserId, id: &AccessRequestId) -> Result<Option<Request>> {
+        let found = self.store.request(id).await?.map(|(request, _)| request);
+        Ok(found.filter(|request| request.requesters.iter().any(|requester| requester.user == *user)))
     }
 
     /// A requester's answer to a question of support.
@@ -279,7 +320,7 @@ impl Admin {
         self.settled(self.store.change_request(id, version, &change, event, mail).await?, id).await
     }
 
-    /// Who of a manager's organization waits, the longest first; nobody for those who may not ask.
+    /// Who of a manager's organization waits, the last to sign on first; nobody for those who may not ask.
     pub async fn waiting_people(&self, account: &Account) -> Result<Vec<WaitingPerson>> {
         if self.may_request(account).is_none() {
             return Ok(Vec::new());
@@ -465,8 +506,11 @@ pub(super) fn check_open(request: &Request) -> std::result::Result<(), Refused> 
     if request.state.is_open() { Ok(()) } else { Err(Refused::decided(request)) }
 }
 
-/// As many as a page can show.
-const OWN_REQUESTS_LISTED_MAX: u32 = 100;
+/// What was decided is looked up now and then; what is open is always there.
+const DECIDED_PAGE: u32 = 25;
+
+/// Each costs a question to the store, and nobody opens more of them.
+const HISTORIES_MAX: usize = 50;
 
 /// As many as a page can show.
 const WAITING_LISTED_MAX: u32 = 200;

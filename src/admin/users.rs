@@ -7,15 +7,15 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::limits::{check_own_account, check_self_grant, needs_second_agent};
+use super::limits::{check_own_account, check_role, check_self_grant, needs_second_agent};
 use super::notices;
 use super::requests::{Filed, check_open};
 use super::{Actor, Admin, Outcome, Refused, Result};
-use crate::directory::request::{Proposal, Request, Wanted};
+use crate::directory::request::{Proposal, Request, State, Wanted};
 use crate::directory::{Account, DisplayName, Grant, Membership, Organization, Role, Scope, Standing};
 use crate::email::EmailAddress;
 use crate::id::{OrganizationId, PropertyId, UserId};
-use crate::store::{NewMessage, NewUser, UserAdded, UserChange, UserChanged, UserFilter};
+use crate::store::{NewMessage, NewUser, RequestFilter, UserAdded, UserChange, UserChanged, UserFilter};
 
 /// A user to add.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +80,7 @@ impl Admin {
         check_domain(&user.email, &organization)?;
         let grant = user.grant.map(|grant| self.check_grant(grant)).transpose()?;
         self.check_limits(&user.email, grant.as_slice(), actor)?;
+        check_role(&self.settings(), actor, user.role)?;
         let details = json!({
             "organization": user.organization.as_str(),
             "role": user.role.as_str(),
@@ -131,7 +132,8 @@ impl Admin {
         self.change_telling(&account, (UserChange::Grant(grant), mail), told, actor).await.map(Granted::Done)
     }
 
-    /// Puts a grant into the queue as a request of the agent, for another agent to confirm.
+    /// Puts a grant into the queue as a request of the agent, for another agent to confirm; where access is asked
+    /// for already, that request gets the proposal.
     async fn propose_grant(&self, account: &Account, grant: Grant, actor: &Actor) -> Result<Request> {
         let user = &account.user;
         let agent = match actor.user() {
@@ -140,6 +142,16 @@ impl Admin {
         };
         if user.state == Membership::Disabled {
             return Err(Refused::UserDisabled { email: user.email.clone() }.into());
+        }
+        let proposal = Proposal {
+            agent: agent.user.email.clone(),
+            user: agent.user.id.clone(),
+            grants: vec![grant.clone()],
+            note: None,
+        };
+        if let Some(request) = self.open_request_of(account, &grant.scope).await? {
+            check_not_anothers(&request, &agent)?;
+            return self.propose(&request, request.version, proposal, actor).await;
         }
         let organization = self.organization(&user.organization).await?;
         let wanted = Wanted {
@@ -154,11 +166,20 @@ impl Admin {
             return Err(Refused::SecondApproval.into());
         };
         check_open(&request)?;
-        if let Some(other) = request.agent.clone().filter(|other| *other != agent.user.email) {
-            return Err(Refused::TakenByAnother { id: request.id, agent: other }.into());
-        }
-        let proposal = Proposal { agent: agent.user.email, grants: vec![grant] };
+        check_not_anothers(&request, &agent)?;
         self.propose(&request, request.version, proposal, actor).await
+    }
+
+    /// The open request for a user in a scope.
+    async fn open_request_of(&self, account: &Account, scope: &Scope) -> Result<Option<Request>> {
+        let filter = RequestFilter {
+            states: State::OPEN.to_vec(),
+            organization: Some(account.user.organization.clone()),
+            email: Some(account.user.email.clone()),
+            ..RequestFilter::default()
+        };
+        let open = self.store.requests(&filter).await?;
+        Ok(open.into_iter().find(|request| request.wanted.scope == *scope))
     }
 
     /// Takes access away: in one scope, or everywhere.
@@ -191,6 +212,7 @@ impl Admin {
         actor: &Actor,
     ) -> Result<Outcome<Account>> {
         check_own_account(actor, email)?;
+        check_role(&self.settings(), actor, role)?;
         let details = json!({"role": role.as_str()});
         self.change(email, UserChange::Role(role), ("user.role_changed", details), actor).await
     }
@@ -271,6 +293,15 @@ impl Admin {
     }
 }
 
+fn check_not_anothers(request: &Request, agent: &Account) -> std::result::Result<(), Refused> {
+    match &request.agent {
+        Some(other) if *other != agent.user.email => {
+            Err(Refused::TakenByAnother { id: request.id.clone(), agent: other.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Sees to it that the organization's identity provider can vouch for an address.
 pub(super) fn check_domain(
     email: &EmailAddress,
@@ -286,7 +317,7 @@ pub(super) fn check_domain(
     })
 }
 
-fn grant_details(grant: &Grant) -> Value {
+pub(super) fn grant_details(grant: &Grant) -> Value {
     json!({
         "property": grant.scope.as_str(),
         "level": grant.level.as_str(),

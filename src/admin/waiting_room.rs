@@ -2,6 +2,8 @@
 //!
 //! Separate because a person who is not let in yet sees nothing but their own state.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -10,7 +12,7 @@ use crate::directory::request::{Request, State};
 use crate::directory::{Account, DisplayName, Note, Property, Scope, Standing, Workplace};
 use crate::id::PropertyId;
 use crate::mail::Notice;
-use crate::store::RequestFilter;
+use crate::store::{AuditFilter, RequestFilter};
 
 /// What the Waiting Room shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,12 +91,15 @@ impl Admin {
         }
         let properties = self.store.properties(Some(&user.organization)).await?;
         let workplace = self.read_workplace(property, text, &properties).map_err(Refused::Fields)?;
+        // One after the other, or forms sent at the same moment would all be in time.
+        let _turn = self.workplaces.lock().await;
         let said = self.store.workplace(&user.id).await?;
-        if let Some(said) =
-            said.filter(|said| (&said.property, &said.text) == (&workplace.property, &workplace.text))
+        if let Some(said) = &said
+            && (&said.property, &said.text) == (&workplace.property, &workplace.text)
         {
-            return Ok(said);
+            return Ok(said.clone());
         }
+        self.check_pace(account, said.as_ref()).await?;
         let organization = self.organization(&user.organization).await?;
         let levels = &self.settings().may_request;
         let managers = self
@@ -114,9 +119,39 @@ impl Admin {
             "property": workplace.property.as_ref().map(PropertyId::as_str),
             "text": workplace.text.as_ref().map(DisplayName::as_str),
         });
-        let event = self.event("user.workplace_said", actor, user.email.as_str(), details);
+        let event = self.event(WORKPLACE_SAID, actor, user.email.as_str(), details);
         self.store.say_workplace(&user.id, &workplace, event, mail).await?;
         Ok(workplace)
+    }
+
+    /// Sees to it that nobody fills the log: whoever waits could say something else without end.
+    async fn check_pace(&self, account: &Account, said: Option<&Workplace>) -> Result<()> {
+        let user = &account.user;
+        let Some(said) = said else { return Ok(()) };
+        let is_before =
+            |at: Timestamp, pause: Duration| at.checked_add(pause).is_ok_and(|end| self.now() < end);
+        if is_before(said.at, WORKPLACE_PAUSE) {
+            return Err(FieldProblem::refuse(
+                "text",
+                "was changed a moment ago; wait ten seconds, then send it again",
+            )
+            .into());
+        }
+        let earlier = AuditFilter {
+            action_prefix: Some(WORKPLACE_SAID.to_owned()),
+            subject: Some(user.email.as_str().to_owned()),
+            limit: WORKPLACES_A_DAY_MAX,
+            ..AuditFilter::default()
+        };
+        let earlier = self.store.audit_search(&earlier).await?;
+        let is_full = u32::try_from(earlier.len()).is_ok_and(|count| count == WORKPLACES_A_DAY_MAX);
+        if is_full && earlier.iter().all(|entry| is_before(entry.at, DAY)) {
+            let message = format!(
+                "was changed {WORKPLACES_A_DAY_MAX} times today; what you said last counts until tomorrow"
+            );
+            return Err(FieldProblem::refuse("text", message).into());
+        }
+        Ok(())
     }
 
     async fn progress(&self, account: &Account, properties: &[Property]) -> Result<Progress> {
@@ -195,6 +230,16 @@ fn in_words(workplace: &Workplace, properties: &[Property]) -> String {
     let text = workplace.text.as_ref().map(ToString::to_string);
     [property, text].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
+
+const WORKPLACE_SAID: &str = "user.workplace_said";
+
+/// Nobody moves faster.
+const WORKPLACE_PAUSE: Duration = Duration::from_secs(10);
+
+/// More is no correction any more.
+const WORKPLACES_A_DAY_MAX: u32 = 20;
+
+const DAY: Duration = Duration::from_hours(24);
 
 /// More would be a circular letter.
 const MANAGERS_TOLD_MAX: u32 = 10;

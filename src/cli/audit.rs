@@ -53,7 +53,8 @@ impl Arguments {
     pub(super) async fn run(self, admin: &Admin, out: &mut dyn Write) -> Result<Answer, Failure> {
         match self.action {
             Action::List { limit, action, search } => {
-                let filter = AuditFilter { action_prefix: action, text: search, before: None, limit };
+                let filter =
+                    AuditFilter { action_prefix: action, text: search, limit, ..AuditFilter::default() };
                 let entries = admin.audit_search(&filter).await?;
                 let rows: Vec<_> = entries.iter().map(row).collect();
                 let columns = ["seq", "at", "action", "actor", "subject", "reason", "reference", "details"];

@@ -84,7 +84,7 @@ impl Arguments {
             Action::Retire { id } => Ok(changed("retired", &admin.retire_property(&id, &actor).await?)),
             Action::Restore { id } => Ok(changed("restored", &admin.restore_property(&id, &actor).await?)),
             Action::Import { file } => {
-                let imported = admin.import_properties(&read_file(&file)?, &actor).await?;
+                let imported = admin.import_properties(&read_file(&file)?, None, &actor).await?;
                 let (added, unchanged) = (imported.properties_added, imported.properties_unchanged);
                 let json = json!({"properties_added": added, "properties_unchanged": unchanged});
                 Ok(Answer::new(

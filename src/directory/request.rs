@@ -114,10 +114,14 @@ pub struct Requester {
 /// What one agent would grant, and a second one has to confirm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
-    /// Who proposes it.
+    /// Who proposes it, by the address of then.
     pub agent: EmailAddress,
+    /// Who that is, whatever becomes of the address.
+    pub user: UserId,
     /// The grants.
     pub grants: Vec<Grant>,
+    /// What the agent writes along.
+    pub note: Option<Note>,
 }
 
 /// One line of a request's history.

@@ -94,9 +94,8 @@ impl Desk {
     async fn manage_done(&self) -> admin::Result<Option<ManageBanner>> {
         let id = self.query.get("request").and_then(|id| AccessRequestId::parse(id).ok());
         let (Some(code), Some(id)) = (self.query.get("done"), id) else { return Ok(None) };
-        let own = self.admin().own_requests(&self.account.user.id).await?;
-        let Some(view) = own.into_iter().find(|view| view.request.id == id) else { return Ok(None) };
-        let request = view.request;
+        let found = self.admin().own_request(&self.account.user.id, &id).await?;
+        let Some(request) = found else { return Ok(None) };
         let (person, id) = (person_of(&request), request.id.as_str().to_owned());
         Ok(match code {
             "filed" => Some(ManageBanner::Filed { person, id }),
@@ -114,19 +113,26 @@ impl Desk {
         let Some(options) = self.admin().request_options(&self.account).await? else {
             return self.may_not_request().await;
         };
-        let own = self.admin().own_requests(&self.account.user.id).await?;
+        let page = self.page();
+        let own = self.admin().own_requests(&self.account.user.id, page - 1).await?;
         let waiting = self.admin().waiting_people(&self.account).await?;
         let user = &self.account.user;
         let view = pages::Manage {
             visitor: named(user.name.as_ref(), user.email.as_str()),
             organization_name: options.organization.name.as_str().to_owned(),
             form: self.new_user_form(&options, news.form),
-            requests: own.into_iter().map(|view| self.own_request(view, news.answer)).collect(),
-            older_url: None,
+            requests: own.views.into_iter().map(|view| self.own_request(view, news.answer)).collect(),
+            older_url: own.has_more.then(|| format!("/.anteroom/manage?page={}#requests", page + 1)),
             waiting: waiting.iter().map(|person| self.waiting_person(person, &options)).collect(),
             banner: news.banner,
         };
         Ok(Reply::Page(status, view.render(self.brand())))
+    }
+
+    /// The page of the visitor's own requests, from 1; what comes after a form is always on the first.
+    fn page(&self) -> u32 {
+        let page = self.query.get("page").filter(|_| !self.is_post()).and_then(|page| page.parse().ok());
+        page.unwrap_or(1).clamp(1, PAGES_MAX)
     }
 
     async fn may_not_request(&self) -> Handled {
@@ -264,6 +270,9 @@ fn property_name(options: &RequestOptions, typed: &str) -> String {
 fn scope_without_property(request: &Request) -> String {
     crate::routes::work::scope_name(&request.wanted.scope, &[])
 }
+
+/// Nobody reads on for so long.
+const PAGES_MAX: u32 = 10_000;
 
 /// Names on a page of whom to ask.
 const MANAGERS_MAX: u32 = 5;

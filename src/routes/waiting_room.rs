@@ -50,8 +50,11 @@ impl Call {
             Err(error) => return self.unavailable(&error),
         };
         let return_path = self.wanted(&visitor);
-        if matches!(visitor.standing(), Standing::Admitted(_)) {
-            return reply::redirect(return_path.as_str());
+        match visitor.standing() {
+            Standing::Waiting => {}
+            Standing::Admitted(_) => return reply::redirect(return_path.as_str()),
+            // Shut out this very moment; the session is about to end.
+            Standing::Disabled => return reply::redirect(&sign_in_path(&return_path)),
         }
         self.waiting_room_page(&visitor, &return_path, None).await
     }
@@ -72,6 +75,13 @@ impl Call {
             Err(problem) => return self.bad_form(problem),
         };
         let return_path = return_path_of(&form);
+        let visitor = self.shared.sign_on.again(&visitor);
+        if visitor.live().ended().is_cancelled() {
+            return match self.audience {
+                Audience::Program => self.nobody(),
+                Audience::Person => reply::redirect(&sign_in_path(&return_path)),
+            };
+        }
         if !matches!(visitor.standing(), Standing::Waiting) {
             return reply::redirect(return_path.as_str());
         }

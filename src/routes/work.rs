@@ -92,6 +92,14 @@ impl Call {
             Ok(form) => form,
             Err(problem) => return self.bad_form(problem),
         };
+        // Whoever sends slowly may have lost the right meanwhile.
+        let visitor = self.shared.sign_on.again(&visitor);
+        if visitor.live().ended().is_cancelled() {
+            return self.sign_on_to(&place);
+        }
+        if let Some(refusal) = self.refuse_entry(&place, &visitor) {
+            return refusal;
+        }
         let account = visitor.live().state(visitor.now()).account.clone();
         let desk = Desk {
             shared: Arc::clone(&self.shared),

@@ -132,14 +132,24 @@ impl From<Refusal> for Error {
 
 /// Reads the metadata of exactly one identity provider.
 pub fn parse(octets: &[u8], now: Timestamp) -> Result<IdentityProvider, Error> {
+    only_provider(&Tree::parse(octets, Profile::Metadata)?)?.read(now)
+}
+
+/// Reads whose metadata it is and nothing else, also where it has expired or nobody could sign on with it: whom
+/// people were known by is the same then.
+pub fn entity_id(octets: &[u8]) -> Result<String, Error> {
     let tree = Tree::parse(octets, Profile::Metadata)?;
+    only_provider(&tree)?.entity_id().map(str::to_owned)
+}
+
+fn only_provider<'t>(tree: &'t Tree<'_>) -> Result<Candidate<'t>, Error> {
     let mut found = Vec::new();
     find_providers(tree.root(), None, &mut found)?;
     let count = found.len();
     let mut found = found.into_iter();
     match (found.next(), count) {
         (None, _) => Err(Error::NoIdentityProvider),
-        (Some(candidate), 1) => candidate.read(now),
+        (Some(candidate), 1) => Ok(candidate),
         _ => Err(Error::SeveralIdentityProviders { count }),
     }
 }
@@ -251,8 +261,8 @@ fn earliest(outer: Option<Timestamp>, element: Element<'_>) -> Result<Option<Tim
     })
 }
 
-impl Candidate<'_> {
-    fn read(&self, now: Timestamp) -> Result<IdentityProvider, Error> {
+impl<'t> Candidate<'t> {
+    fn entity_id(&self) -> Result<&'t str, Error> {
         let entity_id = self.entity_id;
         if entity_id.is_empty() || entity_id.len() > ENTITY_ID_OCTETS_MAX {
             return Err(Error::EntityId { found: bounded(entity_id) });
@@ -260,6 +270,11 @@ impl Candidate<'_> {
         if entity_id.to_ascii_lowercase().contains("{tenantid}") {
             return Err(Error::TenantTemplate { found: bounded(entity_id) });
         }
+        Ok(entity_id)
+    }
+
+    fn read(&self, now: Timestamp) -> Result<IdentityProvider, Error> {
+        let entity_id = self.entity_id()?;
         if let Some(until) = self.valid_until
             && now >= until
         {

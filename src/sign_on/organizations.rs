@@ -54,6 +54,16 @@ impl SignOn {
         Ok(())
     }
 
+    /// Asks the store again where metadata has expired that is still in use.
+    pub(super) async fn expire_organizations(&self) -> store::Result<()> {
+        let now = self.clock.now();
+        let is_over = {
+            let stored = self.organizations.0.lock().unwrap_or_else(PoisonError::into_inner);
+            stored.read.values().any(|metadata| metadata.is_over(now))
+        };
+        if is_over { self.refresh_organizations().await } else { Ok(()) }
+    }
+
     /// Works with new settings from now on; sessions and pending logins go on.
     pub fn reload(&self, settings: Settings) {
         let stored = self.organizations.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,6 +82,13 @@ pub(super) fn is_paused(connections: &Connections, connection: &ConnectionId) ->
 fn combined(settings: &Settings, stored: &Stored) -> Connections {
     let all = settings.declared.iter().chain(&stored.created).cloned();
     Connections::new(all.collect(), stored.paused.clone())
+}
+
+impl Metadata {
+    /// Whether it says itself that it is good no longer.
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.idp.valid_until().is_some_and(|until| until <= now)
+    }
 }
 
 impl Stored {
@@ -95,7 +112,7 @@ impl Stored {
 /// Reads metadata that was good when it was uploaded; where it no longer is, the log says so.
 fn read(connection: &store::StoredConnection, known: Option<&Metadata>, now: Timestamp) -> Option<Metadata> {
     let hash = sha256(connection.metadata.as_bytes());
-    if let Some(known) = known.filter(|known| known.hash == hash) {
+    if let Some(known) = known.filter(|known| known.hash == hash && !known.is_over(now)) {
         return Some(known.clone());
     }
     match metadata::parse(connection.metadata.as_bytes(), now) {

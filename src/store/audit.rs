@@ -73,6 +73,8 @@ pub struct AuditEntry {
 pub struct AuditFilter {
     /// Only actions that begin with this, e.g. `sign_on.`.
     pub action_prefix: Option<String>,
+    /// Only entries about exactly this.
+    pub subject: Option<String>,
     /// Only entries in which actor, subject, reason or reference contain this, whatever the case.
     pub text: Option<String>,
     /// Only before this place, for paging from the newest to the oldest.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::directory::{DisplayName, Organization};
 use crate::email::EmailDomain;
-use crate::id::{ConnectionId, OrganizationId, UserId};
+use crate::id::{ConnectionId, OrganizationId, PropertyId, UserId};
 
 /// Where an organization comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,6 +59,9 @@ pub enum OrganizationChange {
     Metadata(OrganizationId, String),
     /// Lets nobody sign on any more, and ends the sessions of its users.
     Pause(OrganizationId),
+    /// The same, unless nobody who is not disabled would be left with the role `support` in an organization that
+    /// is not paused.
+    PauseKeepingSupport(OrganizationId),
     /// Undoes `Pause`.
     Resume(OrganizationId),
     /// Removes it with its properties, if it has no users.
@@ -78,8 +81,21 @@ pub enum OrganizationChanged {
     IdTaken,
     /// The configuration file declares it.
     Declared,
+    /// Nobody would be left to work the support console.
+    LastSupport,
     /// So many users belong to it.
     HasUsers(u64),
+}
+
+/// Whether properties could be added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PropertiesAdded {
+    /// All of them were.
+    Added,
+    /// This id is taken, the first of those that are; nothing changed.
+    IdTaken(PropertyId),
+    /// There is no such organization; nothing changed.
+    NoSuchOrganization(OrganizationId),
 }
 
 /// A change of a property.

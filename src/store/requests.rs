@@ -30,7 +30,8 @@ pub enum RequestFiled {
     /// It is in the queue.
     Filed(Request),
     /// Access for the same person in the same scope is asked for already, in this request: the requester is
-    /// now one of its requesters (its history says so once for each requester), and no message was kept.
+    /// now one of its requesters (its history says so once for each requester, with the level and note), and no
+    /// message was kept.
     Merged(Request),
     /// There is no such property in the organization, or it is retired; nothing changed.
     NoSuchProperty(PropertyId),

@@ -44,9 +44,9 @@ use crate::session::{Session, SessionHash};
 use crate::store::{
     Admission, Arrival, AuditAnchor, AuditEntry, AuditEvent, AuditFilter, Batch, Change, ChangeSeq, Claim,
     ConnectionTest, Consumed, Consumption, Handoff, Imported, ImportedGrant, Message, NewMessage, NewRequest,
-    NewUser, OrganizationChange, OrganizationChanged, OrganizationRecord, PropertyChange, RequestChange,
-    RequestChanged, RequestCount, RequestFiled, RequestFilter, Result, SessionSelector, SessionView, Store,
-    StoredKey, Touch, UserAdded, UserChange, UserChanged, UserFilter,
+    NewUser, OrganizationChange, OrganizationChanged, OrganizationRecord, PropertiesAdded, PropertyChange,
+    RequestChange, RequestChanged, RequestCount, RequestFiled, RequestFilter, Result, SessionSelector,
+    SessionView, Store, StoredKey, Touch, UserAdded, UserChange, UserChanged, UserFilter,
 };
 
 /// An open SQLite database.
@@ -97,6 +97,10 @@ impl Store for Database {
 
     async fn add_property(&self, property: &Property, audit: AuditEvent) -> Result<bool> {
         properties::add(&self.connections, property, &audit).await
+    }
+
+    async fn add_properties(&self, properties: &[Property], audit: AuditEvent) -> Result<PropertiesAdded> {
+        properties::add_all(&self.connections, properties, &audit).await
     }
 
     async fn properties(&self, organization: Option<&OrganizationId>) -> Result<Vec<Property>> {
@@ -354,8 +358,12 @@ impl Store for Database {
         outbox::failed(&self.connections, mail_id, error, next_attempt_at).await
     }
 
-    async fn messages(&self, only_waiting: bool, limit: u32) -> Result<Vec<Message>> {
-        outbox::newest(self.connections.readers(), only_waiting, limit).await
+    async fn messages(&self, only_waiting: bool, before: Option<i64>, limit: u32) -> Result<Vec<Message>> {
+        outbox::newest(self.connections.readers(), only_waiting, before, limit).await
+    }
+
+    async fn message(&self, id: i64) -> Result<Option<Message>> {
+        outbox::by_id(self.connections.readers(), id).await
     }
 
     async fn mail_waiting(&self) -> Result<u64> {

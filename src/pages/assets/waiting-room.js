@@ -1,15 +1,15 @@
 // Moves an open Waiting Room on as soon as access is granted.
 //
-// An event stream brings the news at once, and a sign of life every 20 seconds. Whatever may go wrong with it (a proxy
-// that buffers, a laptop that slept, a session that ended) makes it silent, and is then noticed by asking for the page
-// itself: as long as the answer is the Waiting Room, nothing has happened; any other answer is for the browser to
-// follow.
+// An event stream brings the news at once. Whatever may go wrong with it (a proxy that buffers, a laptop that
+// slept, a session that ended) is noticed by its silence: then the page itself is asked for. As long as the answer
+// is the Waiting Room, nothing has happened; any other answer is for the browser to follow. While the stream
+// speaks, nothing else is sent.
 (() => {
   "use strict";
 
   const ANNOUNCEMENT_MS = 250; // long enough for a screen reader to take notice of the new text
   const CHECK_MS = 60000;
-  const SILENCE_MS = 45000; // two signs of life are missing
+  const SILENCE_MS = 45000; // the server says something every 20 s
   const PATIENCE_MS = 5000; // a restart of the server is not worth interrupting anybody
   const RETRY_MS_MAX = 30000;
 
@@ -18,7 +18,7 @@
   let retryMs = 1000;
   let left = false;
   let worry = 0;
-  let heardAt = -Infinity;
+  let heardAt = 0;
 
   function show(state) {
     const text = status.dataset[state];
@@ -29,6 +29,15 @@
   // Only a path of this origin is followed, and none that a browser could read as another host.
   function isOwnPath(path) {
     return /^\/(?!\/)[!-[\]-~]*$/.test(path) && new URL(path, location.origin).origin === location.origin;
+  }
+
+  function hear() {
+    heardAt = Date.now();
+  }
+
+  // A stream that was cut off without a word (a laptop that slept) still counts as open, so that alone says nothing.
+  function isAlive() {
+    return source?.readyState === EventSource.OPEN && Date.now() - heardAt < SILENCE_MS;
   }
 
   function leave(go) {
@@ -70,14 +79,15 @@
     if (left) return;
     source = new EventSource(status.dataset.events);
     source.addEventListener("open", () => {
+      hear();
       retryMs = 1000;
       clearTimeout(worry);
       worry = 0;
       show("waiting");
     });
-    source.addEventListener("waiting", () => (heardAt = performance.now()));
     source.addEventListener("released", release);
     source.addEventListener("status", renew);
+    for (const name of ["alive", "status"]) source.addEventListener(name, hear);
     source.addEventListener("error", () => {
       if (left) return;
       worry ||= setTimeout(show, PATIENCE_MS, "offline");
@@ -100,13 +110,22 @@
     leave(() => location.reload());
   }
 
+  // Asks for the page unless the stream speaks, and listens anew where it only seems to be open.
+  async function look() {
+    if (left || isAlive()) return;
+    await check();
+    if (left || isAlive() || source?.readyState !== EventSource.OPEN) return;
+    source.close();
+    listen();
+  }
+
   async function page() {
     const headers = { accept: "text/html" };
     return fetch(location.href, { redirect: "manual", cache: "no-store", headers }).catch(() => null);
   }
 
   listen();
-  setInterval(() => performance.now() - heardAt > SILENCE_MS && check(), CHECK_MS);
-  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && check());
+  setInterval(look, CHECK_MS);
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && look());
   addEventListener("pageshow", (event) => event.persisted && location.reload());
 })();

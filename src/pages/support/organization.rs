@@ -34,6 +34,8 @@ pub struct OrganizationPage {
     pub paused: Option<Moment>,
     /// Its identity provider, if it has one.
     pub provider: Option<MetadataFacts>,
+    /// Why the metadata that there is cannot be used; a whole sentence.
+    pub provider_problem: Option<String>,
     /// When the metadata was uploaded or fetched.
     pub metadata_changed: Option<Moment>,
     /// What its administrator has to enter.
@@ -255,7 +257,7 @@ texts! {
         add_submit: "Add",
         import: "Import properties",
         table: "CSV file",
-        table_hint: "Columns id and name, one property on each line. All or nothing.",
+        table_hint: "The first line is id,name; then one property on each line. All or nothing.",
         import_submit: "Import",
     }
 }

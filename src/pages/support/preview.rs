@@ -104,6 +104,8 @@ pub enum PreviewWarning {
         /// The one in force.
         before: String,
     },
+    /// Nothing tells which identity provider the organization had, and it has users. Asks for `confirm_entity_id`.
+    EntityIdLost,
     /// No certificate is valid: nobody could sign on.
     AllExpired,
     /// One certificate expires within a month.
@@ -157,8 +159,9 @@ impl MetadataPreview {
         let text = Texts::english();
         let heading = english_rotation_heading(&self.name);
         let path = support::organization_path(&self.id);
-        let is_changed =
-            self.warnings.iter().any(|warning| matches!(warning, PreviewWarning::EntityIdChanged { .. }));
+        let is_changed = self.warnings.iter().any(|warning| {
+            matches!(warning, PreviewWarning::EntityIdChanged { .. } | PreviewWarning::EntityIdLost)
+        });
         frame::render(&Page {
             frame: Frame::console_english(brand, &heading, &self.agent, Section::Organizations),
             back: &self.name,
@@ -262,6 +265,10 @@ impl PreviewWarning {
                 "This is another identity provider than before ({before}). Nobody will be recognized by the \
                  identity they had: each person connects anew at the next sign-on, or becomes a conflict."
             ),
+            Self::EntityIdLost => "Nothing tells which identity provider this organization had before, and it has \
+                                   users. If this is another one, each person connects anew at the next sign-on, \
+                                   or becomes a conflict."
+                .to_owned(),
             Self::AllExpired => "Every certificate in this file has expired: nobody could sign on. Ask the \
                                  administrator for the present metadata."
                 .to_owned(),
@@ -292,7 +299,7 @@ texts! {
         replace_heading: "Replace what is in force?",
         replace: "Replace the metadata",
         confirm_shared: "I know that the organizations share a domain, and both customers agree.",
-        confirm_entity_id: "I know that this is another identity provider.",
+        confirm_entity_id: "I know that this is another identity provider, and the customer has moved to it.",
     }
 }
 

@@ -130,6 +130,10 @@ impl Desk {
             is_declared: view.is_declared(),
             paused: view.record.paused_at.map(|at| self.moment(at)),
             provider: known(&view.provider).map(|provider| self.metadata_facts(provider, "")),
+            provider_problem: match &view.provider {
+                ProviderState::Unusable(problem) => Some(sentence(problem)),
+                ProviderState::Known(_) | ProviderState::Absent => None,
+            },
             metadata_changed: view.record.connection.as_ref().map(|one| self.moment(one.changed_at)),
             values: self.values_for_customer(),
             last_test: self.last_test(id).await?,
@@ -190,12 +194,11 @@ impl Desk {
     async fn last_test(&self, id: &OrganizationId) -> admin::Result<Option<LastTest>> {
         let filter = AuditFilter {
             action_prefix: Some("connection.test_begun".to_owned()),
-            text: Some(id.as_str().to_owned()),
-            before: None,
-            limit: TRIALS_LOOKED_AT_MAX,
+            subject: Some(id.as_str().to_owned()),
+            limit: 1,
+            ..AuditFilter::default()
         };
-        let begun = self.admin().audit_search(&filter).await?;
-        let newest = begun.into_iter().find(|entry| entry.subject.as_deref() == Some(id.as_str()));
+        let newest = self.admin().audit_search(&filter).await?.pop();
         let Some(entry) = newest else { return Ok(None) };
         let Some(test) = entry.details.get("test").and_then(|test| test.as_str()) else { return Ok(None) };
         let report = self.shared.sign_on.trial_report(test).await?;
@@ -290,6 +293,3 @@ fn table_problems(refused: &Refused) -> Vec<String> {
             .collect(),
     }
 }
-
-/// Others may have names that hold this one.
-const TRIALS_LOOKED_AT_MAX: u32 = 50;

@@ -96,6 +96,7 @@ impl Desk {
             self.taken_warning(preview.provider_of.as_ref()).await?.into_iter().collect();
         let before = preview.other_entity_id.map(|before| PreviewWarning::EntityIdChanged { before });
         warnings.extend(before);
+        warnings.extend(preview.is_entity_id_lost.then_some(PreviewWarning::EntityIdLost));
         warnings.extend(provider_warnings(&preview.provider));
         let view = MetadataPreview {
             agent: self.agent(),
@@ -119,7 +120,9 @@ impl Desk {
         match self.admin().replace_metadata(id, octets, change, &self.actor).await {
             Ok(outcome) => Ok(changed(&organization_path(id), outcome.changed, Done::MetadataChanged)),
             Err(admin::Error::Refused(
-                refused @ (Refused::EntityIdChanged { .. } | Refused::EntityIdTaken { .. }),
+                refused @ (Refused::EntityIdChanged { .. }
+                | Refused::EntityIdLost { .. }
+                | Refused::EntityIdTaken { .. }),
             )) => self.metadata_preview(id, status_of(&refused)).await,
             Err(error) => Err(error),
         }

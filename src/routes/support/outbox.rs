@@ -12,23 +12,23 @@ use crate::store::Message;
 impl Desk {
     /// `GET /.anteroom/support/mail`.
     pub(super) async fn mailbox(&self) -> Handled {
-        let messages = self.admin().messages(false).await?;
+        let before = self.query.get("before").and_then(|before| before.parse().ok());
+        let (messages, has_more) = self.admin().messages_before(before).await?;
         let view = Mailbox {
             agent: self.agent(),
             is_connected: self.shared.courier.settings().route.is_some(),
             rows: messages.iter().map(|message| self.mail_line(message).0).collect(),
-            next_before: None,
+            next_before: messages.last().filter(|_| has_more).map(|message| message.id),
         };
         Ok(Reply::Page(StatusCode::OK, view.render(self.brand())))
     }
 
     /// `GET /.anteroom/support/mail/{id}`.
     pub(super) async fn mail_message(&self, id: i64) -> Handled {
-        let messages = self.admin().messages(false).await?;
-        let Some(message) = messages.iter().find(|message| message.id == id) else {
+        let Some(message) = self.admin().message(id).await? else {
             return Ok(self.no_such(Section::Mail));
         };
-        let (line, text) = self.mail_line(message);
+        let (line, text) = self.mail_line(&message);
         let is_connected = self.shared.courier.settings().route.is_some();
         let view = MailMessage { agent: self.agent(), is_connected, line, text };
         Ok(Reply::Page(StatusCode::OK, view.render(self.brand())))

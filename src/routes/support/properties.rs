@@ -31,7 +31,8 @@ impl Desk {
 
     /// `POST /.anteroom/support/organizations/{id}/properties/import`.
     pub(super) async fn import_properties(&self, organization: &OrganizationId) -> Handled {
-        let imported = self.admin().import_properties(self.form.octets("table"), &self.actor).await?;
+        let table = self.form.octets("table");
+        let imported = self.admin().import_properties(table, Some(organization), &self.actor).await?;
         let is_changed = imported.properties_added > 0;
         Ok(changed(&organization_path(organization), is_changed, Done::PropertiesImported))
     }

@@ -120,7 +120,7 @@ impl Desk {
                     .iter()
                     .map(|grant| self.grant_line(grant, &dossier.properties))
                     .collect(),
-                may_confirm: proposal.agent != self.account.user.email,
+                may_confirm: proposal.user != self.account.user.id,
             }),
             history: history.collect(),
             approve: self.approve_form(&dossier, refused),

@@ -23,6 +23,7 @@ use crate::routes::work::on_control;
 use crate::routes::{Call, Shared};
 use crate::secret::sha256;
 use crate::sign_on::Visitor;
+use crate::store;
 use crate::target::ReturnPath;
 
 impl Call {
@@ -95,7 +96,7 @@ struct Waiting {
 
 enum Stage {
     Opening,
-    /// Something may have happened.
+    /// Something may have happened that the store has not been asked for yet.
     Woken,
     /// Nothing has happened.
     Quiet,
@@ -126,9 +127,17 @@ impl Waiting {
                 return Some((Ok(frame(event)), self));
             }
             if matches!(self.stage, Stage::Woken) {
-                self.stage = Stage::Quiet;
-                if let Some(code) = self.news().await {
-                    return Some((Ok(frame(format!("event: status\ndata: {code}\n\n"))), self));
+                match self.news().await {
+                    Ok(news) => {
+                        self.stage = Stage::Quiet;
+                        if let Some(code) = news {
+                            return Some((Ok(frame(format!("event: status\ndata: {code}\n\n"))), self));
+                        }
+                    }
+                    // Asked again after the heartbeat, so that nothing is lost for longer.
+                    Err(error) => {
+                        tracing::warn!(error = %error, "an open Waiting Room cannot be told where things stand");
+                    }
                 }
             }
             tokio::select! {
@@ -137,26 +146,23 @@ impl Waiting {
                     self.stage = Stage::Woken;
                 }
                 () = self.shared.closing.cancelled() => {}
-                () = tokio::time::sleep(HEARTBEAT) => return Some((Ok(frame(STILL_WAITING)), self)),
+                () = tokio::time::sleep(HEARTBEAT) => return Some((Ok(frame(ALIVE)), self)),
             }
         }
     }
 
     /// How far it has come, if the page does not know it yet.
-    async fn news(&mut self) -> Option<&'static str> {
+    async fn news(&mut self) -> store::Result<Option<&'static str>> {
         let (admin, account) = (Arc::clone(&self.shared.admin), account_of(&self.visitor));
         let standing = on_control(&self.shared, async move { admin.standing_of(&account).await }).await;
         let progress = match standing {
             Ok(progress) => progress,
-            Err(admin::Error::Store(error)) => {
-                tracing::warn!(error = %error, "an open Waiting Room cannot be told where things stand");
-                return None;
-            }
-            Err(admin::Error::Refused(_)) => return None,
+            Err(admin::Error::Store(error)) => return Err(error),
+            Err(admin::Error::Refused(_)) => return Ok(None),
         };
         let before = self.told.replace(told_of(&progress));
         let is_new = before.is_some() && before != self.told;
-        is_new.then(|| code_of(&progress))
+        Ok(is_new.then(|| code_of(&progress)))
     }
 }
 
@@ -180,11 +186,10 @@ const fn code_of(progress: &Progress) -> &'static str {
     }
 }
 
-/// An event and no comment, so that the page's script knows that the stream gets through, and need not ask for the
-/// page now and then to be sure.
-const STILL_WAITING: &str = "event: waiting\ndata:\n\n";
+/// An event and not a comment, so that the page itself can tell a stream that lives from one that is cut off.
+const ALIVE: &str = "event: alive\ndata: 1\n\n";
 
-/// Often enough for proxies in between to keep the stream open.
+/// Often enough for proxies in between to keep the stream open; the page waits for two of them.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
@@ -193,10 +198,10 @@ mod tests {
 
     #[test]
     fn the_script_of_the_page_hears_the_sign_of_life() {
-        let name = STILL_WAITING.lines().find_map(|line| line.strip_prefix("event: ")).unwrap();
+        let name = ALIVE.lines().find_map(|line| line.strip_prefix("event: ")).unwrap();
         let script = include_str!("../../pages/assets/waiting-room.js");
-        assert!(script.contains(&format!("addEventListener(\"{name}\"")), "{name}");
+        assert!(script.contains(&format!("\"{name}\"")), "{name}");
         // Without a `data` line the event is none (HTML Living Standard 9.2.6).
-        assert!(STILL_WAITING.contains("\ndata:") && STILL_WAITING.ends_with("\n\n"));
+        assert!(ALIVE.contains("\ndata:") && ALIVE.ends_with("\n\n"));
     }
 }

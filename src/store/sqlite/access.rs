@@ -5,7 +5,7 @@
 use sqlx::SqliteConnection;
 
 use crate::directory::{Account, Membership, Role, Scope, Subject};
-use crate::id::UserId;
+use crate::id::{OrganizationId, UserId};
 use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::{conflicts, grants, outbox, users};
 use crate::store::{AuditEvent, NewMessage, Result, UserChange, UserChanged};
@@ -75,15 +75,34 @@ async fn refusal(
     }
 }
 
-/// Whether this is the only one who can work the console.
+/// Whether somebody of another organization, which is not paused, can work the console.
+pub(super) async fn has_support_outside(
+    db: &mut SqliteConnection,
+    organization: &OrganizationId,
+) -> Result<bool> {
+    let other = sqlx::query(
+        "SELECT 1 FROM users u JOIN organizations o ON o.id = u.organization_id WHERE u.role = 'support' \
+         AND u.state <> 'disabled' AND o.id <> $1 AND o.paused_at IS NULL LIMIT 1",
+    )
+    .bind(organization.as_str())
+    .fetch_optional(db)
+    .await?;
+    Ok(other.is_some())
+}
+
+/// Whether this is the only one who can work the console. Those of paused organizations cannot; of such an
+/// organization itself, somebody has to be left for when the pause is over.
 async fn is_last_support(db: &mut SqliteConnection, account: &Account) -> Result<bool> {
     if account.user.role != Role::Support || account.user.state == Membership::Disabled {
         return Ok(false);
     }
     let other = sqlx::query(
-        "SELECT 1 FROM users WHERE role = 'support' AND state <> 'disabled' AND id <> $1 LIMIT 1",
+        "SELECT 1 FROM users u JOIN organizations o ON o.id = u.organization_id WHERE u.role = 'support' \
+         AND u.state <> 'disabled' AND u.id <> $1 AND (o.paused_at IS NULL \
+         OR EXISTS (SELECT 1 FROM organizations WHERE id = $2 AND paused_at IS NOT NULL)) LIMIT 1",
     )
     .bind(account.user.id.as_str())
+    .bind(account.user.organization.as_str())
     .fetch_optional(db)
     .await?;
     Ok(other.is_none())

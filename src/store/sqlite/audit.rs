@@ -111,6 +111,9 @@ pub(super) async fn search(db: &SqlitePool, filter: &AuditFilter) -> Result<Vec<
     if let Some(before) = filter.before {
         query.push(" AND seq < ").push_bind(before);
     }
+    if let Some(subject) = &filter.subject {
+        query.push(" AND subject = ").push_bind(subject.clone());
+    }
     if let Some(prefix) = &filter.action_prefix {
         query.push(" AND substr(action, 1, ").push_bind(i64::try_from(prefix.len()).unwrap_or(i64::MAX));
         query.push(") = ").push_bind(prefix.clone());

@@ -83,11 +83,13 @@ pub(super) async fn lapse(connections: &Connections, now: Timestamp) -> Result<u
 
 /// Users with a grant that holds no longer, as many as one call looks after.
 async fn lapsing(db: &mut SqliteConnection, now: Timestamp) -> Result<Vec<UserId>> {
-    let rows = sqlx::query("SELECT DISTINCT user_id FROM grants WHERE until <= $1 LIMIT $2")
-        .bind(now.as_millisecond())
-        .bind(LAPSING_MAX)
-        .fetch_all(db)
-        .await?;
+    let rows = sqlx::query(
+        "SELECT DISTINCT user_id FROM (SELECT user_id FROM grants WHERE until <= $1 ORDER BY until LIMIT $2)",
+    )
+    .bind(now.as_millisecond())
+    .bind(LAPSING_MAX)
+    .fetch_all(db)
+    .await?;
     rows.iter().map(|row| Row::of("grants", row).parsed("user_id", UserId::parse)).collect()
 }
 

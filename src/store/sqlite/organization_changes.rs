@@ -13,7 +13,7 @@ use crate::id::{ConnectionId, OrganizationId};
 use crate::secret::sha256;
 use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
-use crate::store::sqlite::{audit, feed, organizations, requests, sessions};
+use crate::store::sqlite::{access, audit, feed, organizations, requests, sessions};
 use crate::store::{
     AuditEvent, Change, Error, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, Result,
     StoredConnection,
@@ -56,6 +56,7 @@ const fn subject(change: &OrganizationChange) -> &OrganizationId {
         | OrganizationChange::Domains(id, _)
         | OrganizationChange::Metadata(id, _)
         | OrganizationChange::Pause(id)
+        | OrganizationChange::PauseKeepingSupport(id)
         | OrganizationChange::Resume(id)
         | OrganizationChange::Remove(id) => id,
     }
@@ -122,7 +123,14 @@ async fn apply(
     event: &AuditEvent,
 ) -> Result<OrganizationChanged> {
     let changed = match change {
-        OrganizationChange::Pause(_) => pause(db, record, event).await?,
+        OrganizationChange::PauseKeepingSupport(id)
+            if record.paused_at.is_none() && !access::has_support_outside(db, id).await? =>
+        {
+            return Ok(OrganizationChanged::LastSupport);
+        }
+        OrganizationChange::Pause(_) | OrganizationChange::PauseKeepingSupport(_) => {
+            pause(db, record, event).await?
+        }
         OrganizationChange::Resume(_) => resume(db, record).await?,
         _ if record.origin == Origin::Declared => return Ok(OrganizationChanged::Declared),
         OrganizationChange::Rename(_, name) => rename(db, record, name).await?,

@@ -210,18 +210,34 @@ pub(super) async fn failed(
 }
 
 /// The newest messages, newest first.
-pub(super) async fn newest(db: &SqlitePool, only_waiting: bool, limit: u32) -> Result<Vec<Message>> {
+pub(super) async fn newest(
+    db: &SqlitePool,
+    only_waiting: bool,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<Message>> {
     let query = if only_waiting {
-        sqlx::query(select_messages!("WHERE sent_at IS NULL ORDER BY id DESC LIMIT $1"))
+        sqlx::query(select_messages!(
+            "INDEXED BY outbox_waiting WHERE sent_at IS NULL AND id < $1 ORDER BY id DESC LIMIT $2"
+        ))
     } else {
-        sqlx::query(select_messages!("ORDER BY id DESC LIMIT $1"))
+        sqlx::query(select_messages!("WHERE id < $1 ORDER BY id DESC LIMIT $2"))
     };
-    query.bind(i64::from(limit)).fetch_all(db).await?.iter().map(message).collect()
+    let query = query.bind(before.unwrap_or(i64::MAX)).bind(i64::from(limit));
+    query.fetch_all(db).await?.iter().map(message).collect()
+}
+
+/// One message.
+pub(super) async fn by_id(db: &SqlitePool, id: i64) -> Result<Option<Message>> {
+    let row = sqlx::query(select_messages!("WHERE id = $1")).bind(id).fetch_optional(db).await?;
+    row.as_ref().map(message).transpose()
 }
 
 /// How many messages wait.
 pub(super) async fn waiting(db: &SqlitePool) -> Result<u64> {
-    let row = sqlx::query("SELECT COUNT(*) AS messages FROM outbox WHERE sent_at IS NULL");
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS messages FROM outbox INDEXED BY outbox_waiting WHERE sent_at IS NULL",
+    );
     Row::of("outbox", &row.fetch_one(db).await?).count("messages")
 }
 

@@ -13,14 +13,40 @@ use crate::id::{OrganizationId, PropertyId, UserId};
 use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
 use crate::store::sqlite::{audit, feed, grants, organizations, requests, users};
-use crate::store::{AuditEvent, Change, PropertyChange, Result};
+use crate::store::{AuditEvent, Change, PropertiesAdded, PropertyChange, Result};
 
 /// Adds a property, unless its id is taken or the organization is missing.
 pub(super) async fn add(connections: &Connections, property: &Property, event: &AuditEvent) -> Result<bool> {
+    Ok(add_all(connections, std::slice::from_ref(property), event).await? == PropertiesAdded::Added)
+}
+
+/// Adds properties, all or none.
+pub(super) async fn add_all(
+    connections: &Connections,
+    properties: &[Property],
+    event: &AuditEvent,
+) -> Result<PropertiesAdded> {
+    if properties.is_empty() {
+        return Ok(PropertiesAdded::Added);
+    }
     let mut write = connections.begin().await?;
-    if !organizations::exists(write.connection(), &property.organization).await? {
-        write.roll_back().await?;
-        return Ok(false);
+    for property in properties {
+        let refusal = insert(write.connection(), property).await?;
+        if let Some(refusal) = refusal {
+            write.roll_back().await?;
+            return Ok(refusal);
+        }
+    }
+    feed::tell(write.connection(), &Change::Directory, event.at).await?;
+    audit::append(write.connection(), event).await?;
+    write.commit().await?;
+    Ok(PropertiesAdded::Added)
+}
+
+/// Adds one row, or says why not.
+async fn insert(db: &mut SqliteConnection, property: &Property) -> Result<Option<PropertiesAdded>> {
+    if !organizations::exists(db, &property.organization).await? {
+        return Ok(Some(PropertiesAdded::NoSuchOrganization(property.organization.clone())));
     }
     let added = sqlx::query(
         "INSERT INTO properties (id, organization_id, name, retired_at) VALUES ($1, $2, $3, $4) \
@@ -30,17 +56,10 @@ pub(super) async fn add(connections: &Connections, property: &Property, event: &
     .bind(property.organization.as_str())
     .bind(property.name.as_str())
     .bind(property.retired_at.map(jiff::Timestamp::as_millisecond))
-    .execute(write.connection())
+    .execute(db)
     .await?
     .rows_affected();
-    if added == 0 {
-        write.roll_back().await?;
-        return Ok(false);
-    }
-    feed::tell(write.connection(), &Change::Directory, event.at).await?;
-    audit::append(write.connection(), event).await?;
-    write.commit().await?;
-    Ok(true)
+    Ok((added == 0).then(|| PropertiesAdded::IdTaken(property.id.clone())))
 }
 
 /// Properties of one organization or all, by id.

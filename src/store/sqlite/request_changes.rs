@@ -7,9 +7,10 @@
 //! - A refusal leaves nothing behind: it is found before anything is written, or the transaction is rolled back.
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
-use crate::directory::request::{EventKind, Proposal, Request, State};
+use crate::directory::request::{EventKind, Proposal, Request, State, Wanted};
 use crate::directory::{Account, DisplayName, Grant, Membership, Note, Role};
 use crate::email::EmailAddress;
 use crate::id::{AccessRequestId, PropertyId, UserId};
@@ -53,12 +54,21 @@ pub(super) async fn file(
         .bind(request.at.as_millisecond())
         .execute(write.connection())
         .await?;
-    add_event(write.connection(), &open, event, EventKind::Merged, request.wanted.note.as_ref()).await?;
+    let text = asked_for(&request.wanted);
+    add_event(write.connection(), &open, event, EventKind::Merged, text.as_ref()).await?;
     let merged =
         AuditEvent { action: "request.merged", subject: Some(open.as_str().to_owned()), ..event.clone() };
     let merged = settle(write.connection(), &open, &merged).await?;
     write.commit().await?;
     Ok(RequestFiled::Merged(merged))
+}
+
+/// What a requester who joins asks for, which the request itself does not say: the level, and the note.
+fn asked_for(wanted: &Wanted) -> Option<Note> {
+    let level = wanted.level.as_str();
+    let Some(note) = &wanted.note else { return Note::parse(level).ok() };
+    // A note that fills a page leaves no room for the level.
+    Note::parse(&format!("{level}: {note}")).ok().or_else(|| Some(note.clone()))
 }
 
 async fn missing_property(db: &mut SqliteConnection, request: &NewRequest) -> Result<Option<PropertyId>> {
@@ -182,6 +192,13 @@ pub(super) async fn change(
     let step = Step::of(&request, change);
     step.write(write.connection(), id, event).await?;
     outbox::put(write.connection(), mail, event.at).await?;
+    let event = &audit::noted(
+        event,
+        [
+            ("request_before", described(request.state, request.agent.as_ref())),
+            ("request_after", described(step.state, step.agent)),
+        ],
+    );
     let changed = match change {
         RequestChange::Approve { new_user, grants, .. } => {
             let user =
@@ -193,6 +210,11 @@ pub(super) async fn change(
     };
     write.commit().await?;
     Ok(RequestChanged::Changed(changed))
+}
+
+/// Where a request stands, for the audit log; `before` and `after` are the user's access.
+fn described(state: State, agent: Option<&EmailAddress>) -> Value {
+    json!({ "state": state.as_str(), "agent": agent.map(EmailAddress::as_str) })
 }
 
 /// Why a change must not be made.
@@ -242,6 +264,12 @@ impl<'a> Step<'a> {
         };
         match change {
             // A proposal stays: whoever takes the request may be the second pair of eyes.
+            // So does a question: it is the requester's turn, whoever the agent is.
+            RequestChange::Take { agent } if request.state == State::NeedsInfo => Self {
+                agent: Some(agent),
+                reason: request.reason.as_ref(),
+                ..step(EventKind::Taken, State::NeedsInfo, None)
+            },
             RequestChange::Take { agent } => {
                 Self { agent: Some(agent), ..step(EventKind::Taken, State::InWork, None) }
             }

@@ -190,7 +190,9 @@ pub(super) fn kept_proposal(proposal: &Proposal) -> String {
 #[derive(Serialize, Deserialize)]
 struct KeptProposal {
     agent: String,
+    user: String,
     grants: Vec<KeptGrant>,
+    note: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -207,7 +209,12 @@ impl KeptProposal {
             level: grant.level.as_str().to_owned(),
             until: grant.until.map(jiff::Timestamp::as_millisecond),
         };
-        Self { agent: proposal.agent.as_str().to_owned(), grants: proposal.grants.iter().map(kept).collect() }
+        Self {
+            agent: proposal.agent.as_str().to_owned(),
+            user: proposal.user.as_str().to_owned(),
+            grants: proposal.grants.iter().map(kept).collect(),
+            note: proposal.note.as_ref().map(ToString::to_string),
+        }
     }
 
     fn read(self) -> Option<Proposal> {
@@ -221,7 +228,9 @@ impl KeptProposal {
         };
         Some(Proposal {
             agent: EmailAddress::parse(&self.agent).ok()?,
+            user: UserId::parse(&self.user).ok()?,
             grants: self.grants.into_iter().map(grant).collect::<Option<_>>()?,
+            note: self.note.as_deref().map(Note::parse).transpose().ok()?,
         })
     }
 }

@@ -31,11 +31,12 @@ ALTER TABLE properties ADD COLUMN retired_at INTEGER;
 ALTER TABLE users ADD COLUMN search TEXT;
 
 CREATE INDEX users_without_search ON users (id) WHERE search IS NULL;
-CREATE INDEX users_waiting ON users (organization_id, created_at) WHERE state = 'waiting';
-CREATE INDEX users_active ON users (organization_id, email) WHERE state = 'active';
+CREATE INDEX users_waiting ON users (organization_id, last_sign_on_at)
+    WHERE state = 'waiting' AND last_sign_on_at IS NOT NULL;
 CREATE INDEX users_of_support ON users (email) WHERE role = 'support';
 CREATE INDEX grants_by_end ON grants (until) WHERE until IS NOT NULL;
 CREATE INDEX grants_by_scope ON grants (scope);
+CREATE INDEX grants_by_level ON grants (level, scope);
 
 -- Where people in the Waiting Room say they work.
 CREATE TABLE workplaces (
@@ -124,6 +125,7 @@ CREATE TABLE outbox (
 ) STRICT;
 
 CREATE INDEX outbox_due ON outbox (next_attempt_at, id) WHERE sent_at IS NULL;
+CREATE INDEX outbox_waiting ON outbox (id) WHERE sent_at IS NULL;
 CREATE INDEX outbox_of_recipient ON outbox (recipient, sent_at);
 CREATE INDEX outbox_of_mail ON outbox (mail_id) WHERE mail_id IS NOT NULL;
 CREATE INDEX outbox_by_key ON outbox (key, created_at) WHERE key IS NOT NULL;
@@ -131,6 +133,7 @@ CREATE INDEX outbox_sent ON outbox (sent_at) WHERE sent_at IS NOT NULL;
 
 -- Rows from before this schema have no hash.
 ALTER TABLE audit ADD COLUMN request_id TEXT;
+CREATE INDEX audit_by_subject ON audit (subject, seq) WHERE subject IS NOT NULL;
 ALTER TABLE audit ADD COLUMN hash BLOB CHECK (hash IS NULL OR length(hash) = 32);
 
 -- The last row that was removed, or zeroes: where the chain begins.

@@ -63,7 +63,7 @@ fn workplace(row: Row<'_>) -> Result<Option<Workplace>> {
     }))
 }
 
-/// Who of an organization waits, the longest first.
+/// Who of an organization has signed on and waits, the last to sign on first.
 pub(super) async fn list(
     db: &SqlitePool,
     organization: &OrganizationId,
@@ -74,9 +74,9 @@ pub(super) async fn list(
         account_columns!(),
         ", w.property_id, w.description, w.at AS said_at \
          FROM (SELECT * FROM users WHERE organization_id = $1 AND state = 'waiting' \
-         ORDER BY created_at, id LIMIT $2) u \
+         AND last_sign_on_at IS NOT NULL ORDER BY last_sign_on_at DESC, id LIMIT $2) u \
          LEFT JOIN grants g ON g.user_id = u.id LEFT JOIN workplaces w ON w.user_id = u.id \
-         ORDER BY u.created_at, u.id, g.scope"
+         ORDER BY u.last_sign_on_at DESC, u.id, g.scope"
     ))
     .bind(organization.as_str())
     .bind(i64::from(limit))
@@ -101,10 +101,11 @@ pub(super) async fn holders(
     let rows = sqlx::query(concat!(
         "SELECT ",
         account_columns!(),
-        " FROM (SELECT * FROM users WHERE organization_id = $1 AND state = 'active' AND EXISTS \
-         (SELECT 1 FROM grants h WHERE h.user_id = users.id \
-         AND h.level IN (SELECT value FROM json_each($2)) AND h.scope IN ('*', COALESCE($3, h.scope)) \
-         AND (h.until IS NULL OR h.until > $4)) ORDER BY email LIMIT $5) u \
+        // From the few grants of those levels to their holders, never through all users: CROSS JOIN keeps that order.
+        " FROM (SELECT DISTINCT a.* FROM grants h CROSS JOIN users a ON a.id = h.user_id \
+         WHERE h.level IN (SELECT value FROM json_each($2)) AND h.scope IN ('*', COALESCE($3, h.scope)) \
+         AND (h.until IS NULL OR h.until > $4) AND a.organization_id = $1 AND a.state = 'active' \
+         ORDER BY a.email LIMIT $5) u \
          LEFT JOIN grants g ON g.user_id = u.id ORDER BY u.email, g.scope"
     ))
     .bind(organization.as_str())

@@ -1,8 +1,8 @@
 //! The desk: the queue, taking over, decisions, and who is told of them.
 
 use anteroom::admin::{ApproveForm, Approved, QueueFilter, Turn};
-use anteroom::directory::Membership;
 use anteroom::directory::request::{Request, State};
+use anteroom::directory::{Membership, Role};
 
 use super::{House, code, email, fields, grants, told};
 use anteroom::admin::Actor;
@@ -40,25 +40,34 @@ async fn an_approval_lets_the_person_in_and_tells_everybody_concerned() {
 }
 
 #[tokio::test]
-async fn a_refusal_or_question_reaches_the_person_only_if_there_is_such_a_user() {
+async fn a_refusal_or_question_reaches_the_person_only_if_they_wait() {
     let house = House::new().await;
     let sue = house.actor("sue@contoso.com").await;
-    for (person, is_user) in [("new@contoso.com", false), ("nell@contoso.com", true)] {
-        let request = house.file("mia@contoso.com", "maple", person).await;
+    house.add("dan@contoso.com", Role::Member, None).await;
+    let unavailable = house.file("max@contoso.com", "oak", "dan@contoso.com").await;
+    house.admin.disable(&email("dan@contoso.com"), &Actor::command()).await.unwrap();
+    let deny = house.admin.deny(&unavailable.id, unavailable.version, "left", &sue);
+    assert_eq!(house.mail_of(deny).await.1, told(&[("max@contoso.com", "request_denied")]));
+    for (person, waits) in
+        [("new@contoso.com", false), ("nell@contoso.com", true), ("vera@contoso.com", false)]
+    {
+        let request = house.file("max@contoso.com", "oak", person).await;
         let ask = house.admin.ask(&request.id, request.version, "who is that?", &sue);
         let (asked, mail) = house.mail_of(ask).await;
-        let mut expected = vec![("mia@contoso.com", "information_needed")];
-        expected.extend(is_user.then_some((person, "access_delayed")));
+        let mut expected = vec![("max@contoso.com", "information_needed")];
+        expected.extend(waits.then_some((person, "access_delayed")));
         assert_eq!(mail, told(&expected));
         let asked = asked.unwrap();
         assert_eq!(asked.reason.as_ref().unwrap().as_str(), "who is that?");
+        assert_eq!(house.event("request.asked").await["details"]["question"], "who is that?");
 
         let deny = house.admin.deny(&asked.id, asked.version, "not known here", &sue);
         let (denied, mail) = house.mail_of(deny).await;
-        let mut expected = vec![("mia@contoso.com", "request_denied")];
-        expected.extend(is_user.then_some((person, "access_denied")));
+        let mut expected = vec![("max@contoso.com", "request_denied")];
+        expected.extend(waits.then_some((person, "access_denied")));
         assert_eq!(mail, told(&expected));
         assert_eq!(denied.unwrap().state, State::Denied);
+        assert_eq!(house.event("request.denied").await["details"]["reason"], "not known here");
     }
     assert_eq!(house.account("nell@contoso.com").await.user.state, Membership::Waiting);
 }

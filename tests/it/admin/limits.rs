@@ -1,9 +1,12 @@
 //! What support agents may not do by themselves, on every way by which a grant comes about.
 
-use anteroom::admin::{Actor, ApproveForm, Approved, Granted, LineProblem, SecondApproval, Turn};
-use anteroom::directory::request::State;
+use anteroom::admin::{
+    Actor, ApproveForm, Approved, Granted, LineProblem, SecondApproval, Settings, Turn, UserToAdd,
+};
+use anteroom::directory::request::{Request, State};
+use anteroom::directory::{Levels, Role};
 
-use super::{House, code, email, grants, refused, settings, to_make, told};
+use super::{House, code, email, grants, organization, refused, settings, to_make, told};
 
 async fn house_with_limit(level: Option<&str>, second_approval: SecondApproval) -> House {
     House::with(|rules| {
@@ -81,7 +84,6 @@ async fn a_refused_self_grant_says_what_the_limit_is() {
 
 #[tokio::test]
 async fn agents_leave_their_own_role_and_account_to_others() {
-    use anteroom::directory::Role;
     let house = House::new().await;
     let (sue, mine) = (house.actor("sue@contoso.com").await, email("sue@contoso.com"));
     assert_eq!(code(house.admin.set_role(&mine, Role::Member, &sue).await), "own_account");
@@ -92,7 +94,6 @@ async fn agents_leave_their_own_role_and_account_to_others() {
 
 #[tokio::test]
 async fn the_last_support_account_stays_for_commands_too() {
-    use anteroom::directory::Role;
     let house = House::new().await;
     house.admin.disable(&email("sam@contoso.com"), &Actor::command()).await.unwrap();
     let last = email("sue@contoso.com");
@@ -172,6 +173,98 @@ async fn a_direct_grant_of_all_properties_becomes_a_request_that_another_agent_c
     let table = "email,name,organization,level,property\nnew@contoso.com,,contoso,viewer,*\n";
     let imported = refused(house.admin.import_users(table.as_bytes(), &sue).await);
     assert!(imported.to_string().contains("second agent"), "{imported}");
+}
+
+#[tokio::test]
+async fn nobody_makes_their_own_second_agent() {
+    let mia = email("mia@contoso.com");
+    for (second_approval, outcome) in
+        [(SecondApproval::Never, None), (SecondApproval::ForAllProperties, Some("support_role"))]
+    {
+        let house = house_with_limit(None, second_approval).await;
+        let sue = house.actor("sue@contoso.com").await;
+        let given = house.admin.set_role(&mia, Role::Support, &sue).await;
+        assert_eq!(given.err().map(|error| code::<()>(Err(error))), outcome);
+        assert!(house.admin.set_role(&email("sam@contoso.com"), Role::Member, &sue).await.unwrap().changed);
+        house.admin.set_role(&mia, Role::Support, &Actor::command()).await.unwrap();
+        let user = UserToAdd {
+            email: email("new@contoso.com"),
+            name: None,
+            organization: organization("contoso"),
+            role: Role::Support,
+            grant: None,
+        };
+        let added = house.admin.add_user(user, &sue).await;
+        assert_eq!(added.err().map(|error| code::<()>(Err(error))), outcome);
+    }
+}
+
+/// An approval of everything for `new@contoso.com` that Sue has proposed, until a moment if there is one.
+async fn proposed(house: &House, until: &str) -> Request {
+    let sue = house.actor("sue@contoso.com").await;
+    let request = house.file("max@contoso.com", "*", "new@contoso.com").await;
+    let form = ApproveForm { level: "technician", until, note: "welcome", ..ApproveForm::default() };
+    match house.admin.approve(&request.id, request.version, &form, &sue).await {
+        Ok(Approved::Proposed(request)) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_along_with_a_proposal_is_told_when_it_is_confirmed() {
+    let house = house_with_limit(None, SecondApproval::ForAllProperties).await;
+    let request = proposed(&house, "").await;
+    let told = house.event("request.proposed").await;
+    assert_eq!(told["details"]["grants"][0]["level"], "technician");
+    let sam = house.actor("sam@contoso.com").await;
+    house.admin.confirm(&request.id, request.version, &sam).await.unwrap();
+    let messages = house.admin.messages(true).await.unwrap();
+    let granted = messages.iter().find(|message| message.recipient == email("new@contoso.com")).unwrap();
+    assert_eq!(granted.notice["note"], "welcome");
+    let history = house.admin.request(&request.id).await.unwrap().history;
+    assert_eq!(history.last().unwrap().text.as_ref().unwrap().as_str(), "welcome");
+}
+
+#[tokio::test]
+async fn a_proposal_that_has_become_impossible_is_not_confirmed() {
+    let house = house_with_limit(None, SecondApproval::ForAllProperties).await;
+    let request = proposed(&house, "2026-11-24").await;
+    let sam = house.actor("sam@contoso.com").await;
+    house.later(72);
+    assert_eq!(code(house.admin.confirm(&request.id, request.version, &sam).await), "until_past");
+
+    let house = house_with_limit(None, SecondApproval::ForAllProperties).await;
+    let request = proposed(&house, "").await;
+    let levels = Levels::new(["viewer", "manager"].map(str::to_owned).to_vec());
+    house.admin.reload(Settings { levels, second_approval: SecondApproval::ForAllProperties, ..settings() });
+    assert_eq!(code(house.admin.confirm(&request.id, request.version, &sam).await), "unknown_level");
+}
+
+#[tokio::test]
+async fn whoever_proposes_is_known_by_another_address_too() {
+    let house = house_with_limit(None, SecondApproval::ForAllProperties).await;
+    let request = proposed(&house, "").await;
+    let mut sue = house.account("sue@contoso.com").await.user;
+    sue.email = email("susan@contoso.com");
+    let susan = Actor::person(&sue, "r-1");
+    assert_eq!(house.admin.dossier(&request.id).await.unwrap().turn(&susan), Turn::Proposed);
+    assert_eq!(code(house.admin.confirm(&request.id, request.version, &susan).await), "own_proposal");
+}
+
+#[tokio::test]
+async fn a_direct_grant_leaves_a_request_alone_that_another_agent_has_and_else_goes_there() {
+    let house = house_with_limit(None, SecondApproval::ForAllProperties).await;
+    let (sue, sam) = (house.actor("sue@contoso.com").await, house.actor("sam@contoso.com").await);
+    let (nell, everything) = (email("nell@contoso.com"), to_make("*", "technician"));
+    let request = house.file("max@contoso.com", "*", "nell@contoso.com").await;
+    let taken = house.admin.take(&request.id, request.version, &sam).await.unwrap();
+    assert_eq!(code(house.admin.grant(&nell, everything.clone(), &sue).await), "taken_by_another");
+    assert_eq!(house.admin.request(&request.id).await.unwrap().request, taken);
+
+    let granted = house.admin.grant(&nell, everything, &sam).await;
+    let Ok(Granted::Proposed(proposed)) = granted else { panic!("{granted:?}") };
+    assert_eq!((&proposed.id, proposed.version), (&taken.id, taken.version + 1), "in one step");
+    assert_eq!(proposed.requesters, taken.requesters);
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use anteroom::admin::{
     Actor, CertificateState, EntityIdChange, OrganizationForm, OrganizationView, ProviderState,
     SharedDomains, Warning, suggest_id,
 };
-use anteroom::store::Origin;
+use anteroom::clock::Clock;
+use anteroom::store::{AuditEvent, Origin};
 
 use crate::idp::{Idp, KeyType, SigningKey};
 
@@ -173,6 +174,68 @@ async fn a_rotation_shows_which_certificates_come_and_go() {
 }
 
 #[tokio::test]
+async fn an_identity_provider_is_told_apart_also_from_one_that_cannot_be_used_any_more() {
+    let house = House::new().await;
+    let metadata = String::from_utf8(Idp::entra().metadata_xml()).unwrap();
+    let metadata =
+        metadata.replacen("<EntityDescriptor", "<EntityDescriptor validUntil=\"2026-11-24T12:00:00Z\"", 1);
+    let papers = Papers { metadata: metadata.into_bytes() };
+    create(&house, &papers.form()).await;
+    house.later(25);
+    let id = organization("northwind-homes");
+    let view = house.admin.organization_view(&id).await.unwrap();
+    assert!(matches!(view.provider, ProviderState::Unusable(_)), "{:?}", view.provider);
+    let replace = |octets: Vec<u8>, change| {
+        let (house, id) = (&house, &id);
+        async move { house.admin.replace_metadata(id, &octets, change, &Actor::command()).await }
+    };
+    assert_eq!(
+        code(replace(Idp::other_tenant().metadata_xml(), EntityIdChange::Refuse).await),
+        "entity_id_changed"
+    );
+    // Nor does anybody else get it meanwhile.
+    let metadata = Idp::entra().metadata_xml();
+    let form = OrganizationForm { id: "again", name: "Again", domains: "again.com", metadata: &metadata };
+    assert_eq!(
+        code(house.admin.create_organization(&form, SharedDomains::Accept, &Actor::command()).await),
+        "entity_id_taken"
+    );
+    assert!(replace(Idp::entra().metadata_xml(), EntityIdChange::Refuse).await.unwrap().changed);
+}
+
+#[tokio::test]
+async fn where_nothing_names_the_identity_provider_so_far_it_is_asked_for_the_sake_of_the_users() {
+    let house = House::new().await;
+    // Not declared any more: its users stay, and nothing tells by whom they are known.
+    let event = AuditEvent::of_anteroom(house.clock.now(), "organizations.declared");
+    house.store.declare_organizations(&[], event).await.unwrap();
+    let id = organization("contoso");
+    let metadata = Idp::entra().metadata_xml();
+    let preview = house.admin.preview_metadata(&id, &metadata).await.unwrap();
+    assert!(preview.is_entity_id_lost);
+    let replace =
+        async |change| house.admin.replace_metadata(&id, &metadata, change, &Actor::command()).await;
+    assert_eq!(code(replace(EntityIdChange::Refuse).await), "entity_id_lost");
+    assert!(replace(EntityIdChange::Accept).await.unwrap().changed);
+}
+
+#[tokio::test]
+async fn no_id_is_suggested_or_taken_that_is_the_address_of_another_page() {
+    let house = House::new().await;
+    let metadata = Idp::entra().metadata_xml();
+    for (id, name, wanted) in
+        [("new", "Northwind", None), ("preview", "Northwind", None), ("", "New", Some("new-2"))]
+    {
+        let form = OrganizationForm { id, name, domains: "northwind.com", metadata: &metadata };
+        let made = house.admin.create_organization(&form, SharedDomains::Refuse, &Actor::command()).await;
+        match wanted {
+            None => assert_eq!(fields(made), ["id"], "{id}"),
+            Some(wanted) => assert_eq!(made.unwrap().record.organization.id, organization(wanted)),
+        }
+    }
+}
+
+#[tokio::test]
 async fn certificates_near_their_end_are_told() {
     let keys = |until| -> &'static SigningKey {
         Box::leak(Box::new(SigningKey::make(KeyType::P256, (2020, 1, 1), until)))
@@ -216,6 +279,17 @@ async fn what_is_declared_changes_in_its_file_only_but_can_be_paused() {
     assert!(paused.changed && paused.value.record.paused_at.is_some());
     assert!(!house.admin.pause_organization(&contoso, &command).await.unwrap().changed);
     assert!(house.admin.resume_organization(&contoso, &command).await.unwrap().changed);
+}
+
+#[tokio::test]
+async fn agents_do_not_pause_the_organization_of_all_agents() {
+    let house = House::new().await;
+    let (contoso, sue) = (organization("contoso"), house.actor("sue@contoso.com").await);
+    let refusal = refused(house.admin.pause_organization(&contoso, &sue).await);
+    assert_eq!(refusal.code(), "last_support");
+    assert!(refusal.to_string().contains("command line"), "{refusal}");
+    assert!(house.admin.pause_organization(&organization("fabrikam"), &sue).await.unwrap().changed);
+    assert!(house.admin.pause_organization(&contoso, &Actor::command()).await.unwrap().changed);
 }
 
 #[tokio::test]

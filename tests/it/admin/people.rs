@@ -12,7 +12,7 @@ use super::{House, code, email, told};
 
 impl House {
     /// Somebody signs on at Contoso's provider with that key and address.
-    async fn sign_on(&self, key: &str, address: &str, reference: &str) -> Admission {
+    pub(super) async fn sign_on(&self, key: &str, address: &str, reference: &str) -> Admission {
         let arrival = Arrival {
             subject: Subject { connection: ConnectionId::parse("contoso").unwrap(), key: key.to_owned() },
             email: email(address),

@@ -169,6 +169,9 @@ async fn who_may_not_ask_gets_nothing_filed_and_sees_nobody() {
         assert_eq!(code(house.try_to_file(who, "maple", "new@contoso.com").await), "may_not_request");
         assert!(house.admin.waiting_people(&house.account(who).await).await.unwrap().is_empty());
     }
+    let mia = house.account("mia@contoso.com").await;
+    assert!(house.admin.waiting_people(&mia).await.unwrap().is_empty(), "nobody has signed on yet");
+    house.sign_on("nell", "nell@contoso.com", "R1").await;
     let waiting = house.admin.waiting_people(&house.account("mia@contoso.com").await).await.unwrap();
     let emails: Vec<_> = waiting.iter().map(|person| person.account.user.email.as_str()).collect();
     assert_eq!(emails, ["nell@contoso.com"]);
@@ -179,6 +182,7 @@ async fn those_who_wait_are_shown_with_their_workplace_and_open_requests() {
     let house = House::new().await;
     let nell = house.account("nell@contoso.com").await;
     let actor = house.actor("nell@contoso.com").await;
+    house.sign_on("nell", "nell@contoso.com", "R1").await;
     house.admin.say_workplace(&nell, ("oak", "second floor"), &actor).await.unwrap();
     house.file("mia@contoso.com", "maple", "nell@contoso.com").await;
     let waiting = house.admin.waiting_people(&house.account("max@contoso.com").await).await.unwrap();
@@ -197,7 +201,7 @@ async fn a_manager_sees_own_requests_with_their_history_and_those_joined() {
     let second = house.file("max@contoso.com", "oak", "new@contoso.com").await;
     let own = |who: &'static str| {
         let house = &house;
-        async move { house.admin.own_requests(&house.account(who).await.user.id).await.unwrap() }
+        async move { house.admin.own_requests(&house.account(who).await.user.id, 0).await.unwrap().views }
     };
     let max = own("max@contoso.com").await;
     let ids: Vec<_> = max.iter().map(|view| &view.request.id).collect();
@@ -207,6 +211,37 @@ async fn a_manager_sees_own_requests_with_their_history_and_those_joined() {
     assert_eq!(max[1].property.as_ref().unwrap().id, property("maple"));
     assert_eq!(own("mia@contoso.com").await.len(), 1);
     assert!(own("vera@contoso.com").await.is_empty());
+}
+
+#[tokio::test]
+async fn every_open_request_is_on_the_first_page_and_what_is_decided_is_on_pages() {
+    let house = House::new().await;
+    let (mia, sue) = (house.account("mia@contoso.com").await.user.id, house.actor("sue@contoso.com").await);
+    let file = async |number: usize| {
+        house.clock.advance(std::time::Duration::from_secs(1));
+        house.file("mia@contoso.com", "maple", &format!("p{number}@contoso.com")).await
+    };
+    // A question, older than everything else, then what is decided, then more that is open than one page decided.
+    let asked = file(0).await;
+    house.admin.ask(&asked.id, asked.version, "which floor?", &sue).await.unwrap();
+    let mut decided = Vec::new();
+    for number in 1..=26 {
+        let request = file(number).await;
+        house.admin.deny(&request.id, request.version, "no", &sue).await.unwrap();
+        decided.insert(0, request.id);
+    }
+    let mut open = Vec::new();
+    for number in 30..60 {
+        open.insert(0, file(number).await.id);
+    }
+    let ids = async |page| {
+        let own = house.admin.own_requests(&mia, page).await.unwrap();
+        (own.views.into_iter().map(|view| view.request.id).collect::<Vec<_>>(), own.has_more)
+    };
+    let first = [&[asked.id][..], &open[..], &decided[..25]].concat();
+    assert_eq!(ids(0).await, (first, true));
+    assert_eq!(ids(1).await, (vec![decided[25].clone()], false));
+    assert_eq!(ids(2).await, (vec![], false));
 }
 
 #[tokio::test]

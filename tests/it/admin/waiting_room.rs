@@ -1,5 +1,7 @@
 //! What somebody in the Waiting Room is told and can say.
 
+use std::time::Duration;
+
 use anteroom::admin::{Actor, ApproveForm, Asked, Progress};
 use anteroom::directory::Role;
 use anteroom::email::EmailAddress;
@@ -62,6 +64,7 @@ async fn a_workplace_is_told_to_those_who_may_ask_there_and_once() {
     assert_eq!(messages[0].notice["property"], "maple");
     // The same again, and something else on the same day: nobody hears of it twice.
     for what in [("maple", "front desk"), ("oak", "")] {
+        house.later(1);
         let (said, mail) = house.mail_of(house.say(nell, what)).await;
         said.unwrap();
         assert_eq!(mail, []);
@@ -71,6 +74,40 @@ async fn a_workplace_is_told_to_those_who_may_ask_there_and_once() {
     house.later(25);
     let (_, mail) = house.mail_of(house.say(nell, ("", "somewhere else"))).await;
     assert_eq!(mail.len(), 2);
+}
+
+#[tokio::test]
+async fn the_outbox_is_read_to_its_end_page_by_page() {
+    let house = House::new().await;
+    for number in 0..51 {
+        house.file("mia@contoso.com", "maple", &format!("p{number}@contoso.com")).await;
+    }
+    let all = house.store.messages(false, None, 1_000).await.unwrap();
+    let (first, has_more) = house.admin.messages_before(None).await.unwrap();
+    assert!(has_more && first == all[..first.len()] && first.len() < all.len(), "{}", first.len());
+    let (rest, has_more) = house.admin.messages_before(Some(first.last().unwrap().id)).await.unwrap();
+    assert!(!has_more && rest == all[first.len()..], "{}", rest.len());
+    let oldest = all.last().unwrap();
+    assert_eq!(house.admin.message(oldest.id).await.unwrap().as_ref(), Some(oldest));
+}
+
+#[tokio::test]
+async fn nobody_fills_the_log_with_workplaces() {
+    let house = House::new().await;
+    let nell = "nell@contoso.com";
+    house.say(nell, ("", "room 0")).await.unwrap();
+    assert_eq!(fields(house.say(nell, ("", "room 1")).await), ["text"], "a moment ago");
+    house.say(nell, ("", "room 0")).await.unwrap();
+    for room in 1..20 {
+        house.clock.advance(Duration::from_secs(10));
+        house.say(nell, ("", &format!("room {room}"))).await.unwrap();
+    }
+    house.clock.advance(Duration::from_secs(10));
+    assert_eq!(fields(house.say(nell, ("", "room 20")).await), ["text"], "too often today");
+    let room = house.admin.waiting_room(&house.account(nell).await).await.unwrap();
+    assert_eq!(room.workplace.unwrap().text.unwrap().as_str(), "room 19");
+    house.later(24);
+    house.say(nell, ("", "room 20")).await.unwrap();
 }
 
 #[tokio::test]

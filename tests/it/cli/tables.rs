@@ -186,4 +186,10 @@ fn properties_are_imported_when_every_line_is_right() {
         |added: u64, unchanged: u64| json!({"properties_added": added, "properties_unchanged": unchanged});
     assert_eq!(serde_json::from_str::<Value>(&import(good).out).unwrap(), counts(1, 1));
     assert_eq!(serde_json::from_str::<Value>(&import(good).out).unwrap(), counts(0, 2));
+    // One change, told once.
+    let log = office.json(&["audit", "list"]);
+    let told: Vec<_> =
+        log.as_array().unwrap().iter().filter(|entry| entry["action"] == "properties.imported").collect();
+    assert_eq!(told.len(), 1, "{log}");
+    assert_eq!(told[0]["details"], json!({"added": 1, "properties": ["elm"]}));
 }

@@ -132,7 +132,7 @@ impl Desk {
     }
 
     async fn waiting(&self) -> Vec<Message> {
-        self.store.messages(true, 100).await.expect("the outbox can be read")
+        self.store.messages(true, None, 100).await.expect("the outbox can be read")
     }
 }
 

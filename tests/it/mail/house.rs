@@ -86,7 +86,7 @@ impl House {
     }
 
     async fn message(&self, recipient: &str) -> Message {
-        let messages = self.store.messages(false, 1_000).await.expect("the outbox can be read");
+        let messages = self.store.messages(false, None, 1_000).await.expect("the outbox can be read");
         let message = messages.into_iter().find(|message| message.recipient.as_str() == recipient);
         message.expect("it is kept for a while")
     }

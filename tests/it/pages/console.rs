@@ -519,6 +519,7 @@ fn organization(with: &Filling) -> OrganizationPage {
         is_declared: false,
         paused: None,
         provider: Some(metadata(with)),
+        provider_problem: None,
         metadata_changed: Some(ago(12 * DAY)),
         values: ProviderFacts {
             identifier: "urn:amazon:cognito:sp:us-east-1_rlgU6e3y5".to_owned(),
@@ -569,6 +570,7 @@ fn one_organization(brand: &Brand, with: &Filling) -> Pages {
             OrganizationPage {
                 paused: Some(ago(DAY)),
                 provider: None,
+                provider_problem: Some(with.sentence.to_owned()),
                 metadata_changed: None,
                 properties: Vec::new(),
                 ..page.clone()
@@ -636,7 +638,12 @@ fn previews(brand: &Brand, with: &Filling) -> Pages {
         ("preview-rotation", rotation.render(brand)),
         (
             "preview-rotation-changed",
-            MetadataPreview { warnings: vec![changed], present: None, ..rotation }.render(brand),
+            MetadataPreview { warnings: vec![changed], present: None, ..rotation.clone() }.render(brand),
+        ),
+        (
+            "preview-rotation-lost",
+            MetadataPreview { warnings: vec![PreviewWarning::EntityIdLost], present: None, ..rotation }
+                .render(brand),
         ),
     ]
 }

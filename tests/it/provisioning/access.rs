@@ -1,7 +1,10 @@
 //! Who may open which page, and what the others learn: nothing.
 
-use super::{ANN, MAX, NOAH, agent, contoso, file, on, said};
-use crate::app::Wanted;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{ANN, BEN, MAX, NOAH, agent, contoso, file, on, said};
+use crate::app::{TestApp, Visitor, Wanted, until};
+use crate::browserless::Stream;
 
 const CONSOLE: [&str; 8] = [
     "/.anteroom/support",
@@ -49,6 +52,12 @@ async fn whoever_is_signed_out_comes_back_to_the_page_after_signing_on() {
     let mut stranger = app.visitor().who_is(MAX);
     let page = stranger.sign_on("/.anteroom/manage?property=harbour").await.expect(200);
     assert_eq!(page.url, app.url("/.anteroom/manage?property=harbour"));
+    app.command(&["user", "add", ANN, "--organization", "contoso", "--support"]).await;
+    for path in CONSOLE.into_iter().filter(|path| !path.contains("obody") && !path.contains("R-")) {
+        let mut ann = app.visitor().who_is(ANN);
+        let page = ann.sign_on(path).await.expect(200);
+        assert_eq!(page.url, app.url(path));
+    }
     let mut program = app.visitor();
     for path in ["/.anteroom/manage", "/.anteroom/support"] {
         let answer = program.fetch(path).await.expect(401);
@@ -114,4 +123,80 @@ async fn pages_are_used_in_their_own_way_only() {
     ann.browser.post_from(&at, &to, &twice).await.expect(400);
     let large = [("name".to_owned(), "a".repeat(70_000))];
     ann.browser.post_from(&at, &to, &large).await.expect(413);
+}
+
+/// Begins to send a form, and stops in the middle of its body.
+async fn send_half(app: &TestApp, visitor: &Visitor<'_>, path: &str, body: &str) -> Box<dyn Stream> {
+    let mut stream = app.net.connect(&app.app_url).await;
+    let cookies = visitor.browser.cookie_header(&app.url(path), true, false);
+    let (host, origin) =
+        (app.app_url.host_str().expect("a host"), app.app_url.origin().ascii_serialization());
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\norigin: {origin}\r\nsec-fetch-site: same-origin\r\n\
+         sec-fetch-mode: navigate\r\nsec-fetch-dest: document\r\naccept: text/html\r\ncookie: {cookies}\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    let half = &body[..body.len() / 2];
+    stream.write_all(format!("{head}{half}").as_bytes()).await.expect("it is taken");
+    stream
+}
+
+/// Sends the rest, and returns the first line of the answer.
+async fn send_rest(stream: &mut Box<dyn Stream>, body: &str) -> String {
+    stream.write_all(&body.as_bytes()[body.len() / 2..]).await.expect("it is taken");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("an answer");
+    String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_sent_slowly_needs_the_right_at_its_end_too() {
+    let app = contoso(Wanted::default()).await;
+    let mut ben = agent(&app, BEN).await;
+    let ann = agent(&app, ANN).await;
+    let path = "/.anteroom/support/organizations/contoso/rename";
+    let body = "name=Something+Else+Altogether";
+    // Sent at once it would be done, and so it is what is refused below that counts.
+    let mut whole = send_half(&app, &ann, path, "name=Contoso+Residential+LLC").await;
+    let answer = send_rest(&mut whole, "name=Contoso+Residential+LLC").await;
+    assert!(!answer.contains("403"), "{answer}");
+    let mut demoted = send_half(&app, &ann, path, body).await;
+    let mut disabled = send_half(&app, &ann, path, body).await;
+    app.command(&["user", "role", ANN, "member"]).await;
+    until("the role is gone", async || {
+        let mut browser = ann.browser.clone();
+        browser.open(&app.url("/.anteroom/support")).await.status == 403
+    })
+    .await;
+    let answer = send_rest(&mut demoted, body).await;
+    assert!(answer.contains(" 403 "), "{answer}");
+    app.command(&["user", "disable", ANN]).await;
+    until("the session is over", async || {
+        let mut browser = ann.browser.clone();
+        browser.open(&app.url("/.anteroom/support")).await.url.path() != "/.anteroom/support"
+    })
+    .await;
+    let answer = send_rest(&mut disabled, body).await;
+    assert!(answer.contains(" 303 "), "{answer}");
+    let page = ben.visit("/.anteroom/support/organizations/contoso").await.expect(200);
+    assert!(!page.body.contains("Something Else"), "{}", page.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workplace_sent_slowly_needs_the_session_at_its_end_too() {
+    let app = contoso(Wanted::default()).await;
+    let (noah, _) = on(&app, NOAH, "/deep").await;
+    let body = "return_to=%2Fdeep&property=harbour&text=Tower+Nine";
+    let path = "/.anteroom/waiting-room";
+    let mut half = send_half(&app, &noah, path, body).await;
+    app.command(&["user", "disable", NOAH]).await;
+    until("the session is over", async || {
+        let mut browser = noah.browser.clone();
+        browser.open(&app.url(path)).await.url.path() != path
+    })
+    .await;
+    let answer = send_rest(&mut half, body).await;
+    assert!(answer.contains(" 303 "), "{answer}");
+    assert!(app.audit().await.iter().all(|entry| entry.action != "user.workplace_said"), "nothing was kept");
 }

@@ -170,9 +170,14 @@ async fn properties_are_added_imported_renamed_and_retired() {
     let import = page.form(&format!("{path}/properties/import"));
     let table = b"id,organization,name\nquay,contoso,Long Quay\nx,nobody,X\n";
     let wrong = ann.browser.upload(&page, &import, ("table", table)).await.expect(422);
-    assert!(said(&wrong).contains("Line 3"), "{}", wrong.body);
-    let table = b"id,organization,name\nquay,contoso,Long Quay\n";
+    assert!(said(&wrong).contains("Line 3") && !said(&wrong).contains("Line 2"), "{}", wrong.body);
+    assert!(said(&wrong).contains("nobody"), "it names the other organization: {}", wrong.body);
+    assert!(!said(&ann.visit(path).await).contains("Long Quay"), "all or nothing");
+    let short = ann.browser.upload(&page, &import, ("table", b"id,name\nquay,Long Quay\n")).await.expect(200);
+    assert!(said(&short).contains("Long Quay"), "{}", short.body);
+    let table = b"id,organization,name\nlock,contoso,Old Lock\nquay,contoso,Long Quay\n";
     let page = ann.browser.upload(&page, &import, ("table", table)).await.expect(200);
+    assert!(said(&page).contains("Old Lock"), "{}", page.body);
     assert!(said(&page).contains("Pier") && said(&page).contains("Long Quay"), "{}", page.body);
     let form = page.form(&format!("{path}/properties/pier/rename")).fill("name", "New Pier");
     assert!(said(&ann.browser.submit(&page, &form).await.expect(200)).contains("New Pier"));

@@ -181,10 +181,15 @@ async fn an_approval_grants_what_the_agent_ticked_until_the_day_chosen() {
     let wrong = ann.browser.submit(&page, &form.clone().fill("until", "2020-01-01")).await.expect(422);
     let again = wrong.form(&format!("{path}/approve"));
     assert_eq!((again.value("level"), again.value("until")), ("viewer", "2020-01-01"));
-    let ticked = again.fields.iter().filter(|(name, _)| name == "property").map(|(_, value)| value.as_str());
+    let is_ticked = |(name, value): &(String, String)| name == "property" && !value.is_empty();
+    let ticked = again.fields.iter().filter(|field| is_ticked(field)).map(|(_, value)| value.as_str());
     assert_eq!(ticked.collect::<Vec<_>>(), ["harbour", "mill"]);
-    let none = ann.browser.submit(&wrong, &again.clone().clear("property").tick("property", "")).await;
-    none.expect(422);
+    // Without any tick nothing is granted, not even what was asked for.
+    let mut none = again.clone();
+    none.fields.retain(|field| !is_ticked(field));
+    let none = ann.browser.submit(&wrong, &none.fill("until", "")).await.expect(422);
+    assert!(said(&none).contains("Choose at least one property"), "{}", none.body);
+    assert_eq!(app.user(NOAH).await, None);
     ann.browser.submit(&wrong, &again.fill("until", "2999-12-31")).await.expect(200);
     let grants = app.user(NOAH).await.expect("a user")["grants"].clone();
     assert_eq!(grants.as_array().map(Vec::len), Some(2), "{grants}");

@@ -57,6 +57,23 @@ async fn sign_on_at(idp: &Idp, visitor: &mut Visitor<'_>, path: &str) -> crate::
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn metadata_that_expires_is_used_no_longer_without_a_restart() {
+    let clock = ManualClock::at(SystemClock.now());
+    let app = Wanted::default().clock(&clock).start().await;
+    let store = app.open_store().await;
+    let idp = Idp::other_tenant();
+    let until = app.now() + Duration::from_hours(1);
+    let metadata = String::from_utf8(idp.metadata_xml()).expect("text");
+    let valid = format!("<EntityDescriptor validUntil=\"{}\"", until.strftime("%Y-%m-%dT%H:%M:%SZ"));
+    let metadata = metadata.replacen("<EntityDescriptor", &valid, 1);
+    change(&app, &store, fabrikam(metadata.into_bytes(), app.now())).await;
+    until("the button is there", async || told(&app, LEA).await.contains("Log In with Microsoft")).await;
+    clock.advance(Duration::from_hours(1));
+    until("the button is gone", async || !told(&app, LEA).await.contains("Log In with Microsoft")).await;
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_organization_of_the_store_signs_on_at_once_and_under_its_new_name() {
     let app = TestApp::new().await;
     let store = app.open_store().await;

@@ -76,6 +76,8 @@ pub(crate) async fn entries_are_searched_and_paged(backend: &dyn Backend) {
         (AuditFilter { before: Some(4), limit: 2, ..all.clone() }, &[3, 2]),
         (AuditFilter { action_prefix: text("sign_on."), ..all.clone() }, &[3, 2]),
         (AuditFilter { text: text("ADELE@"), ..all.clone() }, &[4, 2]),
+        (AuditFilter { subject: text("adele@contoso.com"), ..all.clone() }, &[2]),
+        (AuditFilter { subject: text("adele@"), ..all.clone() }, &[]),
         (AuditFilter { text: text("abcd234567"), ..all.clone() }, &[3]),
         (AuditFilter { text: text("g_a"), ..all.clone() }, &[3]),
         (AuditFilter { text: text("wrong%"), ..all.clone() }, &[]),

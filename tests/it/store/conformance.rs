@@ -30,6 +30,7 @@ macro_rules! conformance {
             directory: declared_organizations_are_kept_and_brought_up_to_date
                 declaring_what_is_known_changes_nothing
                 a_property_needs_its_organization_and_a_free_id
+                properties_are_added_together_or_not_at_all
                 a_new_user_waits_without_grants_and_is_active_with_one
                 a_user_who_cannot_be_made_leaves_no_trace
                 users_are_listed_by_filter_and_page_by_page
@@ -86,6 +87,7 @@ macro_rules! conformance {
                 an_organization_without_users_goes_with_its_properties
                 what_the_file_declares_is_not_changed_and_ids_are_not_taken_twice
                 a_pause_ends_the_sessions_of_the_organization
+                a_pause_can_keep_somebody_to_work_the_console
                 users_are_counted_by_organization_and_property
                 declaring_and_no_longer_declaring_changes_the_origin
                 a_property_is_renamed
@@ -105,10 +107,11 @@ macro_rules! conformance {
                 requests_are_found_by_all_words_in_any_case
                 requests_go_with_their_organization,
             waiting: where_somebody_works_is_kept_and_replaced
-                who_waits_is_listed_the_longest_first
+                who_has_signed_on_and_waits_is_listed_the_last_first
                 who_may_help_is_found_by_level_and_property
                 grants_lapse_on_time,
             outbox: messages_of_one_topic_to_one_recipient_become_one_mail
+                messages_are_read_one_by_one_and_page_by_page
                 a_mail_that_failed_goes_out_as_it_was
                 who_has_had_enough_mail_is_put_off_and_others_are_not
                 nobody_gets_mail_when_none_is_allowed

@@ -1,7 +1,7 @@
 //! Organizations, properties, and making and finding users.
 
 use anteroom::directory::{Membership, Role};
-use anteroom::store::{Change, NewUser, UserAdded, UserFilter};
+use anteroom::store::{Change, NewUser, PropertiesAdded, UserAdded, UserFilter};
 
 use crate::store::conformance::{
     Backend, Watch, add, email, event, furnished, grant, name, new_user, noon, organization, organization_id,
@@ -65,6 +65,40 @@ pub(crate) async fn a_property_needs_its_organization_and_a_free_id(backend: &dy
     assert_eq!(ids(contoso), ["barn", "lodge", "tower"]);
     assert_eq!(ids(store.properties(None).await.unwrap()), ["barn", "lodge", "mill", "tower"]);
     assert!(store.properties(Some(&organization_id("nobody"))).await.unwrap().is_empty());
+}
+
+pub(crate) async fn properties_are_added_together_or_not_at_all(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let mut watch = Watch::begin(&*store).await;
+    let barn = || property("barn", "contoso");
+    for (others, refusal) in [
+        (
+            [property("tower", "contoso"), property("mill", "fabrikam")],
+            PropertiesAdded::IdTaken(property_id("tower")),
+        ),
+        (
+            [property("shed", "contoso"), property("shed", "contoso")],
+            PropertiesAdded::IdTaken(property_id("shed")),
+        ),
+        (
+            [property("shed", "nobody"), property("mill", "fabrikam")],
+            PropertiesAdded::NoSuchOrganization(organization_id("nobody")),
+        ),
+    ] {
+        let [second, third] = others;
+        let added = store.add_properties(&[barn(), second, third], event("properties.imported")).await;
+        assert_eq!(added.unwrap(), refusal);
+    }
+    let none = store.add_properties(&[], event("properties.imported")).await;
+    assert_eq!(none.unwrap(), PropertiesAdded::Added);
+    assert_eq!(watch.since().await, (vec![], 0));
+    assert_eq!(store.properties(None).await.unwrap().len(), 3);
+
+    let two = [barn(), property("shed", "fabrikam")];
+    let added = store.add_properties(&two, event("properties.imported")).await;
+    assert_eq!(added.unwrap(), PropertiesAdded::Added);
+    assert_eq!(watch.since().await, (vec![Change::Directory], 1));
+    assert_eq!(store.properties(None).await.unwrap().len(), 5);
 }
 
 pub(crate) async fn a_new_user_waits_without_grants_and_is_active_with_one(backend: &dyn Backend) {

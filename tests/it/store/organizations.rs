@@ -1,11 +1,12 @@
 //! Organizations at run time, properties, and trials of connections.
 
-use anteroom::directory::{Grant, Membership, Organization};
+use anteroom::directory::{Grant, Membership, Organization, Role};
 use anteroom::email::EmailDomain;
+use anteroom::id::OrganizationId;
 use anteroom::store::{
-    Change, ConnectionTest, ImportProblem, ImportProblemKind, Imported, ImportedGrant, OrganizationChange,
-    OrganizationChanged, OrganizationRecord, Origin, PropertyChange, Store, StoredConnection, UserAdded,
-    UserChange, UserChanged,
+    Change, ConnectionTest, ImportProblem, ImportProblemKind, Imported, ImportedGrant, NewUser,
+    OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, PropertyChange, Store,
+    StoredConnection, UserAdded, UserChange, UserChanged,
 };
 use serde_json::json;
 
@@ -156,6 +157,41 @@ pub(crate) async fn a_pause_ends_the_sessions_of_the_organization(backend: &dyn 
     assert_eq!(change(&*store, &resume).await, OrganizationChanged::Changed);
     assert_eq!(record(&*store, "contoso").await.unwrap().paused_at, None);
     assert!(store.begin_session(&session(4, "u_adele"), event("session.begun")).await.unwrap());
+}
+
+pub(crate) async fn a_pause_can_keep_somebody_to_work_the_console(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let mut ids = Vec::new();
+    for address in ["sue@contoso.com", "tom@fabrikam.com", "uma@fabrikam.com"] {
+        let user = NewUser { role: Role::Support, ..new_user(address, &[]) };
+        store.add_user(&user, event("user.added")).await.unwrap();
+        ids.push(user.id);
+    }
+    let [sue, tom, uma] = ids.as_slice() else { panic!("three") };
+    let (contoso, fabrikam) = (organization_id("contoso"), organization_id("fabrikam"));
+    let keeping = |id: &OrganizationId| OrganizationChange::PauseKeepingSupport(id.clone());
+    assert_eq!(change(&*store, &keeping(&fabrikam)).await, OrganizationChanged::Changed, "Sue is left");
+    let mut watch = Watch::begin(&*store).await;
+    assert_eq!(change(&*store, &keeping(&contoso)).await, OrganizationChanged::LastSupport);
+    assert_eq!(change(&*store, &keeping(&fabrikam)).await, OrganizationChanged::Unchanged);
+    let disable = async |user| {
+        let told = event("user.disabled");
+        store.change_user(user, &UserChange::Disable, told, Vec::new()).await.unwrap()
+    };
+    assert_eq!(disable(sue).await, UserChanged::LastSupport, "the others cannot sign on");
+    assert_eq!(watch.since().await, (vec![], 0));
+
+    // In an organization that is paused nobody works the console now, but somebody will have to.
+    assert_eq!(disable(tom).await, UserChanged::Changed);
+    let pause = OrganizationChange::Pause(contoso.clone());
+    assert_eq!(
+        change(&*store, &pause).await,
+        OrganizationChanged::Changed,
+        "whatever becomes of the console"
+    );
+    change(&*store, &OrganizationChange::Resume(fabrikam)).await;
+    assert_eq!(disable(uma).await, UserChanged::LastSupport);
+    assert_eq!(disable(sue).await, UserChanged::Changed);
 }
 
 pub(crate) async fn users_are_counted_by_organization_and_property(backend: &dyn Backend) {

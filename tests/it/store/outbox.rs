@@ -71,17 +71,40 @@ pub(crate) async fn messages_of_one_topic_to_one_recipient_become_one_mail(backe
 
     store.mail_sent("m1", seconds_later(1)).await.unwrap();
     assert_eq!(store.mail_waiting().await.unwrap(), 2);
-    let all = store.messages(false, 10).await.unwrap();
+    let all = store.messages(false, None, 10).await.unwrap();
     let seen: Vec<_> = all.iter().map(|message| (message.id, message.sent_at)).collect();
     let sent = Some(seconds_later(1));
     assert_eq!(seen, [(4, sent), (3, None), (2, None), (1, sent)]);
-    let waiting = store.messages(true, 1).await.unwrap();
+    let waiting = store.messages(true, None, 1).await.unwrap();
     assert_eq!(waiting.iter().map(|message| message.id).collect::<Vec<_>>(), [3]);
     assert_eq!(
         claimed(&*store, "m5", seconds_later(59)).await,
         None,
         "two are claimed, one mail is delivered"
     );
+}
+
+pub(crate) async fn messages_are_read_one_by_one_and_page_by_page(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    add(&*store, "adele@contoso.com", &[]).await;
+    let messages = ["1", "2", "3", "4"].map(|text| message("a@contoso.com", text, text));
+    put(&*store, noon(), &messages).await;
+    claimed(&*store, "m1", noon()).await;
+    store.mail_sent("m1", noon()).await.unwrap();
+    for (only_waiting, before, limit, expected) in [
+        (false, None, 2, &[4, 3][..]),
+        (false, Some(3), 2, &[2, 1]),
+        (false, Some(1), 2, &[]),
+        (true, Some(4), 9, &[3, 2]),
+        (true, None, 9, &[4, 3, 2]),
+    ] {
+        let page = store.messages(only_waiting, before, limit).await.unwrap();
+        let ids: Vec<_> = page.iter().map(|message| message.id).collect();
+        assert_eq!(ids, expected, "{only_waiting} {before:?}");
+    }
+    let first = store.message(1).await.unwrap().unwrap();
+    assert_eq!((first.topic.as_str(), first.sent_at), ("1", Some(noon())));
+    assert_eq!(store.message(5).await.unwrap(), None);
 }
 
 pub(crate) async fn a_mail_that_failed_goes_out_as_it_was(backend: &dyn Backend) {
@@ -91,7 +114,7 @@ pub(crate) async fn a_mail_that_failed_goes_out_as_it_was(backend: &dyn Backend)
     assert_eq!(claimed(&*store, "m1", noon()).await, Some(mail("m1", &["1"])));
     put(&*store, seconds_later(1), &[message("a@contoso.com", "queue", "2")]).await;
     store.mail_failed("m1", "no route to host", seconds_later(100)).await.unwrap();
-    let waiting = store.messages(true, 10).await.unwrap();
+    let waiting = store.messages(true, None, 10).await.unwrap();
     let failed = &waiting[1];
     assert_eq!(
         (failed.error.as_deref(), failed.next_attempt_at),
@@ -116,7 +139,7 @@ pub(crate) async fn a_mail_that_failed_goes_out_as_it_was(backend: &dyn Backend)
     assert_eq!(claimed(&*store, "m6", seconds_later(160)).await, Some(mail("m1", &["1"])));
     store.mail_sent("m1", seconds_later(161)).await.unwrap();
     store.mail_failed("m1", "too late", seconds_later(162)).await.unwrap();
-    let messages = store.messages(false, 10).await.unwrap();
+    let messages = store.messages(false, None, 10).await.unwrap();
     assert_eq!((messages[1].attempts, &messages[1].error), (3, &None));
     assert_eq!(messages[1].sent_at, Some(seconds_later(161)), "delivered is delivered");
 }
@@ -142,7 +165,7 @@ pub(crate) async fn who_has_had_enough_mail_is_put_off_and_others_are_not(backen
     put(&*store, seconds_later(300), &messages).await;
     assert_eq!(claimed(&*store, "m3", seconds_later(300)).await, Some(mail("m3", &["3"])));
     assert_eq!(claimed(&*store, "m4", seconds_later(300)).await, None);
-    let waiting = store.messages(true, 10).await.unwrap();
+    let waiting = store.messages(true, None, 10).await.unwrap();
     let put_off: Vec<_> = waiting.iter().skip(1).map(|message| message.next_attempt_at).collect();
     assert_eq!(put_off, [seconds_later(3_600); 2], "until the oldest is an hour old");
     assert_eq!(waiting[1].attempts, 0, "that was no try");
@@ -207,9 +230,9 @@ pub(crate) async fn delivered_messages_are_kept_for_a_while_and_waiting_ones_for
     store.mail_sent("m1", noon()).await.unwrap();
     let days = |days: i64| seconds_later(days * 86_400);
     store.purge(days(30), noon()).await.unwrap();
-    assert_eq!(store.messages(false, 10).await.unwrap().len(), 2);
+    assert_eq!(store.messages(false, None, 10).await.unwrap().len(), 2);
     store.purge(days(31), noon()).await.unwrap();
-    let left = store.messages(false, 10).await.unwrap();
+    let left = store.messages(false, None, 10).await.unwrap();
     assert_eq!(left.iter().map(|message| message.topic.as_str()).collect::<Vec<_>>(), ["2"]);
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anteroom::directory::request::{EventKind, Proposal, Request, State, Wanted};
 use anteroom::directory::{Grant, Level, Membership, Note, Scope};
+use anteroom::email::EmailAddress;
 use anteroom::id::AccessRequestId;
 use anteroom::store::{
     AuditEvent, Change, NewMessage, NewRequest, OrganizationChange, PropertyChange, RequestChange,
@@ -155,6 +156,8 @@ pub(crate) async fn a_second_request_for_the_same_joins_the_open_one(backend: &d
     let (_, history) = store.request(&first.id).await.unwrap().unwrap();
     let kinds: Vec<_> = history.iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [EventKind::Filed, EventKind::Merged]);
+    let asked_for = "technician: starts on Monday\nin the boiler room";
+    assert_eq!(history[1].text, Some(note(asked_for)), "what the request itself does not say");
     assert_eq!(store.mail_waiting().await.unwrap(), 1, "only for the first");
 
     filed(&*store, &wanted("R-4", "nestor@contoso.com", "*")).await;
@@ -199,6 +202,8 @@ pub(crate) async fn a_request_goes_through_its_states(backend: &dyn Backend) {
     let (sue, tom) = (email("sue@servus.com"), email("tom@servus.com"));
     let proposal = Proposal {
         agent: sue.clone(),
+        user: user_id("u_sue"),
+        note: Some(note("for the winter")),
         grants: vec![Grant { until: Some(seconds_later(86_400)), ..grant("*", "viewer") }],
     };
     let question = note("which tower?");
@@ -220,7 +225,8 @@ pub(crate) async fn a_request_goes_through_its_states(backend: &dyn Backend) {
             Some(&question),
             None,
         ),
-        (RequestChange::Answer { text: note("the higher one") }, State::InWork, Some(&sue), None, None),
+        (RequestChange::Take { agent: tom.clone() }, State::NeedsInfo, Some(&tom), Some(&question), None),
+        (RequestChange::Answer { text: note("the higher one") }, State::InWork, Some(&tom), None, None),
         (RequestChange::Propose(proposal.clone()), State::InWork, Some(&sue), None, Some(&proposal)),
         (RequestChange::Take { agent: tom.clone() }, State::InWork, Some(&tom), None, Some(&proposal)),
         (
@@ -241,17 +247,22 @@ pub(crate) async fn a_request_goes_through_its_states(backend: &dyn Backend) {
         let told = (vec![Change::User(nestor.clone())], 1);
         assert_eq!(watch.since().await, told, "the Waiting Room hears of {step:?}");
         assert_eq!(store.request(&next.id).await.unwrap().unwrap().0, next);
+        let entry = store.audit_entries(1).await.unwrap().remove(0);
+        for (key, of) in [("request_before", &seen), ("request_after", &next)] {
+            let agent = of.agent.as_ref().map(EmailAddress::as_str);
+            assert_eq!(entry.details[key], json!({ "state": of.state.as_str(), "agent": agent }), "{step:?}");
+        }
         seen = next;
     }
     let (_, history) = store.request(&seen.id).await.unwrap().unwrap();
     let kinds: Vec<_> = history.iter().map(|event| event.kind.as_str()).collect();
     assert_eq!(
         kinds,
-        ["filed", "asked", "answered", "taken", "asked", "answered", "proposed", "taken", "denied"]
+        ["filed", "asked", "answered", "taken", "asked", "taken", "answered", "proposed", "taken", "denied"]
     );
     assert_eq!((history[1].actor.as_str(), &history[1].text), ("sue@servus.com", &Some(question)));
-    assert_eq!(history[8].text, Some(note("not ours")));
-    assert_eq!(store.mail_waiting().await.unwrap(), 9, "one for each step");
+    assert_eq!(history[9].text, Some(note("not ours")));
+    assert_eq!(store.mail_waiting().await.unwrap(), 10, "one for each step");
 }
 
 pub(crate) async fn an_approval_makes_the_user_and_lets_in(backend: &dyn Backend) {
@@ -268,6 +279,8 @@ pub(crate) async fn an_approval_makes_the_user_and_lets_in(backend: &dyn Backend
     assert_eq!(account.grants, grants);
     let entry = store.audit_entries(1).await.unwrap().remove(0);
     assert_eq!(entry.details["before"], json!(null));
+    assert_eq!(entry.details["request_before"], json!({ "state": "received", "agent": null }));
+    assert_eq!(entry.details["request_after"], json!({ "state": "approved", "agent": "sue@servus.com" }));
     assert_eq!(entry.details["after"]["state"], json!("active"));
     assert_eq!(
         entry.details["after"]["grants"][1],

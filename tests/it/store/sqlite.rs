@@ -620,18 +620,3 @@ async fn a_server_that_starts_gets_back_what_was_claimed_and_not_what_was_delive
     assert_eq!((again.mail_id.as_str(), &again.recipient), ("m2", &left.recipient));
     assert_eq!(store.claim_mail(&claim("m5")).await.unwrap(), None);
 }
-
-#[tokio::test]
-async fn whom_to_ask_is_found_without_a_look_at_everybody_who_waits() {
-    let file = File::new();
-    file.open().await.close().await;
-    // The condition of `Store::holders`, which each Waiting Room page asks.
-    let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(
-        "EXPLAIN QUERY PLAN SELECT * FROM users WHERE organization_id = 'contoso' AND state = 'active' ORDER BY email",
-    )
-    .fetch_all(&mut file.raw().await)
-    .await
-    .unwrap();
-    let steps: Vec<_> = plan.iter().map(|(_, _, _, step)| step.as_str()).collect();
-    assert_eq!(steps, ["SEARCH users USING INDEX users_active (organization_id=?)"]);
-}

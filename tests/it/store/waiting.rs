@@ -1,11 +1,11 @@
 //! The Waiting Room: who waits, where they work, and who can help them.
 
 use anteroom::directory::{Grant, Level, Membership, Workplace};
-use anteroom::store::{Change, Store, UserChange};
+use anteroom::store::{Arrival, Change, Store, UserChange};
 
 use crate::store::conformance::{
-    Backend, Watch, add, event, furnished, grant, name, noon, organization_id, property_id, seconds_later,
-    user_id,
+    Backend, Watch, add, arrival, event, furnished, grant, name, noon, organization_id, property_id,
+    seconds_later, teller, user_id,
 };
 
 fn workplace(property: Option<&str>, text: Option<&str>) -> Workplace {
@@ -27,16 +27,25 @@ pub(crate) async fn where_somebody_works_is_kept_and_replaced(backend: &dyn Back
     assert_eq!(watch.since().await, (vec![], 0));
 }
 
-pub(crate) async fn who_waits_is_listed_the_longest_first(backend: &dyn Backend) {
+pub(crate) async fn who_has_signed_on_and_waits_is_listed_the_last_first(backend: &dyn Backend) {
     let store = furnished(backend).await;
     let adele = add(&*store, "adele@contoso.com", &[]).await;
     add(&*store, "active@contoso.com", &[grant("tower", "viewer")]).await;
     add(&*store, "cleo@fabrikam.com", &[]).await;
     let disabled = add(&*store, "dan@contoso.com", &[]).await;
     store.change_user(&disabled, &UserChange::Disable, event("user.disabled"), Vec::new()).await.unwrap();
-    let earlier = anteroom::store::AuditEvent { at: seconds_later(-60), ..event("user.added") };
-    let ben = crate::store::conformance::new_user("ben@contoso.com", &[]);
-    store.add_user(&ben, earlier).await.unwrap();
+    add(&*store, "ben@contoso.com", &[]).await;
+    add(&*store, "invited@contoso.com", &[]).await;
+    for (second, connection, address) in [
+        (1, "contoso", "active@contoso.com"),
+        (2, "contoso", "adele@contoso.com"),
+        (3, "contoso", "dan@contoso.com"),
+        (4, "fabrikam", "cleo@fabrikam.com"),
+        (5, "contoso", "ben@contoso.com"),
+    ] {
+        let arrival = Arrival { at: seconds_later(second), ..arrival(connection, address, address) };
+        store.admit(&arrival, teller()).await.unwrap();
+    }
     let said = workplace(Some("lodge"), Some("or near it"));
     store.say_workplace(&adele, &said, event("workplace.said"), vec![]).await.unwrap();
 

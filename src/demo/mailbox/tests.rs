@@ -63,7 +63,7 @@ async fn a_mail_of_both_kinds_is_listed_and_shown_as_text_as_html_and_with_its_h
     let (port, url) = start().await;
     assert!(open(&url, "/").await.text.contains("No mail yet"));
     let text =
-        format!("Grüße, Noa.\n\nOpen http://app.localhost:8080/work-orders?open=1, {}.", "x".repeat(90));
+        format!("Grüße, Noa.\n\nOpen http://app.localhost:8080/work-orders?open=1, {}.", "y".repeat(90));
     let html = "<html><head><title>Hi</title></head><body><p>Grüße, <b>Noa</b>.</p></body></html>".to_owned();
     let message = Message::builder()
         .from("Maintenance <no-reply@contoso.example>".parse::<Address>().unwrap())
@@ -81,7 +81,7 @@ async fn a_mail_of_both_kinds_is_listed_and_shown_as_text_as_html_and_with_its_h
     }
     let shown = open(&url, "/1").await.text;
     let link = "Open <a href=\"http://app.localhost:8080/work-orders?open=1\">\
-                http://app.localhost:8080/work-orders?open=1</a>, later";
+                http://app.localhost:8080/work-orders?open=1</a>, yyy";
     let sandbox = "sandbox=\"allow-popups allow-popups-to-escape-sandbox\"";
     for part in [subject, "<pre>Grüße, Noa.\n", link, "src=\"/1/html\"", sandbox, "Noa Lindström &#60;noa"]
     {

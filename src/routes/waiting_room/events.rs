@@ -28,8 +28,8 @@ use crate::target::ReturnPath;
 
 impl Call {
     /// `GET /.anteroom/waiting-room/events`: `event: status` when something has happened to the request for the
-    /// visitor since the page was made, `event: released` with the deep link as soon as the visitor is let in
-    /// (HTML Living Standard 9.2).
+    /// visitor since the page was made, `event: released` with the deep link as soon as the visitor is let in, and
+    /// now and then `event: waiting` (HTML Living Standard 9.2).
     pub(in crate::routes) async fn waiting_room_events(&self) -> Response<Body> {
         let visitor = match self.visitor().await {
             Ok(Some(visitor)) => visitor,
@@ -191,3 +191,17 @@ const ALIVE: &str = "event: alive\ndata: 1\n\n";
 
 /// Often enough for proxies in between to keep the stream open; the page waits for two of them.
 const HEARTBEAT: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_of_the_page_hears_the_sign_of_life() {
+        let name = ALIVE.lines().find_map(|line| line.strip_prefix("event: ")).unwrap();
+        let script = include_str!("../../pages/assets/waiting-room.js");
+        assert!(script.contains(&format!("\"{name}\"")), "{name}");
+        // Without a `data` line the event is none (HTML Living Standard 9.2.6).
+        assert!(ALIVE.contains("\ndata:") && ALIVE.ends_with("\n\n"));
+    }
+}

@@ -513,8 +513,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         audit: AuditEvent,
         mail: Vec<NewMessage>,
     ) -> Result<UserChanged>;
-    /// Makes users and grants, all or none.
-    async fn import(&self, lines: &[ImportedGrant], audit: AuditEvent) -> Result<Imported>;
+    /// Makes users and grants, all or none. The messages are kept if anything changed.
+    async fn import(
+        &self,
+        lines: &[ImportedGrant],
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<Imported>;
     /// Removes grants whose time is over, with an event `grant.lapsed` for each user; how many users lost
     /// access that way. Bounded work per call, and next to none when there are none.
     async fn lapse_grants(&self, now: Timestamp) -> Result<u64>;

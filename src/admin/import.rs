@@ -4,20 +4,21 @@
 //!
 //! The columns are `email,name,organization,level,property`, one line a grant, and `until` if wanted. A line with
 //! neither level nor property is a user without a grant, who waits. Users who are there already keep their
-//! name and state, and get the grants.
+//! name and state, and get the grants; those who have signed on and wait for it are told by mail.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::json;
 
+use super::notices;
 use super::properties::no_such_organization;
 use super::table::{self, Columns};
 use super::users::{GrantToMake, check_domain};
 use super::{Actor, Admin, Refused, Result, until};
-use crate::directory::{self, DisplayName, Grant, Organization, Role, Scope};
+use crate::directory::{self, Account, DisplayName, Grant, Organization, Property, Role, Scope, Standing};
 use crate::email::{self, EmailAddress};
 use crate::id::{self, OrganizationId, PropertyId, UserId};
-use crate::store::{ImportProblemKind, Imported, ImportedGrant, NewUser, UserFilter};
+use crate::store::{ImportProblemKind, Imported, ImportedGrant, NewMessage, NewUser, UserFilter};
 
 /// The columns of a table of users; the last one may be missing.
 pub(super) const COLUMNS: Columns<6> =
@@ -129,7 +130,7 @@ impl Admin {
         }
 
         let event = self.event("users.imported", actor, "users", json!({"lines": lines.len()}));
-        match self.store.import(&lines, event).await? {
+        match self.store.import(&lines, event, known.told(&lines)).await? {
             Imported::Done { users_added, grants_changed } => {
                 Ok(UsersImported { users_added, grants_changed })
             }
@@ -149,15 +150,14 @@ impl Admin {
 
     async fn known(&self) -> Result<Known> {
         let accounts = self.store.accounts(&UserFilter::default()).await?;
+        let now = self.now();
+        let waits = |account: &&Account| {
+            account.user.last_sign_on_at.is_some() && account.standing_at(now) == Standing::Waiting
+        };
         Ok(Known {
             organizations: self.store.organizations().await?,
-            properties: self
-                .store
-                .properties(None)
-                .await?
-                .into_iter()
-                .map(|property| (property.id, property.organization))
-                .collect(),
+            properties: self.store.properties(None).await?,
+            waiting: accounts.iter().filter(waits).map(|account| account.user.email.clone()).collect(),
             users: accounts
                 .into_iter()
                 .map(|account| (account.user.email, account.user.organization))
@@ -215,8 +215,11 @@ impl Admin {
 /// What a line is checked against; the store checks it again in the transaction.
 struct Known {
     organizations: Vec<Organization>,
-    properties: HashMap<PropertyId, OrganizationId>,
+    /// By id.
+    properties: Vec<Property>,
     users: HashMap<EmailAddress, OrganizationId>,
+    /// Who has signed on and sits in the Waiting Room.
+    waiting: HashSet<EmailAddress>,
 }
 
 impl Known {
@@ -230,7 +233,8 @@ impl Known {
         property: &PropertyId,
         organization: &OrganizationId,
     ) -> std::result::Result<(), Refused> {
-        let owner = self.properties.get(property);
+        let found = self.properties.binary_search_by(|known| known.id.as_str().cmp(property.as_str()));
+        let owner = found.ok().and_then(|at| self.properties.get(at)).map(|known| &known.organization);
         if owner == Some(organization) {
             return Ok(());
         }
@@ -239,6 +243,26 @@ impl Known {
             organization: organization.clone(),
             owner: owner.cloned(),
         })
+    }
+
+    /// What those are told who wait and are let in.
+    fn told(&self, lines: &[ImportedGrant]) -> Vec<NewMessage> {
+        let mut let_in: BTreeMap<&str, (&NewUser, Vec<Grant>)> = BTreeMap::new();
+        for user in lines.iter().map(|line| &line.user).filter(|user| self.waiting.contains(&user.email)) {
+            let (_, grants) = let_in.entry(user.email.as_str()).or_insert_with(|| (user, Vec::new()));
+            // The same line twice is one grant.
+            grants.extend(
+                user.grants.iter().filter(|grant| !grants.contains(grant)).cloned().collect::<Vec<_>>(),
+            );
+        }
+        let_in
+            .into_values()
+            .filter(|(_, grants)| !grants.is_empty())
+            .filter_map(|(user, grants)| {
+                let organization = self.organization(&user.organization).ok()?;
+                Some(notices::granted(organization, &grants, &self.properties).to(&user.email))
+            })
+            .collect()
     }
 
     /// What the store found wrong although it was right a moment ago.

@@ -236,8 +236,13 @@ impl Store for Database {
         access::change(&self.connections, user, change, &audit, &mail).await
     }
 
-    async fn import(&self, lines: &[ImportedGrant], audit: AuditEvent) -> Result<Imported> {
-        import::run(&self.connections, lines, &audit).await
+    async fn import(
+        &self,
+        lines: &[ImportedGrant],
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<Imported> {
+        import::run(&self.connections, lines, &audit, &mail).await
     }
 
     async fn lapse_grants(&self, now: Timestamp) -> Result<u64> {

@@ -11,9 +11,10 @@ use sqlx::SqliteConnection;
 use crate::directory::Scope;
 use crate::id::{OrganizationId, PropertyId, UserId};
 use crate::store::sqlite::connection::Connections;
-use crate::store::sqlite::{audit, feed, grants, organizations, properties, users};
+use crate::store::sqlite::{audit, feed, grants, organizations, outbox, properties, users};
 use crate::store::{
-    AuditEvent, Change, ImportProblem, ImportProblemKind, Imported, ImportedGrant, NewUser, Result,
+    AuditEvent, Change, ImportProblem, ImportProblemKind, Imported, ImportedGrant, NewMessage, NewUser,
+    Result,
 };
 
 /// Makes users and grants, all or none.
@@ -21,6 +22,7 @@ pub(super) async fn run(
     connections: &Connections,
     lines: &[ImportedGrant],
     event: &AuditEvent,
+    mail: &[NewMessage],
 ) -> Result<Imported> {
     let mut write = connections.begin().await?;
     let mut import = Import::new(properties::owners(write.connection()).await?, event.at);
@@ -38,6 +40,7 @@ pub(super) async fn run(
             grants::settle(write.connection(), user).await?;
             feed::tell(write.connection(), &Change::User(user.clone()), event.at).await?;
         }
+        outbox::put(write.connection(), mail, event.at).await?;
         audit::append(write.connection(), &import.noted(event)).await?;
     }
     write.commit().await?;

@@ -110,6 +110,23 @@ async fn a_conflict_is_settled_by_binding_or_dismissing_it_once() {
 }
 
 #[tokio::test]
+async fn who_has_signed_on_and_waits_is_told_of_an_import_once() {
+    let house = House::new().await;
+    house.sign_on("nell", "nell@contoso.com", "R1").await;
+    house.add("invited@contoso.com", Role::Member, None).await;
+    let table = b"email,name,organization,level,property\n\
+        nell@contoso.com,,contoso,viewer,maple\nnell@contoso.com,,contoso,viewer,oak\n\
+        nell@contoso.com,,contoso,viewer,oak\ninvited@contoso.com,,contoso,viewer,oak\n\
+        vera@contoso.com,,contoso,viewer,oak\nnew@contoso.com,,contoso,viewer,oak\n";
+    let (imported, mail) = house.mail_of(house.admin.import_users(table, &Actor::command())).await;
+    assert_eq!(imported.unwrap().grants_changed, 5);
+    assert_eq!(mail, told(&[("nell@contoso.com", "access_granted")]));
+    let message = house.admin.messages(true).await.unwrap().remove(0);
+    assert_eq!(message.notice["access"].as_array().unwrap().len(), 2);
+    assert_eq!(message.notice["access"][1]["property"], "oak Court");
+}
+
+#[tokio::test]
 async fn an_unbound_user_is_bound_by_the_next_sign_on() {
     let house = House::new().await;
     let nell = email("nell@contoso.com");

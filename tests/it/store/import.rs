@@ -3,11 +3,13 @@
 use anteroom::directory::{Grant, Membership};
 use anteroom::id::UserId;
 use anteroom::store::{
-    Change, ImportProblem, ImportProblemKind, Imported, ImportedGrant, NewUser, Store, UserChange, UserFilter,
+    Change, ImportProblem, ImportProblemKind, Imported, ImportedGrant, NewMessage, NewUser, Store,
+    UserChange, UserFilter,
 };
+use serde_json::json;
 
 use crate::store::conformance::{
-    Backend, Watch, add, event, furnished, grant, new_user, organization_id, property_id, user_id,
+    Backend, Watch, add, email, event, furnished, grant, new_user, organization_id, property_id, user_id,
 };
 
 /// A line that would make the user with an id made of the line's number.
@@ -16,7 +18,13 @@ fn line(line: u64, address: &str, grants: &[Grant]) -> ImportedGrant {
 }
 
 async fn import(store: &dyn Store, lines: &[ImportedGrant]) -> Imported {
-    store.import(lines, event("users.imported")).await.unwrap()
+    let mail = vec![NewMessage {
+        recipient: email("adele@contoso.com"),
+        topic: "access".to_owned(),
+        notice: json!({ "kind": "test" }),
+        key: None,
+    }];
+    store.import(lines, event("users.imported"), mail).await.unwrap()
 }
 
 async fn state_and_grants(store: &dyn Store, id: &UserId) -> (Membership, Vec<Grant>) {
@@ -36,6 +44,7 @@ pub(crate) async fn an_import_makes_users_and_grants_and_a_second_one_changes_no
     assert_eq!(import(&*store, &lines).await, Imported::Done { users_added: 3, grants_changed: 3 });
     let told = ["u_2", "u_4", "u_5"].map(|id| Change::User(user_id(id))).to_vec();
     assert_eq!(watch.since().await, (told, 1), "one line for each user, one event for all");
+    assert_eq!(store.mail_waiting().await.unwrap(), 1);
 
     let (state, grants) = state_and_grants(&*store, &user_id("u_2")).await;
     assert_eq!(

@@ -286,7 +286,7 @@ pub(crate) async fn retiring_a_property_ends_all_grants_for_it(backend: &dyn Bac
     assert_eq!(added, UserAdded::NoSuchProperty(property_id("tower")));
     let line = ImportedGrant { user: eve, line: 2 };
     let kind = ImportProblemKind::NoSuchProperty(property_id("tower"));
-    let imported = store.import(&[line], event("users.imported")).await.unwrap();
+    let imported = store.import(&[line], event("users.imported"), vec![]).await.unwrap();
     assert_eq!(imported, Imported::Refused(vec![ImportProblem { line: 2, kind }]));
     let properties = store.properties(None).await.unwrap();
     assert_eq!(properties.iter().map(|one| one.retired_at).collect::<Vec<_>>(), [None, None, Some(noon())]);

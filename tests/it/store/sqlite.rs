@@ -248,7 +248,7 @@ async fn writes_that_went_through(store: &dyn Store) -> Vec<&'static str> {
             "change",
             is_unavailable(&store.change_user(&user, &UserChange::Disable, event("x"), Vec::new()).await),
         ),
-        ("import", is_unavailable(&store.import(&[line], event("x")).await)),
+        ("import", is_unavailable(&store.import(&[line], event("x"), vec![]).await)),
         ("consume", is_unavailable(&store.consume(&consumption("contoso", "_r", "_a")).await)),
         (
             "admit",
@@ -373,7 +373,7 @@ async fn on_a_full_disk_writes_are_unavailable_leave_nothing_behind_and_work_aga
     let file = File::new();
     furnished(&file).await.close().await;
     let mut options = Options::file(&file.path());
-    options.pages_max = Some(120);
+    options.pages_max = Some(130);
     let store = Database::open(&options).await.unwrap();
     let mut acknowledged = 0_u8;
     let full = loop {
@@ -619,4 +619,42 @@ async fn a_server_that_starts_gets_back_what_was_claimed_and_not_what_was_delive
     let again = store.claim_mail(&claim("m4")).await.unwrap().unwrap();
     assert_eq!((again.mail_id.as_str(), &again.recipient), ("m2", &left.recipient));
     assert_eq!(store.claim_mail(&claim("m5")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_is_asked_all_the_time_is_found_by_an_index() {
+    let file = File::new();
+    file.open().await.close().await;
+    let mut raw = file.raw().await;
+    for (query, expected) in [
+        // `Store::holders`, which each Waiting Room page asks.
+        (
+            "SELECT DISTINCT a.* FROM grants h CROSS JOIN users a ON a.id = h.user_id \
+             WHERE h.level IN ('manager', 'administrator') AND h.scope IN ('*', COALESCE(NULL, h.scope)) \
+             AND (h.until IS NULL OR h.until > 1) AND a.organization_id = 'contoso' AND a.state = 'active' \
+             ORDER BY a.email LIMIT 5",
+            "INDEX grants_by_level (level=?",
+        ),
+        // `Store::lapse_grants`.
+        (
+            "SELECT DISTINCT user_id FROM (SELECT user_id FROM grants WHERE until <= 1 ORDER BY until LIMIT 5)",
+            "INDEX grants_by_end (until<?)",
+        ),
+        // `Store::waiting`.
+        (
+            "SELECT * FROM users WHERE organization_id = 'contoso' AND state = 'waiting' \
+             AND last_sign_on_at IS NOT NULL ORDER BY last_sign_on_at DESC, id LIMIT 5",
+            "INDEX users_waiting (organization_id=?",
+        ),
+        // `Store::audit_search` for a person.
+        ("SELECT * FROM audit WHERE subject = 'x' ORDER BY seq DESC", "INDEX audit_by_subject (subject=?"),
+    ] {
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}")))
+                .fetch_all(&mut raw)
+                .await
+                .unwrap();
+        let steps: Vec<_> = plan.into_iter().map(|(.., step)| step).collect();
+        assert!(steps.iter().any(|step| step.contains(expected)), "{query}: {steps:?}");
+    }
 }

@@ -106,7 +106,7 @@ pub enum Refused {
     /// Nobody could sign on to the support console any more, not even to undo it.
     #[error(
         "the last support accounts are of {id}: nobody could sign on to undo the pause; give somebody of another \
-         organization the role support first, or have an operator pause it by the command line"
+         organization the role support first, or have an operator pause it"
     )]
     SupportPaused {
         /// The organization.
@@ -115,7 +115,7 @@ pub enum Refused {
     /// Whoever gives others the role could be their own second agent.
     #[error(
         "access to all properties needs a second agent here, so no agent makes another one: the role support is \
-         given by an operator, with `anteroom user role`"
+         given by an operator"
     )]
     SupportRole,
     /// The sign-on belongs to another user.

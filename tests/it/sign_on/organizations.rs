@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anteroom::clock::{ManualClock, SystemClock};
+use anteroom::clock::{Clock, ManualClock, SystemClock};
 use anteroom::directory::{DisplayName, Organization};
 use anteroom::email::EmailDomain;
 use anteroom::id::{ConnectionId, OrganizationId};
@@ -62,9 +62,9 @@ async fn metadata_that_expires_is_used_no_longer_without_a_restart() {
     let app = Wanted::default().clock(&clock).start().await;
     let store = app.open_store().await;
     let idp = Idp::other_tenant();
-    let until = app.now() + Duration::from_hours(1);
+    let end = app.now() + Duration::from_hours(1);
     let metadata = String::from_utf8(idp.metadata_xml()).expect("text");
-    let valid = format!("<EntityDescriptor validUntil=\"{}\"", until.strftime("%Y-%m-%dT%H:%M:%SZ"));
+    let valid = format!("<EntityDescriptor validUntil=\"{}\"", end.strftime("%Y-%m-%dT%H:%M:%SZ"));
     let metadata = metadata.replacen("<EntityDescriptor", &valid, 1);
     change(&app, &store, fabrikam(metadata.into_bytes(), app.now())).await;
     until("the button is there", async || told(&app, LEA).await.contains("Log In with Microsoft")).await;
@@ -165,7 +165,7 @@ async fn nobody_signs_on_while_an_organization_is_paused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_lapses_in_the_store_when_its_time_is_over() {
-    let clock = ManualClock::at(anteroom::clock::Clock::now(&SystemClock));
+    let clock = ManualClock::at(SystemClock.now());
     let app = Wanted::default().clock(&clock).start().await;
     let mut mia = app.member(MIA).await;
     // The commands go by the clock on the wall, from which this one has not moved yet.

@@ -161,10 +161,10 @@ async fn until_both(client: &Client, tabs: [&WindowHandle; 2], paths: [&str; 2])
     for (tab, path) in tabs.into_iter().zip(paths) {
         client.switch_to_window(tab.clone()).await.expect("it is there");
         until_path(client, path).await;
-        let origin =
-            client.execute("return performance.timeOrigin", Vec::new()).await.expect("a script runs");
-        let origin = Duration::from_secs_f64(origin.as_f64().expect("a number") / 1_000.0);
-        left_at.push(SystemTime::UNIX_EPOCH + origin);
+        let script = "return Math.round(performance.timeOrigin)";
+        let origin = client.execute(script, Vec::new()).await.expect("a script runs");
+        let origin = Timestamp::from_millisecond(origin.as_i64().expect("a whole number"));
+        left_at.push(origin.expect("it is a time"));
     }
     left_at
 }
@@ -196,11 +196,11 @@ async fn a_request_is_asked_about_answered_and_denied_and_a_stale_page_decides_n
     agent.sign_on_at(app, "/.anteroom/support").await;
     let page = app.url(&format!("/.anteroom/support/requests/{request}"));
     agent.open(&page).await;
-    let seen_now = agent.client.window().await.expect("a tab");
-    let stale = agent.client.new_window(true).await.expect("another tab").handle;
-    agent.client.switch_to_window(stale.clone()).await.expect("it is there");
+    let new_page = agent.client.window().await.expect("a tab");
+    let old_page = agent.client.new_window(true).await.expect("another tab").handle;
+    agent.client.switch_to_window(old_page.clone()).await.expect("it is there");
     agent.open(&page).await;
-    agent.client.switch_to_window(seen_now.clone()).await.expect("it is there");
+    agent.client.switch_to_window(new_page.clone()).await.expect("it is there");
     agent.effort();
     agent.click("details:has(form[action$=\"/ask\"]) summary").await;
     agent.fill("#question", "Which shift?").await;
@@ -209,11 +209,11 @@ async fn a_request_is_asked_about_answered_and_denied_and_a_stale_page_decides_n
     report("asking back", agent.effort());
 
     // A second click, on what was seen before.
-    agent.client.switch_to_window(stale).await.expect("it is there");
+    agent.client.switch_to_window(old_page).await.expect("it is there");
     agent.send("/approve").await;
     until_text(&agent.client, "this page was out of date: dana.frost@contoso.com asked a question").await;
     assert_eq!(app.user(NOAH).await.expect("a user")["state"], "waiting");
-    agent.client.switch_to_window(seen_now).await.expect("it is there");
+    agent.client.switch_to_window(new_page).await.expect("it is there");
 
     // The manager answers where the mail leads.
     let letter = postbox.mail(MIA, "A question about your request").await;

@@ -230,8 +230,7 @@ impl Admin {
             Note::parse(question).map_err(|error| FieldProblem::refuse("question", error.to_string()))?;
         let request = self.request_for(id, actor).await?;
         let mail = self.about(&request).await?.about().asked(&question);
-        let mut details = person_details(&request);
-        details["question"] = json!(question.as_str());
+        let details = details_with(&request, "question", &json!(question.as_str()));
         let event = self.event("request.asked", actor, id.as_str(), details);
         let change = RequestChange::Ask { agent: actor.email().cloned(), question };
         self.settled(self.store.change_request(id, version, &change, event, mail).await?, id).await
@@ -290,8 +289,7 @@ impl Admin {
             Note::parse(reason).map_err(|error| FieldProblem::refuse("reason", error.to_string()))?;
         let request = self.request_for(id, actor).await?;
         let mail = self.about(&request).await?.about().denied(&reason);
-        let mut details = person_details(&request);
-        details["reason"] = json!(reason.as_str());
+        let details = details_with(&request, "reason", &json!(reason.as_str()));
         let event = self.event("request.denied", actor, id.as_str(), details);
         let change = RequestChange::Deny { agent: actor.email().cloned(), reason };
         self.settled(self.store.change_request(id, version, &change, event, mail).await?, id).await
@@ -306,8 +304,8 @@ impl Admin {
         actor: &Actor,
     ) -> Result<Request> {
         let id = &request.id;
-        let mut details = person_details(request);
-        details["grants"] = proposal.grants.iter().map(grant_details).collect();
+        let grants = proposal.grants.iter().map(grant_details).collect();
+        let details = details_with(request, "grants", &grants);
         let event = self.event("request.proposed", actor, id.as_str(), details);
         let change = RequestChange::Propose(proposal);
         self.settled(self.store.change_request(id, version, &change, event, Vec::new()).await?, id).await
@@ -466,6 +464,15 @@ fn read_scopes(typed: &[&str], wanted: &Scope) -> std::result::Result<Vec<Scope>
         }
     }
     if scopes.is_empty() { Err("choose at least one property".to_owned()) } else { Ok(scopes) }
+}
+
+/// The same with what was said or proposed.
+fn details_with(request: &Request, key: &str, what: &Value) -> Value {
+    json!({
+        "email": request.wanted.email.as_str(),
+        "organization": request.organization.as_str(),
+        (key): what,
+    })
 }
 
 fn person_details(request: &Request) -> Value {

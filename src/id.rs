@@ -100,7 +100,7 @@ chosen_id!(
 );
 
 impl AccessRequestId {
-    /// Makes a new identifier: `R-` and a [`reference`].
+    /// Makes a new identifier: `R-` and a [`reference()`].
     #[must_use]
     pub fn random(randomness: &dyn Randomness) -> Self {
         Self(format!("R-{}", reference(randomness)))

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | what happened | [`Notice`], in the outbox |
 //! | claim what is due | [`Courier`] |
-//! | in words | [`render`] |
+//! | in words | [`render()`] |
 //! | as a mail | [`Mail`] |
 //! | on its way | [`Transport`], [`smtp::Smtp`] |
 //! | delivered, or when to try again | [`Courier`] |

@@ -61,10 +61,8 @@ use tabs::Tabs;
 /// What the sign-on needs to know; replaced whole when the configuration is reloaded.
 #[derive(Debug)]
 pub struct Settings {
-    /// Our entity ID: issuer of requests, audience of assertions.
-    pub entity_id: String,
-    /// Our assertion consumer service.
-    pub acs_url: String,
+    /// Us, as identity providers know us.
+    pub service_provider: Arc<saml::ServiceProvider>,
     /// How long sessions live.
     pub lifetimes: Lifetimes,
     /// What is forwarded without a session.
@@ -192,8 +190,8 @@ impl SignOn {
         let request = saml::AuthnRequest {
             idp: &connection.idp,
             id: id.as_str(),
-            sp_entity_id: &settings.entity_id,
-            acs_url: &settings.acs_url,
+            sp_entity_id: &settings.service_provider.entity_id,
+            acs_url: settings.service_provider.acs_url.as_str(),
             issue_instant: now,
         };
         let redirect_url = request.redirect_url(None, email.map(EmailAddress::as_str));

@@ -18,6 +18,7 @@ use crate::pages::{self, Brand};
 use crate::proxy::{self, PublicUrl, TrustedProxies, Upstream};
 use crate::routes::cookies::Transport;
 use crate::routes::{self, site::Sites};
+use crate::saml;
 use crate::server::{self, Certificates, KeyPair};
 use crate::sign_on;
 use crate::sign_on::connections::Connection;
@@ -33,8 +34,11 @@ pub(super) fn sign_on(config: &Config) -> sign_on::Settings {
         idp: Arc::clone(&declared.idp),
     });
     sign_on::Settings {
-        entity_id: config.saml.entity_id.clone(),
-        acs_url: config.saml.acs_url.as_str().to_owned(),
+        service_provider: Arc::new(saml::ServiceProvider::new(
+            config.saml.entity_id.clone(),
+            config.saml.acs_url.clone(),
+            config.saml.keys.clone(),
+        )),
         lifetimes: config.session,
         public_paths: config.app.public_paths.clone(),
         identity: config.identity.clone(),

@@ -47,6 +47,7 @@ pub(super) fn check(
 pub(super) fn note(config: &Config, reading: &mut Reading<'_>) {
     let mut notes = Vec::new();
     note_certificates(config, reading, &mut notes);
+    note_own_keys(config, reading, &mut notes);
     if let Some(path) = &config.other_sign_on_url
         && let Some(target) = path.parse::<Uri>().ok().and_then(|uri| RequestTarget::parse(&uri).ok())
         && path.starts_with('/')
@@ -88,6 +89,27 @@ fn note_certificates(config: &Config, reading: &Reading<'_>, notes: &mut Vec<Str
             notes.push(format!(
                 "listen.tls: no certificate is for {host} ({key}), so browsers will not accept it"
             ));
+        }
+    }
+}
+
+fn note_own_keys(config: &Config, reading: &Reading<'_>, notes: &mut Vec<String>) {
+    for (path, mode) in &config.saml.open_key_files {
+        let path = path.display();
+        notes.push(format!(
+            "saml.signing_key: {path} is open to others (mode {mode:03o}); run `chmod 600 {path}`"
+        ));
+    }
+    for key in &config.saml.keys {
+        let (name, end) = (key.certificate().fingerprint(), key.certificate().not_after());
+        let name = name.get(..16).unwrap_or_default();
+        if end <= reading.now {
+            notes.push(format!(
+                "saml.certificate: the one of fingerprint {name}… has expired on {}",
+                day(end)
+            ));
+        } else if end <= soon(reading.now) {
+            notes.push(format!("saml.certificate: the one of fingerprint {name}… expires on {}", day(end)));
         }
     }
 }

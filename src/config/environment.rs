@@ -95,6 +95,9 @@ fn read_one(name: &str, text: &str, place: Place, findings: &mut Findings) -> Op
         return Some(Value::from(unquoted(text)));
     }
     let value: Value = text.parse().unwrap_or_else(|never| match never {});
+    if schema::key(name).is_some_and(|key| key.kind == Kind::TextOrTexts) && value.as_array().is_none() {
+        return Some(Value::from(unquoted(text)));
+    }
     check(name, name, value, findings)
 }
 
@@ -138,8 +141,10 @@ fn check(name: &str, at: &str, value: Value, findings: &mut Findings) -> Option<
             refuse_later(findings, at);
             return None;
         }
-        (Kind::Text, Value::String(..)) | (Kind::Switch, Value::Bool(..)) => true,
-        (Kind::Texts, Value::Array(_, items)) => items.iter().all(|item| item.as_str().is_some()),
+        (Kind::Text | Kind::TextOrTexts, Value::String(..)) | (Kind::Switch, Value::Bool(..)) => true,
+        (Kind::Texts | Kind::TextOrTexts, Value::Array(_, items)) => {
+            items.iter().all(|item| item.as_str().is_some())
+        }
         _ => false,
     };
     if !fits {

@@ -39,6 +39,28 @@ pub(super) struct App {
 pub(super) struct Saml {
     pub(super) entity_id: Option<String>,
     pub(super) acs_url: Option<String>,
+    pub(super) signing_key: Option<Names>,
+    pub(super) certificate: Option<Names>,
+}
+
+/// One name of a file, or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Names {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Names {
+    /// Each with where it stands: the key itself, or its place in the list.
+    pub(super) fn placed(&self, key: &str) -> Vec<(String, &str)> {
+        match self {
+            Self::One(name) => vec![(key.to_owned(), name.as_str())],
+            Self::Several(names) => {
+                (0..).zip(names).map(|(index, name)| (format!("{key}[{index}]"), name.as_str())).collect()
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -13,6 +13,8 @@ pub enum Kind {
     Text,
     /// An array of strings.
     Texts,
+    /// A string, or an array of them.
+    TextOrTexts,
     /// `true` or `false`.
     Switch,
 }
@@ -118,8 +120,16 @@ pub const KEYS: &[Key] = &[
         Absent::Missing,
         "Where the identity providers post to (Reply URL, Assertion Consumer Service).",
     ),
-    later(text("saml.signing_key", NOTHING, "The key that signs requests and decrypts assertions.")),
-    later(text("saml.certificate", NOTHING, "The certificate of `saml.signing_key`.")),
+    text_or_texts(
+        "saml.signing_key",
+        Absent::Means("requests are not signed, encrypted assertions are refused"),
+        "PEM file with Anteroom's own RSA key: it signs requests and decrypts assertions. Of a list the first signs, all decrypt.",
+    ),
+    text_or_texts(
+        "saml.certificate",
+        Absent::Means("as `saml.signing_key`"),
+        "PEM file with the certificate of `saml.signing_key`; of lists each has its partner at the same place.",
+    ),
     text(
         "listen.public",
         Absent::Value("\"127.0.0.1:8080\""),
@@ -256,9 +266,6 @@ pub(super) fn nearest(unknown: &str) -> Option<&'static str> {
     names().find(|name| last(name) == last(unknown))
 }
 
-/// Of a key whose feature is not there, and that therefore changes nothing.
-const NOTHING: Absent = Absent::Means("nothing");
-
 const fn once(name: &'static str) -> Table {
     Table { name, shape: Shape::Once }
 }
@@ -269,6 +276,10 @@ const fn text(name: &'static str, absent: Absent, meaning: &'static str) -> Key 
 
 const fn texts(name: &'static str, absent: Absent, meaning: &'static str) -> Key {
     Key { name, kind: Kind::Texts, absent, support: Support::Ready, meaning }
+}
+
+const fn text_or_texts(name: &'static str, absent: Absent, meaning: &'static str) -> Key {
+    Key { name, kind: Kind::TextOrTexts, absent, support: Support::Ready, meaning }
 }
 
 const fn switch(name: &'static str, absent: Absent, meaning: &'static str) -> Key {

@@ -122,9 +122,9 @@ impl Walk<'_> {
                 refuse_later(self.findings, at);
                 None
             }
-            (Kind::Text, DeValue::String(text)) => Some(Value::from(text.to_string())),
+            (Kind::Text | Kind::TextOrTexts, DeValue::String(text)) => Some(Value::from(text.to_string())),
             (Kind::Switch, DeValue::Boolean(on)) => Some(Value::from(*on)),
-            (Kind::Texts, DeValue::Array(items)) => self.texts(key, at, items),
+            (Kind::Texts | Kind::TextOrTexts, DeValue::Array(items)) => self.texts(key, at, items),
             (_, other) => {
                 refuse_kind(self.findings, at, key, named(other));
                 None
@@ -178,6 +178,10 @@ pub(super) fn refuse_kind(findings: &mut Findings, at: &str, key: &schema::Key, 
     };
     let (expected, remedy) = match key.kind {
         Kind::Text => ("text", format!("write it in double quotes, e.g. {}", example("\"value\""))),
+        Kind::TextOrTexts => (
+            "text or a list of texts",
+            "write it in double quotes, e.g. \"value\", several in brackets".to_owned(),
+        ),
         Kind::Texts => ("a list of texts", format!("write it in brackets, e.g. {}", example("[\"value\"]"))),
         Kind::Switch => ("true or false", "write true or false, without quotes".to_owned()),
     };

@@ -63,7 +63,8 @@ impl Call {
     pub(super) fn metadata(&self) -> Response<Body> {
         let settings = self.shared.sign_on.settings();
         let acs_url = self.settings.sites.acs_url().as_str();
-        let mut response = Response::new(Body::from(saml::sp_metadata(&settings.entity_id, acs_url)));
+        let mut response =
+            Response::new(Body::from(saml::sp_metadata(&settings.service_provider.entity_id, acs_url)));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/samlmetadata+xml"));
         reply::decided(response, Decision::Own, None, None)
     }

@@ -21,6 +21,7 @@ pub struct Certificate {
     not_after: Timestamp,
     sha256: [u8; 32],
     der: Vec<u8>,
+    public_key: Vec<u8>,
     key: Key,
 }
 
@@ -63,6 +64,7 @@ impl Certificate {
             not_after: instant(certificate.validity().not_after)?,
             sha256,
             der: der.to_vec(),
+            public_key: certificate.public_key().subject_public_key.data.to_vec(),
             key: Key::parse(&certificate)?,
         })
     }
@@ -110,6 +112,11 @@ impl Certificate {
 
     pub(super) const fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// The public key without the name of its algorithm: for RSA an `RSAPublicKey` (RFC 8017 A.1.1).
+    pub(super) fn public_key_octets(&self) -> &[u8] {
+        &self.public_key
     }
 }
 
@@ -238,6 +245,10 @@ impl Key {
             }
             _ => false,
         }
+    }
+
+    pub(super) const fn is_rsa(&self) -> bool {
+        matches!(self, Self::Rsa { .. })
     }
 
     fn description(&self) -> String {

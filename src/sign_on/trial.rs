@@ -101,8 +101,8 @@ impl SignOn {
         let settings = self.settings.load_full();
         let expected = saml::Expected {
             idp: &connection.idp,
-            sp_entity_id: &settings.entity_id,
-            acs_url: &settings.acs_url,
+            sp_entity_id: &settings.service_provider.entity_id,
+            acs_url: settings.service_provider.acs_url.as_str(),
             in_response_to: id.as_str(),
             skew: CLOCK_SKEW,
         };

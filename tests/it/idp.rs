@@ -34,6 +34,12 @@ pub(crate) const CLAIM_EMAIL: &str = "http://schemas.xmlsoap.org/ws/2005/05/iden
 
 // ---- keys ----------------------------------------------------------------------------------
 
+/// Us as these identity providers know us, without keys of our own.
+pub(crate) fn service_provider(entity_id: &str) -> anteroom::saml::ServiceProvider {
+    let acs_url = "https://login.example.com/saml2/idpresponse".parse().expect("a URL");
+    anteroom::saml::ServiceProvider::new(entity_id.to_owned(), acs_url, Vec::new())
+}
+
 /// A private key with a self-signed certificate.
 pub(crate) struct SigningKey {
     pair: Pair,

@@ -228,8 +228,7 @@ async fn one_session() -> (SignOn, Visitor) {
     let (user, hash) = populate(&*store, &*clock).await;
     assert!(user.as_str().starts_with("u_"));
     let settings = sign_on::Settings {
-        entity_id: "urn:example:app".to_owned(),
-        acs_url: "https://login.example.com/saml2/idpresponse".to_owned(),
+        service_provider: Arc::new(crate::idp::service_provider("urn:example:app")),
         lifetimes: Lifetimes {
             idle: std::time::Duration::from_hours(1),
             lifetime: std::time::Duration::from_hours(2),

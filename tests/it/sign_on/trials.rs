@@ -54,8 +54,7 @@ impl Bench {
         let event = AuditEvent::of_anteroom(clock.now(), "organizations.declared");
         store.declare_organizations(std::slice::from_ref(&organization), event).await.expect("it is known");
         let settings = sign_on::Settings {
-            entity_id: ENTITY_ID.to_owned(),
-            acs_url: "https://login.example.com/saml2/idpresponse".to_owned(),
+            service_provider: Arc::new(crate::idp::service_provider(ENTITY_ID)),
             lifetimes: Lifetimes { idle: Duration::from_hours(1), lifetime: Duration::from_hours(2) },
             public_paths: Vec::new(),
             identity,

@@ -17,6 +17,7 @@ mod instant;
 mod key;
 mod message;
 mod names;
+mod policy;
 mod refusal;
 mod response;
 #[cfg(feature = "second-opinion")]
@@ -30,6 +31,7 @@ pub use assertion::{Attribute, NameId, VerifiedAssertion};
 pub use authn_request::AuthnRequest;
 pub use key::{Certificate, CertificateError};
 pub use metadata::IdentityProvider;
+pub use policy::{ContextClass, NameIdFormat, Policy, PolicyError, RequestOptions};
 pub use refusal::{Reason, Refusal, Status};
 pub use response::{Expected, Response};
 pub use sp_metadata::sp_metadata;

@@ -195,6 +195,7 @@ impl SignOn {
             sp_entity_id: &settings.entity_id,
             acs_url: &settings.acs_url,
             issue_instant: now,
+            options: connection.options.request(),
         };
         let redirect_url = request.redirect_url(None, email.map(EmailAddress::as_str));
         (id, redirect_url)

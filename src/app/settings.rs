@@ -31,6 +31,7 @@ pub(super) fn sign_on(config: &Config) -> sign_on::Settings {
             .expect("an organization's id has the form of a connection's"),
         organization: declared.organization.clone(),
         idp: Arc::clone(&declared.idp),
+        options: Arc::default(),
     });
     sign_on::Settings {
         entity_id: config.saml.entity_id.clone(),

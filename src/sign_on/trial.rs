@@ -105,6 +105,7 @@ impl SignOn {
             acs_url: &settings.acs_url,
             in_response_to: id.as_str(),
             skew: CLOCK_SKEW,
+            policy: connection.options.policy(id.issued_at()),
         };
         let assertion = match response.verify(&expected, now) {
             Ok(assertion) => assertion,

@@ -4,12 +4,16 @@
 
 pub mod request;
 
+mod options;
+
 use std::fmt;
 
 use jiff::Timestamp;
 
 use crate::email::{EmailAddress, EmailDomain};
 use crate::id::{ConnectionId, OrganizationId, PropertyId, UserId};
+
+pub use options::{AttributeName, ConnectionOptions, FEW, Few, Listed, OptionError};
 
 /// Why a text is not one of the directory's values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -18,6 +18,7 @@ mod key;
 mod message;
 mod names;
 mod own_key;
+mod policy;
 mod refusal;
 mod response;
 #[cfg(feature = "second-opinion")]
@@ -32,6 +33,7 @@ pub use authn_request::AuthnRequest;
 pub use key::{Certificate, CertificateError};
 pub use metadata::IdentityProvider;
 pub use own_key::{KeyPair, KeyPairError, PrivateKeyOctets, ServiceProvider};
+pub use policy::{ContextClass, NameIdFormat, Policy, PolicyError, RequestOptions};
 pub use refusal::{Reason, Refusal, Status};
 pub use response::{Expected, Response};
 pub use sp_metadata::sp_metadata;

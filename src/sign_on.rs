@@ -193,6 +193,7 @@ impl SignOn {
             sp_entity_id: &settings.service_provider.entity_id,
             acs_url: settings.service_provider.acs_url.as_str(),
             issue_instant: now,
+            options: connection.options.request(),
         };
         let redirect_url = request.redirect_url(None, email.map(EmailAddress::as_str));
         (id, redirect_url)

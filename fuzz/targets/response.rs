@@ -56,6 +56,7 @@ fn verify(octets: &[u8]) -> Option<VerifiedAssertion> {
         acs_url: &world.request.acs_url,
         in_response_to: &world.request.id,
         skew: Duration::from_mins(3),
+        policy: saml::Policy::default(),
     };
     saml::Response::parse(octets).ok()?.verify(&expected, world.now).ok()
 }

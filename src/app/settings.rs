@@ -32,6 +32,7 @@ pub(super) fn sign_on(config: &Config) -> sign_on::Settings {
             .expect("an organization's id has the form of a connection's"),
         organization: declared.organization.clone(),
         idp: Arc::clone(&declared.idp),
+        options: Arc::default(),
     });
     sign_on::Settings {
         service_provider: Arc::new(saml::ServiceProvider::new(

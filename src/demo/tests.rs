@@ -26,6 +26,7 @@ async fn a_visitor_signs_on_at_the_provider_in_one_step_and_comes_back_with_a_re
         sp_entity_id: ENTITY_ID,
         acs_url: REPLY_URL,
         issue_instant: SystemClock.now(),
+        options: saml::RequestOptions::default(),
     };
     let url = request.redirect_url(Some("deep"), Some(NEW_JOINER.email));
     let mut browser = Visitor::default();
@@ -44,6 +45,7 @@ async fn a_visitor_signs_on_at_the_provider_in_one_step_and_comes_back_with_a_re
         acs_url: REPLY_URL,
         in_response_to: "id1",
         skew: Duration::ZERO,
+        policy: saml::Policy::default(),
     };
     let response = saml::Response::parse(&octets).unwrap();
     assert!(response.verify(&expected, SystemClock.now()).is_ok());

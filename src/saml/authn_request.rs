@@ -2,8 +2,8 @@
 //!
 //! Separate because it is all Anteroom says to an identity provider before it has heard anything.
 //!
-//! Rules: the smallest request Entra accepts (no `NameIDPolicy`, which would override what the
-//! customer configured, and no `RequestedAuthnContext`); HTTP-Redirect with DEFLATE
+//! Rules: unless more is asked for, the smallest request Entra accepts (no `NameIDPolicy`, which would
+//! override what the customer configured, and no `RequestedAuthnContext`); HTTP-Redirect with DEFLATE
 //! (SAML Bindings 3.4.4.1); the ID is the caller's and must not begin with a digit.
 
 use std::io::Write as _;
@@ -18,6 +18,7 @@ use url::Url;
 use super::instant;
 use super::metadata::IdentityProvider;
 use super::names::{ASSERTION, BINDING_POST, PROTOCOL};
+use super::policy::RequestOptions;
 
 /// A `samlp:AuthnRequest` (SAML Core 3.4.1).
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +33,8 @@ pub struct AuthnRequest<'a> {
     pub acs_url: &'a str,
     /// When the request is made.
     pub issue_instant: Timestamp,
+    /// What else to ask for.
+    pub options: RequestOptions<'a>,
 }
 
 impl AuthnRequest<'_> {
@@ -40,15 +43,42 @@ impl AuthnRequest<'_> {
     pub fn to_xml(&self) -> String {
         format!(
             "<samlp:AuthnRequest xmlns:samlp=\"{PROTOCOL}\" ID=\"{id}\" Version=\"2.0\" \
-             IssueInstant=\"{issued}\" Destination=\"{destination}\" \
+             IssueInstant=\"{issued}\" Destination=\"{destination}\"{force_authn} \
              AssertionConsumerServiceURL=\"{acs}\" ProtocolBinding=\"{BINDING_POST}\">\
              <saml:Issuer xmlns:saml=\"{ASSERTION}\">{issuer}</saml:Issuer>\
-             </samlp:AuthnRequest>",
+             {name_id_policy}{context}</samlp:AuthnRequest>",
             id = escape(self.id),
             issued = instant::format(self.issue_instant),
             destination = escape(self.idp.sso_url().as_str()),
             acs = escape(self.acs_url),
             issuer = escape(self.sp_entity_id),
+            force_authn = if self.options.force_authn { " ForceAuthn=\"true\"" } else { "" },
+            name_id_policy = self.name_id_policy(),
+            context = self.requested_context(),
+        )
+    }
+
+    /// `samlp:NameIDPolicy` (SAML Core 3.4.1.1).
+    fn name_id_policy(&self) -> String {
+        let Some(format) = self.options.name_id_format else { return String::new() };
+        // Somebody whom the provider has no such name for yet gets one.
+        format!("<samlp:NameIDPolicy Format=\"{}\" AllowCreate=\"true\"/>", format.uri())
+    }
+
+    /// `samlp:RequestedAuthnContext` (SAML Core 3.3.2.2.1); Entra knows no other comparison.
+    fn requested_context(&self) -> String {
+        if self.options.authn_context.is_empty() {
+            return String::new();
+        }
+        let classes = self.options.authn_context.iter().map(|class| {
+            format!(
+                "<saml:AuthnContextClassRef xmlns:saml=\"{ASSERTION}\">{}</saml:AuthnContextClassRef>",
+                escape(class.as_str())
+            )
+        });
+        format!(
+            "<samlp:RequestedAuthnContext Comparison=\"exact\">{}</samlp:RequestedAuthnContext>",
+            classes.collect::<String>()
         )
     }
 

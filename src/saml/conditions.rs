@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::instant;
 use super::message::{Assertion, Response};
 use super::names::METHOD_BEARER;
+use super::policy::ContextClass;
 use super::refusal::{Reason, Refusal};
 use super::response::Expected;
 use super::statement::{AuthnStatement, Conditions, Confirmation, NameId};
@@ -89,6 +90,7 @@ pub(super) fn check_assertion(
         check_qualifiers(name_id, expected)?;
     }
     let (authn_instant, session_not_on_or_after) = check_authn_statements(&assertion.authn_statements, now)?;
+    check_policy(&assertion.authn_statements, authn_instant, expected)?;
     Ok(Validity {
         expires_at: instant::later(conditions_end.min(confirmation_end), now.skew),
         authn_instant,
@@ -273,4 +275,31 @@ fn check_authn_statements(
     }
     let authn_instant = authn_instant.ok_or_else(|| Refusal::new(Reason::AuthnStatementMissing))?;
     Ok((authn_instant, earliest))
+}
+
+/// What this connection demands of the sign-on itself.
+fn check_policy(
+    statements: &[AuthnStatement<'_>],
+    authn_instant: Timestamp,
+    expected: &Expected<'_>,
+) -> Result<(), Refusal> {
+    let policy = &expected.policy;
+    let demanded = policy.authn_context;
+    let classes = || statements.iter().filter_map(|statement| statement.context_class);
+    // "An exact match of at least one" (SAML Core 3.3.2.2.1).
+    let fits = |class: &str| demanded.iter().any(|demanded| demanded.as_str() == class);
+    if !demanded.is_empty() && !classes().any(fits) {
+        let demanded: Vec<_> = demanded.iter().map(ContextClass::as_str).collect();
+        let got: Vec<_> = classes().collect();
+        let got = if got.is_empty() { "none".to_owned() } else { got.join(", ") };
+        return Err(Refusal::new(Reason::AuthnContextRefused).expected(demanded.join(" or ")).got(got));
+    }
+    if let Some(since) = policy.authenticated_since
+        && instant::later(authn_instant, expected.skew.min(instant::SKEW_MAX)) < since
+    {
+        return Err(Refusal::new(Reason::AuthnNotFresh)
+            .expected(format!("at least {since}"))
+            .got(authn_instant.to_string()));
+    }
+    Ok(())
 }

@@ -27,7 +27,6 @@ pub struct IdentityProvider {
     slo_post_url: Option<Url>,
     certificates: Vec<Certificate>,
     valid_until: Option<Timestamp>,
-    accepts_expired_certificates: bool,
 }
 
 /// Why metadata cannot be used.
@@ -191,18 +190,6 @@ impl IdentityProvider {
         self.valid_until
     }
 
-    /// Accepts signatures by certificates outside their validity: the key is pinned, the dates are
-    /// ignored. Off by default.
-    #[must_use]
-    pub const fn accepting_expired_certificates(mut self) -> Self {
-        self.accepts_expired_certificates = true;
-        self
-    }
-
-    pub(super) const fn accepts_expired_certificates(&self) -> bool {
-        self.accepts_expired_certificates
-    }
-
     /// Whether this is Microsoft Entra ID: then a login hint is sent, and the button says so.
     #[must_use]
     pub fn is_entra(&self) -> bool {
@@ -289,7 +276,6 @@ impl<'t> Candidate<'t> {
             slo_post_url: self.endpoint("SingleLogoutService", BINDING_POST)?,
             certificates: self.certificates()?,
             valid_until: self.valid_until,
-            accepts_expired_certificates: false,
             entity_id,
         })
     }

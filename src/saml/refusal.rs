@@ -198,6 +198,9 @@ reasons! {
     AttributeDuplicate "attribute_duplicate" "an attribute name occurs twice"
     AttributeValueForbidden "attribute_value_forbidden" "an attribute value is not plain text"
     ValueTooLong "value_too_long" "a name or value is too long, or there are too many"
+    // What one connection demands.
+    AuthnContextRefused "authn_context_refused" "the subject signed on in another way than this connection demands"
+    AuthnNotFresh "authn_not_fresh" "the subject did not sign on afresh, as this connection demands"
 }
 
 #[cfg(test)]

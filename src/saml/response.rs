@@ -19,6 +19,7 @@ use super::engine::{Bergshamra, Engine};
 use super::message::{self, Assertion, Content};
 use super::metadata::IdentityProvider;
 use super::names::METHOD_BEARER;
+use super::policy::Policy;
 use super::refusal::{Reason, Refusal};
 use super::signature::Keys;
 use super::xml::{MESSAGE_OCTETS_MAX, Profile, Tree, is_space};
@@ -49,6 +50,8 @@ pub struct Expected<'a> {
     pub in_response_to: &'a str,
     /// How far clocks may differ; at most three minutes are granted.
     pub skew: Duration,
+    /// What is demanded of this provider beyond that.
+    pub policy: Policy<'a>,
 }
 
 impl<'a> Response<'a> {
@@ -111,7 +114,7 @@ impl<'a> Response<'a> {
         }
         let keys = Keys {
             certificates: expected.idp.certificates(),
-            accept_expired: expected.idp.accepts_expired_certificates(),
+            accept_expired: expected.policy.accept_expired_certificates,
             now,
         };
         let signed = self.signed_octets(engine, &response, &keys)?;

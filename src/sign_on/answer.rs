@@ -133,6 +133,7 @@ impl SignOn {
             acs_url: settings.service_provider.acs_url.as_str(),
             in_response_to: id.as_str(),
             skew: CLOCK_SKEW,
+            policy: connection.options.policy(id.issued_at()),
         };
         let assertion = saml::Response::parse(octets)
             .and_then(|response| response.verify(&expected, self.clock.now()))

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::directory::Organization;
+use crate::directory::{ConnectionOptions, Organization};
 use crate::email::EmailDomain;
 use crate::id::{ConnectionId, OrganizationId};
 use crate::saml::IdentityProvider;
@@ -21,6 +21,8 @@ pub struct Connection {
     pub organization: Organization,
     /// Its trust and endpoints.
     pub idp: Arc<IdentityProvider>,
+    /// What is different there.
+    pub options: Arc<ConnectionOptions>,
 }
 
 impl Connection {

@@ -103,7 +103,7 @@ impl Stored {
             let Some(metadata) = read(&connection, known.get(&connection.id), now) else { continue };
             let idp = Arc::clone(&metadata.idp);
             stored.read.insert(connection.id.clone(), metadata);
-            stored.created.push(Connection { id: connection.id, organization, idp });
+            stored.created.push(Connection { id: connection.id, organization, idp, options: Arc::default() });
         }
         stored
     }

@@ -195,6 +195,7 @@ enum Stage {
     Validity,
     Confirmation,
     Subject,
+    Manner,
     Email,
     EmailForm,
     Domain,
@@ -203,7 +204,7 @@ enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Message,
         Self::Request,
         Self::Status,
@@ -216,6 +217,7 @@ impl Stage {
         Self::Validity,
         Self::Confirmation,
         Self::Subject,
+        Self::Manner,
         Self::Email,
         Self::EmailForm,
         Self::Domain,
@@ -256,6 +258,7 @@ impl Stage {
             Reason::NameIdQualifierForeign | Reason::AuthnStatementMissing | Reason::SessionExpired => {
                 Self::Subject
             }
+            Reason::AuthnContextRefused | Reason::AuthnNotFresh => Self::Manner,
             Reason::NotBase64
             | Reason::TooLarge
             | Reason::EncodingForbidden
@@ -307,6 +310,7 @@ impl Stage {
             Self::Validity => "validity",
             Self::Confirmation => "confirmation",
             Self::Subject => "subject",
+            Self::Manner => "manner",
             Self::Email => "email",
             Self::EmailForm => "email_form",
             Self::Domain => "email_domain",
@@ -329,6 +333,7 @@ impl Stage {
             Self::Validity => "It is valid now",
             Self::Confirmation => "It is confirmed for our address",
             Self::Subject => "It says that somebody has signed on",
+            Self::Manner => "They have signed on as is demanded here",
             Self::Email => "There is an e-mail address",
             Self::EmailForm => "The e-mail address can be used",
             Self::Domain => "The address is in the organization’s domains",
@@ -367,6 +372,10 @@ impl Stage {
                 "Try again; if it happens again, compare the clocks and the lifetime of tokens there"
             }
             Self::Subject => "Sign on there anew, and leave the Name ID at its default",
+            Self::Manner => {
+                "Let the identity provider ask for the demanded way of signing on, or change the organization's \
+                 sign-on options here"
+            }
             Self::Email => {
                 "Add the claim http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress with the \
                  person's mail address"

@@ -125,6 +125,12 @@ impl RequestId {
         self.purpose
     }
 
+    /// When the request was made.
+    #[must_use]
+    pub const fn issued_at(&self) -> Timestamp {
+        self.issued_at
+    }
+
     /// The connection that the request went to.
     #[must_use]
     pub const fn connection(&self) -> Fingerprint {

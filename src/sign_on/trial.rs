@@ -105,6 +105,7 @@ impl SignOn {
             acs_url: settings.service_provider.acs_url.as_str(),
             in_response_to: id.as_str(),
             skew: CLOCK_SKEW,
+            policy: connection.options.policy(id.issued_at()),
         };
         let assertion = match response.verify(&expected, now) {
             Ok(assertion) => assertion,

@@ -103,6 +103,17 @@ impl World {
         response.verify(&self.expected(trusted), self.now)
     }
 
+    /// What it says where one connection is to be treated in another way than most.
+    pub(crate) fn verify_demanding(
+        &self,
+        policy: saml::Policy<'_>,
+        octets: &[u8],
+    ) -> Result<VerifiedAssertion, Refusal> {
+        let trusted = self.trusted();
+        let response = saml::Response::parse(octets)?;
+        response.verify(&Expected { policy, ..self.expected(&trusted) }, self.now)
+    }
+
     pub(crate) fn expected<'a>(&'a self, trusted: &'a saml::IdentityProvider) -> Expected<'a> {
         Expected {
             idp: trusted,
@@ -110,6 +121,7 @@ impl World {
             acs_url: &self.request.acs_url,
             in_response_to: &self.request.id,
             skew: Duration::from_mins(3),
+            policy: saml::Policy::default(),
         }
     }
 }

@@ -21,6 +21,7 @@ fn request<'a>(world: &'a World, idp: &'a saml::IdentityProvider) -> AuthnReques
         sp_entity_id: &world.request.sp_entity_id,
         acs_url: &world.request.acs_url,
         issue_instant: world.now,
+        options: saml::RequestOptions::default(),
     }
 }
 

@@ -22,8 +22,14 @@ fn provider() -> Provider {
 fn request_field(id: &str, issuer: &str, acs_url: &str) -> String {
     let provider = provider();
     let idp = saml::metadata::parse(provider.metadata().as_bytes(), SystemClock.now()).unwrap();
-    let request =
-        saml::AuthnRequest { idp: &idp, id, sp_entity_id: issuer, acs_url, issue_instant: SystemClock.now() };
+    let request = saml::AuthnRequest {
+        idp: &idp,
+        id,
+        sp_entity_id: issuer,
+        acs_url,
+        issue_instant: SystemClock.now(),
+        options: saml::RequestOptions::default(),
+    };
     let url = request.redirect_url(None, None);
     url.query_pairs().find(|(name, _)| name == "SAMLRequest").unwrap().1.into_owned()
 }
@@ -50,6 +56,7 @@ fn verify(provider: &Provider, field: &str) -> Result<saml::VerifiedAssertion, s
         acs_url: REPLY_URL,
         in_response_to: "id-of-the-request",
         skew: std::time::Duration::ZERO,
+        policy: saml::Policy::default(),
     };
     let octets = saml::Response::decode(field).unwrap();
     saml::Response::parse(&octets)?.verify(&expected, now)

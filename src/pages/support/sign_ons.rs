@@ -216,6 +216,14 @@ pub fn english_remedy(code: &str) -> &'static str {
         "email_domain_not_allowed" => {
             "The address is outside the organization’s domains. Correct it there, or add the domain here."
         }
+        "authn_context_refused" => {
+            "The person signed on in another way than the organization’s sign-on options demand, often without a \
+             second factor. Ask the administrator to demand it there, or change the options."
+        }
+        "authn_not_fresh" => {
+            "The organization’s sign-on options demand a fresh sign-on, and the identity provider passed over that. \
+             The person should sign out there and try again."
+        }
         "subject_conflict" => "The account has another identity. Open the user and settle the conflict.",
         "subject_not_stable" => {
             "The identity provider sends no lasting key of the person. Add the user first, or ask the \

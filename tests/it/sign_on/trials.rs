@@ -62,6 +62,7 @@ impl Bench {
                 id: ConnectionId::parse("contoso").expect("an id"),
                 organization,
                 idp: Arc::new(metadata::parse(&idp.metadata_xml(), clock.now()).expect("good metadata")),
+                options: Arc::default(),
             }],
         };
         let parts = (time, Arc::new(SystemRandomness) as _);

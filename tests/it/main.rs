@@ -7,8 +7,8 @@
 mod admin;
 mod app;
 mod application;
+#[path = "../attacks/catalogue.rs"]
 mod attacks;
-mod attacks_surface;
 mod browser;
 mod browserless;
 mod canonical_form;

@@ -9,8 +9,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::{Attack, World, catalogue};
 use crate::app::{ENTITY_ID, TestApp};
-use crate::attacks::{Attack, World, catalogue};
 use crate::browserless::Page;
 use crate::idp::Request;
 

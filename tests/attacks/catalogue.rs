@@ -21,6 +21,7 @@ mod metadata;
 mod mutation;
 mod parsing;
 mod protocol;
+mod surface;
 mod trust;
 mod wrapping;
 

@@ -11,6 +11,7 @@ pub mod metadata;
 
 mod assertion;
 mod authn_request;
+mod claims;
 mod conditions;
 mod engine;
 mod instant;
@@ -30,6 +31,7 @@ mod xml;
 
 pub use assertion::{Attribute, NameId, VerifiedAssertion};
 pub use authn_request::AuthnRequest;
+pub use claims::Claims;
 pub use key::{Certificate, CertificateError};
 pub use metadata::IdentityProvider;
 pub use own_key::{KeyPair, KeyPairError, PrivateKeyOctets, ServiceProvider};

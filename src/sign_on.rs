@@ -24,6 +24,7 @@ pub mod tabs;
 
 mod answer;
 mod budget;
+mod claimed;
 mod complete;
 mod feed;
 mod organizations;

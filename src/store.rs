@@ -38,7 +38,7 @@ use crate::id::{AccessRequestId, ConnectionId, OrganizationId, PropertyId, Sessi
 use crate::session::{Session, SessionHash};
 use crate::target::ReturnPath;
 
-pub use audit::{AuditAnchor, AuditEntry, AuditEvent, AuditFilter};
+pub use audit::{AuditAnchor, AuditEntry, AuditEvent, AuditFilter, CLAIMS_MAX, Claimant};
 pub use organizations::{
     ConnectionTest, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, PropertiesAdded,
     PropertyChange, StoredConnection,

@@ -9,7 +9,9 @@ use crate::directory::request::Request;
 use crate::directory::{Account, Property, SubjectConflict, Workplace};
 use crate::email::EmailAddress;
 use crate::id::{OrganizationId, UserId};
-use crate::store::{AuditEntry, AuditFilter, OrganizationRecord, SessionView, UserChange, UserFilter};
+use crate::store::{
+    AuditEntry, AuditFilter, Claimant, OrganizationRecord, SessionView, UserChange, UserFilter,
+};
 
 /// A user with what has happened to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +22,8 @@ pub struct Person {
     pub workplace: Option<Workplace>,
     /// Their sessions, newest first; also ones that are idle for too long.
     pub sessions: Vec<SessionView>,
-    /// Their last sign-ons, refused ones too, newest first.
+    /// Their last sign-ons, refused ones too, newest first; also those that only spoke of them (`details.claimed`),
+    /// perhaps before they were known.
     pub sign_ons: Vec<AuditEntry>,
     /// Sign-ons that met them with another subject and wait for a decision.
     pub conflicts: Vec<SubjectConflict>,
@@ -118,13 +121,7 @@ impl Admin {
     /// What has happened to a user.
     pub(super) async fn person(&self, account: Account) -> Result<Person> {
         let user = &account.user;
-        let sign_ons = AuditFilter {
-            action_prefix: Some("sign_on.".to_owned()),
-            subject: Some(user.email.as_str().to_owned()),
-            limit: SIGN_ONS_LISTED_MAX,
-            ..AuditFilter::default()
-        };
-        let sign_ons = self.store.audit_search(&sign_ons).await?;
+        let sign_ons = self.sign_ons_of(&account).await?;
         Ok(Person {
             workplace: self.store.workplace(&user.id).await?,
             sessions: self.store.sessions(Some(&user.id), SESSIONS_SHOWN_MAX).await?,
@@ -132,6 +129,24 @@ impl Admin {
             conflicts: self.store.subject_conflicts(Some(&user.id)).await?,
             account,
         })
+    }
+
+    /// The last sign-ons of a user, and the last that only spoke of them. Whoever makes up messages about somebody
+    /// cannot push what really happened off the list.
+    async fn sign_ons_of(&self, Account { user, .. }: &Account) -> Result<Vec<AuditEntry>> {
+        let of = |limit| AuditFilter {
+            action_prefix: Some("sign_on.".to_owned()),
+            limit,
+            ..AuditFilter::default()
+        };
+        let own = AuditFilter { subject: Some(user.email.as_str().to_owned()), ..of(SIGN_ONS_LISTED_MAX) };
+        let claimant = Claimant { email: user.email.clone(), subject: user.subject.clone() };
+        let claimed = AuditFilter { claimant: Some(claimant), ..of(CLAIMS_LISTED_MAX) };
+        let mut sign_ons = self.store.audit_search(&own).await?;
+        sign_ons.extend(self.store.audit_search(&claimed).await?);
+        sign_ons.sort_by_key(|entry| std::cmp::Reverse(entry.seq));
+        sign_ons.dedup_by_key(|entry| entry.seq);
+        Ok(sign_ons)
     }
 
     /// An organization with everything that is kept of it.
@@ -154,6 +169,9 @@ pub const USERS_PAGE: u32 = 50;
 
 /// As many as tell what is going on.
 const SIGN_ONS_LISTED_MAX: u32 = 20;
+
+/// Of what only spoke of somebody, fewer do.
+const CLAIMS_LISTED_MAX: u32 = 10;
 
 /// As many as one user can have.
 const SESSIONS_SHOWN_MAX: u32 = crate::store::SESSIONS_PER_USER_MAX;

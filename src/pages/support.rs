@@ -33,7 +33,7 @@ pub use request::{
     ApproveForm, OrganizationFacts, OtherRequest, PersonFacts, Proposal, RequestPage, RequesterFacts, Taken,
     Warning,
 };
-pub use sign_ons::{SignOnLine, SignOnOutcome, SignOns, english_remedy};
+pub use sign_ons::{Claim, SignOnLine, SignOnOutcome, SignOns, english_remedy};
 pub use user::{ConflictLine, GrantForm, SessionLine, UserPage};
 pub use users::{UserRow, Users};
 

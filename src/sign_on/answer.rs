@@ -14,6 +14,7 @@ use crate::id::{self, OrganizationId};
 use crate::saml;
 use crate::secret::sha256;
 use crate::sign_on::SignOn;
+use crate::sign_on::claimed::Claimed;
 use crate::sign_on::connections::Connection;
 use crate::sign_on::person::Person;
 use crate::sign_on::request_id::{Purpose, RequestId};
@@ -75,6 +76,8 @@ struct Refused {
     text: String,
     expected: Option<String>,
     got: Option<String>,
+    /// Whom the message spoke of, if that can be told.
+    claimed: Option<Box<Claimed>>,
 }
 
 impl SignOn {
@@ -102,6 +105,7 @@ impl SignOn {
         });
         let Some((id, connection)) = found else {
             let unknown = Refused::plain("unknown_request", "the answer is to a request that is not ours");
+            let unknown = unknown.about(Claimed::unverified(&octets));
             return self.refuse(None, unknown, request_id).await;
         };
         if id.purpose() == Purpose::Trial {
@@ -109,6 +113,7 @@ impl SignOn {
         }
         if connections.is_paused(connection) {
             let paused = Refused::plain("connection_paused", "the organization is paused");
+            let paused = paused.about(Claimed::unverified(&octets));
             return self.refuse(Some(connection), paused, request_id).await;
         }
         if id.is_late(self.clock.now()) {
@@ -137,9 +142,10 @@ impl SignOn {
         };
         let assertion = saml::Response::parse(octets)
             .and_then(|response| response.verify(&expected, self.clock.now()))
-            .map_err(|refusal| Refused::of(&refusal))?;
-        let person = Person::of(&assertion, connection)
-            .map_err(|refused| Refused::plain(refused.code(), &refused.to_string()))?;
+            .map_err(|refusal| Refused::of(&refusal).about(Claimed::unverified(octets)))?;
+        let person = Person::of(&assertion, connection).map_err(|refused| {
+            Refused::plain(refused.code(), &refused.to_string()).about(Claimed::verified(&assertion))
+        })?;
         Ok((assertion, person))
     }
 
@@ -162,10 +168,12 @@ impl SignOn {
         match self.store.consume(&consumption).await? {
             Consumed::First => {}
             Consumed::RequestReplayed => {
-                return self.replayed(connection, "request_replayed", request_id).await;
+                let claimed = Claimed::known(&person.email, &person.subject.key);
+                return self.replayed((connection, Some(claimed)), "request_replayed", request_id).await;
             }
             Consumed::AssertionReplayed => {
-                return self.replayed(connection, "assertion_replayed", request_id).await;
+                let claimed = Claimed::known(&person.email, &person.subject.key);
+                return self.replayed((connection, Some(claimed)), "assertion_replayed", request_id).await;
             }
         }
         let passage = Passage {
@@ -201,11 +209,11 @@ impl SignOn {
 
     pub(super) async fn replayed(
         &self,
-        connection: &Connection,
+        (connection, claimed): (&Connection, Option<Claimed>),
         reason: &'static str,
         request_id: &str,
     ) -> store::Result<Answer> {
-        let refused = Refused::plain(reason, "the answer has been used before");
+        let refused = Refused::plain(reason, "the answer has been used before").about(claimed);
         let reference = self.note_refusal(Some(connection), &refused, request_id).await?;
         Ok(Answer::Replayed { reference })
     }
@@ -233,6 +241,9 @@ impl SignOn {
         event.reason = Some(refused.reason.to_owned());
         event.reference = Some(reference.clone());
         event.details = json!({ "text": refused.text, "expected": refused.expected, "got": refused.got });
+        if let (Some(details), Some(claimed)) = (event.details.as_object_mut(), &refused.claimed) {
+            details.insert("claimed".to_owned(), claimed.details());
+        }
         self.audit_refusal(event).await?;
         Ok(reference)
     }
@@ -245,11 +256,16 @@ impl Refused {
             text: refusal.reason().explanation().to_owned(),
             expected: refusal.expected_text().map(str::to_owned),
             got: refusal.got_text().map(str::to_owned),
+            claimed: None,
         }
     }
 
     fn plain(reason: &'static str, text: &str) -> Self {
-        Self { reason, text: text.to_owned(), expected: None, got: None }
+        Self { reason, text: text.to_owned(), expected: None, got: None, claimed: None }
+    }
+
+    fn about(self, claimed: Option<Claimed>) -> Self {
+        Self { claimed: claimed.map(Box::new), ..self }
     }
 }
 

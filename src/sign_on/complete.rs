@@ -16,6 +16,7 @@ use crate::secret::sha256;
 use crate::session::{Session, SessionId};
 use crate::sign_on::SignOn;
 use crate::sign_on::answer::Passage;
+use crate::sign_on::claimed::Claimed;
 use crate::sign_on::connections::Connection;
 use crate::sign_on::tabs::Tabs;
 use crate::store::{self, Admission, Arrival, AuditEvent, SessionSelector};
@@ -84,15 +85,14 @@ impl SignOn {
         let Some(handoff) = handoff else {
             return Ok(Completion::Restart { return_path: ReturnPath::root() });
         };
-        let Some(return_path) = tabs.return_path(&handoff.request_id) else {
-            let text = "the code was redeemed by a browser that did not begin the login";
-            let reference = self.note("other_browser", text, request_id).await?;
-            return Ok(Completion::OtherBrowser { reference });
-        };
         let passage = self
             .handoff_key
             .open(&handoff.payload)
             .and_then(|plain| serde_json::from_slice::<Passage>(&plain).ok());
+        let Some(return_path) = tabs.return_path(&handoff.request_id) else {
+            let reference = self.note_other_browser(passage.as_ref(), request_id).await?;
+            return Ok(Completion::OtherBrowser { reference });
+        };
         let connections = self.connections.load_full();
         let known = passage.and_then(|passage| {
             let id = id::ConnectionId::parse(&passage.connection).ok()?;
@@ -179,13 +179,19 @@ impl SignOn {
         Ok(has_begun.then_some(session_id))
     }
 
-    async fn note(&self, reason: &'static str, text: &str, request_id: &str) -> store::Result<String> {
+    async fn note_other_browser(&self, passage: Option<&Passage>, request_id: &str) -> store::Result<String> {
+        let (reason, text) =
+            ("other_browser", "the code was redeemed by a browser that did not begin the login");
         let reference = id::reference(&*self.randomness);
         tracing::info!(reason, %reference, text, "sign-on refused");
         let mut event = self.audit_event("sign_on.refused", "anteroom", request_id);
+        event.subject = passage.map(|passage| passage.connection.clone());
         event.reason = Some(reason.to_owned());
         event.reference = Some(reference.clone());
-        event.details = json!({ "text": text });
+        let claimed = passage.and_then(|passage| {
+            Some(Claimed::known(&EmailAddress::parse(&passage.email).ok()?, &passage.subject).details())
+        });
+        event.details = json!({ "text": text, "claimed": claimed });
         self.audit_refusal(event).await?;
         Ok(reference)
     }

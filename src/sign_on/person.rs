@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::directory::{DisplayName, Subject};
 use crate::email::EmailAddress;
-use crate::saml::VerifiedAssertion;
+use crate::saml::{Attribute, NameId, VerifiedAssertion};
 use crate::sign_on::connections::Connection;
 
 /// A person as one identity provider knows them.
@@ -105,15 +105,19 @@ impl Refused {
 impl Person {
     /// Reads the person out of an assertion of that connection's provider.
     pub fn of(assertion: &VerifiedAssertion, connection: &Connection) -> Result<Self, Refused> {
-        let email = email_of(assertion)?;
+        let statements = Statements::of(assertion);
+        let email = email_of(statements)?;
         if !connection.organization.domains.contains(email.domain()) {
             return Err(Refused::ForeignDomain { domain: email.domain().to_string() });
         }
-        let (key, stable) = key_of(assertion, &email)?;
+        let (key, stable) = match lasting_key_of(statements)? {
+            Some(key) => (key, true),
+            None => (format!("email:{email}"), false),
+        };
         Ok(Self {
             subject: Subject { connection: connection.id.clone(), key },
             stable,
-            name: name_of(assertion)?,
+            name: name_of(statements)?,
             email,
             authenticated_at: assertion.authn_instant(),
             methods: methods_of(assertion),
@@ -121,50 +125,62 @@ impl Person {
     }
 }
 
-/// The provider's key of the person and whether it stays: Entra's tenant and object, else the NameID
-/// (SAML Core 8.3); a transient one is no key, and then the address has to do.
-fn key_of(assertion: &VerifiedAssertion, email: &EmailAddress) -> Result<(String, bool), Refused> {
-    let tenant = one(assertion, TENANT_CLAIM)?;
-    let object = one(assertion, OBJECT_CLAIM)?;
-    if let (Some(tenant), Some(object)) = (tenant, object) {
-        return Ok((format!("entra:{}:{}", tenant.to_ascii_lowercase(), object.to_ascii_lowercase()), true));
-    }
-    let Some(name_id) = assertion.name_id().filter(|id| !id.value.is_empty()) else {
-        return Ok((format!("email:{email}"), false));
-    };
-    Ok(match name_id.format.as_deref() {
-        Some(NAMEID_TRANSIENT) => (format!("email:{email}"), false),
-        Some(NAMEID_PERSISTENT) => (format!("persistent:{}", name_id.value), true),
-        _ => (format!("name:{}", name_id.value), true),
-    })
+/// What is said about a person; whether any of it may be believed is for the caller to know.
+#[derive(Clone, Copy)]
+pub(super) struct Statements<'a> {
+    pub(super) attributes: &'a [Attribute],
+    pub(super) name_id: Option<&'a NameId>,
 }
 
-fn email_of(assertion: &VerifiedAssertion) -> Result<EmailAddress, Refused> {
+impl<'a> Statements<'a> {
+    pub(super) fn of(assertion: &'a VerifiedAssertion) -> Self {
+        Self { attributes: assertion.attributes(), name_id: assertion.name_id() }
+    }
+}
+
+/// The provider's key of the person, if there is one that stays: Entra's tenant and object, else the NameID
+/// (SAML Core 8.3); a transient one is no key, and then the address has to do.
+pub(super) fn lasting_key_of(statements: Statements<'_>) -> Result<Option<String>, Refused> {
+    let tenant = one(statements, TENANT_CLAIM)?;
+    let object = one(statements, OBJECT_CLAIM)?;
+    if let (Some(tenant), Some(object)) = (tenant, object) {
+        return Ok(Some(format!("entra:{}:{}", tenant.to_ascii_lowercase(), object.to_ascii_lowercase())));
+    }
+    let name_id = statements.name_id.filter(|id| !id.value.is_empty());
+    Ok(name_id.and_then(|name_id| match name_id.format.as_deref() {
+        Some(NAMEID_TRANSIENT) => None,
+        Some(NAMEID_PERSISTENT) => Some(format!("persistent:{}", name_id.value)),
+        _ => Some(format!("name:{}", name_id.value)),
+    }))
+}
+
+/// The address.
+pub(super) fn email_of(statements: Statements<'_>) -> Result<EmailAddress, Refused> {
     let mut found = None;
     for name in EMAIL_CLAIMS {
-        found = one(assertion, name)?;
+        found = one(statements, name)?;
         if found.is_some() {
             break;
         }
     }
-    let name_id = assertion.name_id().filter(|id| id.format.as_deref() == Some(NAMEID_EMAIL));
+    let name_id = statements.name_id.filter(|id| id.format.as_deref() == Some(NAMEID_EMAIL));
     let text = match (found, name_id) {
         (Some(text), _) => text,
         (None, Some(name_id)) => &name_id.value,
-        (None, None) => one(assertion, UPN_CLAIM)?.ok_or(Refused::EmailMissing)?,
+        (None, None) => one(statements, UPN_CLAIM)?.ok_or(Refused::EmailMissing)?,
     };
     EmailAddress::parse(text).map_err(Refused::EmailInvalid)
 }
 
 /// A name that cannot be shown is no reason to keep somebody out.
-fn name_of(assertion: &VerifiedAssertion) -> Result<Option<DisplayName>, Refused> {
+fn name_of(statements: Statements<'_>) -> Result<Option<DisplayName>, Refused> {
     for name in NAME_CLAIMS {
-        if let Some(text) = one(assertion, name)? {
+        if let Some(text) = one(statements, name)? {
             return Ok(DisplayName::parse(text).ok());
         }
     }
-    let given = one(assertion, GIVEN_NAME_CLAIM)?.unwrap_or_default();
-    let surname = one(assertion, SURNAME_CLAIM)?.unwrap_or_default();
+    let given = one(statements, GIVEN_NAME_CLAIM)?.unwrap_or_default();
+    let surname = one(statements, SURNAME_CLAIM)?.unwrap_or_default();
     Ok(DisplayName::parse(&format!("{given} {surname}")).ok())
 }
 
@@ -190,8 +206,8 @@ fn methods_of(assertion: &VerifiedAssertion) -> Vec<String> {
 }
 
 /// The value of a mapped attribute; absent is fine, several or none inside are not.
-fn one<'a>(assertion: &'a VerifiedAssertion, name: &str) -> Result<Option<&'a str>, Refused> {
-    let Some(attribute) = assertion.attributes().iter().find(|attribute| attribute.name == name) else {
+fn one<'a>(statements: Statements<'a>, name: &str) -> Result<Option<&'a str>, Refused> {
+    let Some(attribute) = statements.attributes.iter().find(|attribute| attribute.name == name) else {
         return Ok(None);
     };
     match attribute.values.as_slice() {

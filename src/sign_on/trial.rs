@@ -19,26 +19,28 @@ use crate::sign_on::request_id::{Purpose, RequestId};
 use crate::store::{self, ConnectionTest, Consumed, Consumption};
 
 impl SignOn {
-    /// Begins a trial of a connection, paused or not; returns where to send the agent's browser.
+    /// Begins a trial of a connection, paused or not, for an agent or else for an operator at the command line;
+    /// returns its ID and where to send the browser.
     pub async fn begin_trial(
         &self,
         connection: &Connection,
-        agent: &User,
+        agent: Option<&User>,
         request_id: &str,
-    ) -> store::Result<Url> {
+    ) -> store::Result<(String, Url)> {
         let (id, redirect_url) = self.request(Purpose::Trial, connection, None);
         let test = ConnectionTest {
             request_id: id.as_str().to_owned(),
             connection: connection.id.clone(),
-            agent: agent.id.clone(),
+            agent: agent.map(|agent| agent.id.clone()),
             begun_at: self.clock.now(),
             report: None,
         };
-        let mut event = self.audit_event("connection.test_begun", agent.email.as_str(), request_id);
+        let actor = agent.map_or("command", |agent| agent.email.as_str());
+        let mut event = self.audit_event("connection.test_begun", actor, request_id);
         event.subject = Some(connection.organization.id.as_str().to_owned());
         event.details = json!({ "test": id.as_str() });
         self.store.begin_connection_test(&test, event).await?;
-        Ok(redirect_url)
+        Ok((id.as_str().to_owned(), redirect_url))
     }
 
     /// What a trial has found; `None` if there is none of that ID, or nobody has answered it yet.
@@ -68,7 +70,7 @@ impl SignOn {
         let is_open = test.is_some_and(|test| test.connection == connection.id && test.report.is_none());
         let report = if is_open { self.examine(octets, id, connection).await? } else { None };
         let Some(report) = report else {
-            return self.replayed(connection, "request_replayed", request_id).await;
+            return self.replayed((connection, None), "request_replayed", request_id).await;
         };
         let failure = report.failure().map(|check| check.code.clone());
         let mut event = self.audit_event("connection.tested", "anteroom", request_id);
@@ -76,7 +78,7 @@ impl SignOn {
         event.details = json!({ "test": id.as_str(), "failed": failure });
         let kept = serde_json::to_value(&report).expect("texts and times always have a JSON form");
         if !self.store.finish_connection_test(id.as_str(), kept, event).await? {
-            return self.replayed(connection, "request_replayed", request_id).await;
+            return self.replayed((connection, None), "request_replayed", request_id).await;
         }
         tracing::info!(connection = %connection.id, failed = failure, "trial sign-on answered");
         let organization = connection.organization.id.clone();

@@ -4,6 +4,9 @@
 
 use jiff::Timestamp;
 
+use crate::directory::Subject;
+use crate::email::EmailAddress;
+
 /// One line of the audit log. Never holds a secret or an assertion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEvent {
@@ -75,13 +78,29 @@ pub struct AuditFilter {
     pub action_prefix: Option<String>,
     /// Only entries about exactly this.
     pub subject: Option<String>,
-    /// Only entries in which actor, subject, reason or reference contain this, whatever the case.
+    /// Only refused sign-ons that spoke of this person.
+    pub claimant: Option<Claimant>,
+    /// Only entries in which actor, subject, reason, reference or the address that a refused sign-on spoke of contain
+    /// this, whatever the case.
     pub text: Option<String>,
     /// Only before this place, for paging from the newest to the oldest.
     pub before: Option<i64>,
     /// At most this many.
     pub limit: u32,
 }
+
+/// Somebody whom refused sign-ons may have spoken of (`details.claimed` of their entries): by the address, or by the
+/// identity provider's key. At most the newest [`CLAIMS_MAX`] of each are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimant {
+    /// The address.
+    pub email: EmailAddress,
+    /// The key, if the person is bound to one.
+    pub subject: Option<Subject>,
+}
+
+/// The most refused sign-ons that are found by the address or by the key of a person.
+pub const CLAIMS_MAX: u32 = 100;
 
 /// Where the chain of the audit log begins after its oldest entries were removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

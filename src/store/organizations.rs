@@ -116,8 +116,8 @@ pub struct ConnectionTest {
     pub request_id: String,
     /// Which connection was tried.
     pub connection: ConnectionId,
-    /// Who asked for it.
-    pub agent: UserId,
+    /// Which agent asked for it; `None`: an operator at the command line.
+    pub agent: Option<UserId>,
     /// When it began.
     pub begun_at: Timestamp,
     /// What was found, as JSON; `None` until the identity provider has answered.

@@ -32,10 +32,21 @@ pub struct SignOnLine {
     pub email: Option<String>,
     /// The organization's name, if it was known at that point.
     pub organization: Option<String>,
+    /// Whom a refused message spoke of, where nobody was known yet.
+    pub claimed: Option<Claim>,
     /// How it went.
     pub outcome: SignOnOutcome,
     /// What the visitor was shown.
     pub reference: Option<String>,
+}
+
+/// Whom a refused message spoke of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The address, else the identity provider's key.
+    pub whom: String,
+    /// Whether the message itself was genuine. Otherwise anybody may have written it.
+    pub is_verified: bool,
 }
 
 /// How a sign-on went.
@@ -151,6 +162,9 @@ texts! {
         reference: "Reference",
         expected: "Expected",
         got: "Got",
+        claimed_verified: "The identity provider spoke of",
+        claimed_unverified: "Claimed, not verified:",
+        claimed_hint: "Anybody may have written that.",
     }
 }
 

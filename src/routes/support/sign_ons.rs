@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::directory::Organization;
 use crate::pages::Moment;
-use crate::pages::support::{SignOnLine, SignOnOutcome, SignOns};
+use crate::pages::support::{Claim, SignOnLine, SignOnOutcome, SignOns};
 use crate::routes::work::{Desk, Handled, Reply};
 use crate::store::AuditEntry;
 
@@ -43,6 +43,11 @@ pub(super) fn sign_on_line(entry: &AuditEntry, organizations: &[Organization], n
         let known = organizations.iter().find(|organization| organization.id.as_str() == id);
         known.map_or(id, |organization| organization.name.as_str().to_owned())
     });
+    let claimed = entry.details.get("claimed").and_then(|claimed| {
+        let text = |name: &str| claimed.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+        let is_verified = claimed.get("verified").and_then(serde_json::Value::as_bool).unwrap_or_default();
+        Some(Claim { whom: text("email").or_else(|| text("subject"))?, is_verified })
+    });
     let outcome = match entry.action.as_str() {
         "sign_on.accepted" => SignOnOutcome::Accepted,
         "sign_on.unsolicited" => SignOnOutcome::Unsolicited,
@@ -58,6 +63,7 @@ pub(super) fn sign_on_line(entry: &AuditEntry, organizations: &[Organization], n
         at: Moment::new(entry.at, now),
         email,
         organization,
+        claimed,
         outcome,
         reference: entry.reference.clone(),
     }

@@ -19,7 +19,8 @@ impl Desk {
             return Ok(self.no_such(Section::Organizations));
         };
         let request_id = self.actor.request_id().unwrap_or_default();
-        let begun = self.shared.sign_on.begin_trial(&connection, &self.account.user, request_id).await?;
+        let agent = Some(&self.account.user);
+        let (_, begun) = self.shared.sign_on.begin_trial(&connection, agent, request_id).await?;
         Ok(Reply::See(begun.into()))
     }
 

@@ -14,7 +14,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 use crate::store::chain;
 use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
-use crate::store::{AuditAnchor, AuditEntry, AuditEvent, AuditFilter, Result};
+use crate::store::{AuditAnchor, AuditEntry, AuditEvent, AuditFilter, CLAIMS_MAX, Claimant, Result};
 
 macro_rules! select_entries {
     ($rest:literal) => {
@@ -114,6 +114,9 @@ pub(super) async fn search(db: &SqlitePool, filter: &AuditFilter) -> Result<Vec<
     if let Some(subject) = &filter.subject {
         query.push(" AND subject = ").push_bind(subject.clone());
     }
+    if let Some(claimant) = &filter.claimant {
+        push_claimant(&mut query, claimant);
+    }
     if let Some(prefix) = &filter.action_prefix {
         query.push(" AND substr(action, 1, ").push_bind(i64::try_from(prefix.len()).unwrap_or(i64::MAX));
         query.push(") = ").push_bind(prefix.clone());
@@ -122,7 +125,13 @@ pub(super) async fn search(db: &SqlitePool, filter: &AuditFilter) -> Result<Vec<
         // What is written there (addresses, ids, codes) is ASCII, whose case SQLite knows.
         let anywhere = format!("%{}%", escaped(text));
         query.push(" AND (");
-        for (or, column) in [("", "actor"), (" OR ", "subject"), (" OR ", "reason"), (" OR ", "reference")] {
+        for (or, column) in [
+            ("", "actor"),
+            (" OR ", "subject"),
+            (" OR ", "reason"),
+            (" OR ", "reference"),
+            (" OR ", CLAIMED_EMAIL),
+        ] {
             query.push(or).push(column).push(" LIKE ").push_bind(anywhere.clone()).push(r" ESCAPE '\'");
         }
         query.push(")");
@@ -131,6 +140,24 @@ pub(super) async fn search(db: &SqlitePool, filter: &AuditFilter) -> Result<Vec<
     let rows = query.build().fetch_all(db).await?;
     rows.iter().map(|row| entry(Row::of("audit", row))).collect()
 }
+
+/// Only what spoke of somebody: looked up by the two indexes, each from the newest on.
+fn push_claimant(query: &mut QueryBuilder<Sqlite>, claimant: &Claimant) {
+    query.push(" AND seq IN (SELECT seq FROM (SELECT seq FROM audit WHERE ").push(CLAIMED_EMAIL);
+    query.push(" = ").push_bind(claimant.email.as_str().to_owned());
+    query.push(" ORDER BY seq DESC LIMIT ").push_bind(i64::from(CLAIMS_MAX)).push(")");
+    if let Some(subject) = &claimant.subject {
+        query.push(" UNION SELECT seq FROM (SELECT seq FROM audit WHERE ").push(CLAIMED_SUBJECT);
+        query.push(" = ").push_bind(subject.key.clone());
+        query.push(" AND subject = ").push_bind(subject.connection.as_str().to_owned());
+        query.push(" ORDER BY seq DESC LIMIT ").push_bind(i64::from(CLAIMS_MAX)).push(")");
+    }
+    query.push(")");
+}
+
+/// As the schema's indexes have it.
+const CLAIMED_EMAIL: &str = "json_extract(details, '$.claimed.email')";
+const CLAIMED_SUBJECT: &str = "json_extract(details, '$.claimed.subject')";
 
 /// The text as LIKE finds it literally.
 fn escaped(text: &str) -> String {

@@ -18,7 +18,7 @@ CREATE INDEX connections_of_organization ON connections (organization_id, change
 CREATE TABLE connection_tests (
     request_id TEXT NOT NULL PRIMARY KEY,
     connection_id TEXT NOT NULL,
-    agent_id TEXT NOT NULL,
+    agent_id TEXT,
     begun_at INTEGER NOT NULL,
     report TEXT
 ) STRICT;
@@ -134,6 +134,11 @@ CREATE INDEX outbox_sent ON outbox (sent_at) WHERE sent_at IS NOT NULL;
 -- Rows from before this schema have no hash.
 ALTER TABLE audit ADD COLUMN request_id TEXT;
 CREATE INDEX audit_by_subject ON audit (subject, seq) WHERE subject IS NOT NULL;
+-- Whom a refused sign-on spoke of, for the page of that person.
+CREATE INDEX audit_by_claimed_email ON audit (json_extract(details, '$.claimed.email'), seq)
+    WHERE json_extract(details, '$.claimed.email') IS NOT NULL;
+CREATE INDEX audit_by_claimed_subject ON audit (json_extract(details, '$.claimed.subject'), seq)
+    WHERE json_extract(details, '$.claimed.subject') IS NOT NULL;
 ALTER TABLE audit ADD COLUMN hash BLOB CHECK (hash IS NULL OR length(hash) = 32);
 
 -- The last row that was removed, or zeroes: where the chain begins.

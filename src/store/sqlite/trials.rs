@@ -24,7 +24,7 @@ pub(super) async fn begin(
     )
     .bind(test.request_id.as_str())
     .bind(test.connection.as_str())
-    .bind(test.agent.as_str())
+    .bind(test.agent.as_ref().map(UserId::as_str))
     .bind(test.begun_at.as_millisecond())
     .bind(test.report.as_ref().map(Value::to_string))
     .execute(write.connection())
@@ -47,7 +47,7 @@ pub(super) async fn by_request(db: &SqlitePool, request_id: &str) -> Result<Opti
     Ok(Some(ConnectionTest {
         request_id: row.raw("request_id")?,
         connection: row.parsed("connection_id", ConnectionId::parse)?,
-        agent: row.parsed("agent_id", UserId::parse)?,
+        agent: row.parsed_if_any("agent_id", UserId::parse)?,
         begun_at: row.time("begun_at")?,
         report: row.json_if_any("report")?,
     }))

@@ -5,13 +5,13 @@
 use anteroom::directory::request::{EventKind, State};
 use anteroom::directory::{Membership, Role};
 use anteroom::pages::support::{
-    Agent, ApproveForm, Banner, Certificate, CheckLine, CheckResult, Confirm, ConflictLine, ConnectionTest,
-    Done, Endpoint, Expiry, GrantForm, GrantLine, LastTest, MailLine, MailMessage, MailState, Mailbox,
-    MetadataFacts, MetadataPreview, NewOrganization, OrganizationFacts, OrganizationLine, OrganizationPage,
-    OrganizationPreview, Organizations, OtherRequest, PersonFacts, PreviewWarning, PropertyLine, Proposal,
-    ProviderFacts, Question, Queue, QueueCount, QueueRow, QueueState, Refusal, RequestLine, RequestPage,
-    RequesterFacts, Section, SessionLine, SharedDomain, SignOnLine, SignOnOutcome, SignOns, Taken, TestState,
-    UserPage, UserRow, Users, Warning,
+    Agent, ApproveForm, Banner, Certificate, CheckLine, CheckResult, Claim, Confirm, ConflictLine,
+    ConnectionTest, Done, Endpoint, Expiry, GrantForm, GrantLine, LastTest, MailLine, MailMessage, MailState,
+    Mailbox, MetadataFacts, MetadataPreview, NewOrganization, OrganizationFacts, OrganizationLine,
+    OrganizationPage, OrganizationPreview, Organizations, OtherRequest, PersonFacts, PreviewWarning,
+    PropertyLine, Proposal, ProviderFacts, Question, Queue, QueueCount, QueueRow, QueueState, Refusal,
+    RequestLine, RequestPage, RequesterFacts, Section, SessionLine, SharedDomain, SignOnLine, SignOnOutcome,
+    SignOns, Taken, TestState, UserPage, UserRow, Users, Warning,
 };
 use anteroom::pages::{ALL_PROPERTIES, Brand, Field, SelectItem};
 
@@ -299,6 +299,8 @@ fn sign_on_lines(with: &Filling) -> Vec<SignOnLine> {
         at: ago(index * HOUR),
         email: (index != 3).then(|| with.email.to_owned()),
         organization: (index != 3).then(|| with.organization.to_owned()),
+        claimed: (index == 1 || index == 2)
+            .then(|| Claim { whom: with.email.to_owned(), is_verified: index == 2 }),
         reference: (index == 1 || index == 2).then(|| with.reference.to_owned()),
         outcome,
     })

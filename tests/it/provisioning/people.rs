@@ -102,6 +102,77 @@ async fn a_conflict_of_identity_is_settled_by_binding() {
     again.expect(409);
 }
 
+/// What the log says of the newest refusal for that reason.
+async fn refusal(app: &TestApp, reason: &str) -> serde_json::Value {
+    let log = app.audit().await;
+    let found = log.into_iter().find(|entry| entry.reason.as_deref() == Some(reason)).expect("a refusal");
+    assert_eq!(found.action, "sign_on.refused");
+    found.details
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_from_before_somebody_was_known_are_on_their_page() {
+    let app = contoso(Wanted::default()).await;
+    // Nobody knows Noah yet. One answer is for somebody else, one has an address of elsewhere.
+    let mut noah = app.visitor().who_is(NOAH);
+    let pending = noah.begin("/").await;
+    let message =
+        noah.answer(&pending).with(|message| message.audiences = vec![vec!["urn:other".to_owned()]]);
+    noah.answer_with(&message).await.expect(403);
+    let subject = format!("entra:{}:{}", app.idp.tenant_id, noah.person.object_id).to_lowercase();
+    let claimed = json!({"email": NOAH, "subject": subject, "verified": false});
+    assert_eq!(refusal(&app, "wrong_audience").await["claimed"], claimed);
+
+    let elsewhere = "noah@elsewhere.example";
+    let pending = noah.begin("/").await;
+    noah.person.email = elsewhere.to_owned();
+    noah.answer_with(&noah.answer(&pending)).await.expect(403);
+    let claimed = json!({"email": elsewhere, "subject": subject, "verified": true});
+    assert_eq!(refusal(&app, "email_domain_not_allowed").await["claimed"], claimed);
+
+    noah.person.email = NOAH.to_owned();
+    noah.sign_on("/").await.expect(200);
+    let mut ann = agent(&app, ANN).await;
+    let page = said(&user_page(&mut ann, NOAH).await);
+    assert!(
+        page.contains(&format!("Claimed, not verified: {NOAH} Anybody may have written that.")),
+        "{page}"
+    );
+    assert!(page.contains("urn:other"), "with both sides: {page}");
+    assert!(
+        page.contains(&format!("The identity provider spoke of {elsewhere}")),
+        "by the lasting key: {page}"
+    );
+    // Nobody else's page has them, and the list of all finds them by the address.
+    let other = said(&user_page(&mut ann, ANN).await);
+    assert!(!other.contains("urn:other") && !other.contains(elsewhere), "{other}");
+    let found = ann.visit(&format!("/.anteroom/support/sign-ons?q={elsewhere}")).await.expect(200);
+    assert!(said(&found).contains("may not come from this identity provider"), "{}", found.body);
+    assert!(!said(&found).contains("urn:other"), "only those: {}", found.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_message_about_somebody_is_marked_and_changes_nothing() {
+    let app = contoso(Wanted::default()).await;
+    app.member(NOAH).await;
+    let before = app.user(NOAH).await;
+    let mut forger = app.visitor().who_is(NOAH);
+    let pending = forger.begin("/").await;
+    let long = "x".repeat(900);
+    let message = forger
+        .answer(&pending)
+        .with(|message| message.name_id = Some(long.clone()))
+        .with(|message| message.attributes.retain(|(name, _)| name == crate::idp::CLAIM_EMAIL));
+    forger.answer_with(&message.signed(crate::idp::Sign::Nothing)).await.expect(403);
+    let details = refusal(&app, "signature_missing").await;
+    assert_eq!(details["claimed"], json!({"email": NOAH, "subject": null, "verified": false}));
+    assert!(!details.to_string().contains(&long[..300]), "what is too long is not kept: {details}");
+    assert_eq!(app.user(NOAH).await, before, "nothing has changed");
+    let mut ann = agent(&app, ANN).await;
+    let page = said(&user_page(&mut ann, NOAH).await);
+    assert!(page.contains("Claimed, not verified"), "{page}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_sign_ons_are_shown_with_their_explanation() {
     let app = contoso(Wanted::default()).await;

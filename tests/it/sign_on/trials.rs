@@ -86,7 +86,8 @@ impl Bench {
         let connections = self.sign_on.connections();
         let connection =
             connections.by_id(&ConnectionId::parse("contoso").expect("an id")).expect("it is there");
-        Pending::read(self.sign_on.begin_trial(connection, &agent, "request-1").await.expect("it begins"))
+        let begun = self.sign_on.begin_trial(connection, Some(&agent), "request-1").await.expect("it begins");
+        Pending::read(begun.1)
     }
 
     fn message(&self, pending: &Pending) -> Message {

@@ -303,7 +303,7 @@ pub(crate) async fn a_trial_gets_one_report(backend: &dyn Backend) {
     let trial = ConnectionTest {
         request_id: "_r1".to_owned(),
         connection: connection_id("contoso"),
-        agent: user_id("u_sue"),
+        agent: Some(user_id("u_sue")),
         begun_at: noon(),
         report: None,
     };

@@ -276,7 +276,7 @@ async fn provisioning_that_went_through(store: &dyn Store, request: &Request) ->
     let trial = store::ConnectionTest {
         request_id: "_r".to_owned(),
         connection: crate::store::conformance::connection_id("contoso"),
-        agent: user_id("u_sue"),
+        agent: Some(user_id("u_sue")),
         begun_at: noon(),
         report: None,
     };
@@ -648,6 +648,16 @@ async fn what_is_asked_all_the_time_is_found_by_an_index() {
         ),
         // `Store::audit_search` for a person.
         ("SELECT * FROM audit WHERE subject = 'x' ORDER BY seq DESC", "INDEX audit_by_subject (subject=?"),
+        // The same for whom refused sign-ons spoke of.
+        (
+            "SELECT seq FROM audit WHERE json_extract(details, '$.claimed.email') = 'x' ORDER BY seq DESC LIMIT 5",
+            "INDEX audit_by_claimed_email (<expr>=?",
+        ),
+        (
+            "SELECT seq FROM audit WHERE json_extract(details, '$.claimed.subject') = 'x' AND subject = 'y' \
+             ORDER BY seq DESC LIMIT 5",
+            "INDEX audit_by_claimed_subject (<expr>=?",
+        ),
     ] {
         let plan: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}")))

@@ -18,6 +18,7 @@ mod key;
 mod message;
 mod names;
 mod own_key;
+mod redirect;
 mod refusal;
 mod response;
 #[cfg(feature = "second-opinion")]

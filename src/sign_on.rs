@@ -194,7 +194,11 @@ impl SignOn {
             acs_url: settings.service_provider.acs_url.as_str(),
             issue_instant: now,
         };
-        let redirect_url = request.redirect_url(None, email.map(EmailAddress::as_str));
+        let redirect_url = request.redirect_url(
+            None,
+            email.map(EmailAddress::as_str),
+            settings.service_provider.signing_key(),
+        );
         (id, redirect_url)
     }
 

@@ -24,7 +24,7 @@ fn request_field(id: &str, issuer: &str, acs_url: &str) -> String {
     let idp = saml::metadata::parse(provider.metadata().as_bytes(), SystemClock.now()).unwrap();
     let request =
         saml::AuthnRequest { idp: &idp, id, sp_entity_id: issuer, acs_url, issue_instant: SystemClock.now() };
-    let url = request.redirect_url(None, None);
+    let url = request.redirect_url(None, None, None);
     url.query_pairs().find(|(name, _)| name == "SAMLRequest").unwrap().1.into_owned()
 }
 
@@ -48,6 +48,7 @@ fn verify(provider: &Provider, field: &str) -> Result<saml::VerifiedAssertion, s
         idp: &idp,
         sp_entity_id: ENTITY_ID,
         acs_url: REPLY_URL,
+        own_keys: &[],
         in_response_to: "id-of-the-request",
         skew: std::time::Duration::ZERO,
     };

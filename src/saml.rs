@@ -20,6 +20,7 @@ mod message;
 mod names;
 mod own_key;
 mod policy;
+mod redirect;
 mod refusal;
 mod response;
 #[cfg(feature = "second-opinion")]

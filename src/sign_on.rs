@@ -196,7 +196,11 @@ impl SignOn {
             issue_instant: now,
             options: connection.options.request(),
         };
-        let redirect_url = request.redirect_url(None, email.map(EmailAddress::as_str));
+        let redirect_url = request.redirect_url(
+            None,
+            email.map(EmailAddress::as_str),
+            settings.service_provider.signing_key(),
+        );
         (id, redirect_url)
     }
 

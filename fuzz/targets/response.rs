@@ -54,6 +54,7 @@ fn verify(octets: &[u8]) -> Option<VerifiedAssertion> {
         idp: &world.provider,
         sp_entity_id: &world.request.sp_entity_id,
         acs_url: &world.request.acs_url,
+        own_keys: &[],
         in_response_to: &world.request.id,
         skew: Duration::from_mins(3),
         policy: saml::Policy::default(),

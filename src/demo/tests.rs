@@ -28,7 +28,7 @@ async fn a_visitor_signs_on_at_the_provider_in_one_step_and_comes_back_with_a_re
         issue_instant: SystemClock.now(),
         options: saml::RequestOptions::default(),
     };
-    let url = request.redirect_url(Some("deep"), Some(NEW_JOINER.email));
+    let url = request.redirect_url(Some("deep"), Some(NEW_JOINER.email), None);
     let mut browser = Visitor::default();
     let page = browser.open(&url).await.unwrap();
     assert!(page.text.contains("Continue as Noa Lindström"), "{}", page.text);
@@ -43,6 +43,7 @@ async fn a_visitor_signs_on_at_the_provider_in_one_step_and_comes_back_with_a_re
         idp: &idp,
         sp_entity_id: ENTITY_ID,
         acs_url: REPLY_URL,
+        own_keys: &[],
         in_response_to: "id1",
         skew: Duration::ZERO,
         policy: saml::Policy::default(),

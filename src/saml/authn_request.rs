@@ -6,19 +6,15 @@
 //! override what the customer configured, and no `RequestedAuthnContext`); HTTP-Redirect with DEFLATE
 //! (SAML Bindings 3.4.4.1); the ID is the caller's and must not begin with a digit.
 
-use std::io::Write as _;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use flate2::Compression;
-use flate2::write::DeflateEncoder;
 use jiff::Timestamp;
 use url::Url;
 
 use super::instant;
 use super::metadata::IdentityProvider;
 use super::names::{ASSERTION, BINDING_POST, PROTOCOL};
+use super::own_key::KeyPair;
 use super::policy::RequestOptions;
+use super::redirect::Outgoing;
 
 /// A `samlp:AuthnRequest` (SAML Core 3.4.1).
 #[derive(Debug, Clone, Copy)]
@@ -82,31 +78,20 @@ impl AuthnRequest<'_> {
         )
     }
 
-    /// The address for the browser. A query that the SSO address already has is kept; the login
-    /// hint is sent to Entra only, since others do not know the parameter.
+    /// The address for the browser, signed if there is a key. The login hint is sent to Entra only, since others
+    /// do not know the parameter; it stands behind the signature, which does not cover it.
     #[must_use]
-    pub fn redirect_url(&self, relay_state: Option<&str>, login_hint: Option<&str>) -> Url {
-        let mut url = self.idp.sso_url().clone();
-        {
-            let mut query = url.query_pairs_mut();
-            query.append_pair("SAMLRequest", &STANDARD.encode(deflate(&self.to_xml())));
-            if let Some(relay_state) = relay_state {
-                query.append_pair("RelayState", relay_state);
-            }
-            if let Some(login_hint) = login_hint.filter(|_| self.idp.is_entra()) {
-                query.append_pair("login_hint", login_hint);
-            }
-        }
-        url
+    pub fn redirect_url(
+        &self,
+        relay_state: Option<&str>,
+        login_hint: Option<&str>,
+        key: Option<&KeyPair>,
+    ) -> Url {
+        let hint = login_hint.filter(|_| self.idp.is_entra()).map(|hint| ("login_hint", hint));
+        let xml = self.to_xml();
+        let outgoing = Outgoing { parameter: "SAMLRequest", xml: &xml, relay_state };
+        outgoing.address(self.idp.sso_url(), key, hint.as_slice())
     }
-}
-
-fn deflate(text: &str) -> Vec<u8> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
-    encoder
-        .write_all(text.as_bytes())
-        .and_then(|()| encoder.finish())
-        .expect("writing to memory does not fail")
 }
 
 /// Escapes text for element content and double-quoted attribute values.

@@ -11,12 +11,20 @@ pub(super) const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
 pub(super) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 pub(super) const EXC_C14N: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
 pub(super) const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
+pub(super) const RSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
 
 pub(super) const STATUS_SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
 pub(super) const METHOD_BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 pub(super) const FORMAT_ENTITY: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
 pub(super) const BINDING_REDIRECT: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect";
 pub(super) const BINDING_POST: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST";
+
+pub(super) const XENC: &str = "http://www.w3.org/2001/04/xmlenc#";
+pub(super) const XENC11: &str = "http://www.w3.org/2009/xmlenc11#";
+
+pub(super) const fn xenc(local: &'static str) -> Name {
+    Name { namespace: XENC, local }
+}
 
 pub(super) const fn samlp(local: &'static str) -> Name {
     Name { namespace: PROTOCOL, local }

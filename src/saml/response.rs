@@ -7,6 +7,7 @@
 //! must verify; what is believed is read from the digested octets of the outermost signed element
 //! and from nothing else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -19,6 +20,7 @@ use super::engine::{Bergshamra, Engine};
 use super::message::{self, Assertion, Content};
 use super::metadata::IdentityProvider;
 use super::names::METHOD_BEARER;
+use super::own_key::KeyPair;
 use super::policy::Policy;
 use super::refusal::{Reason, Refusal};
 use super::signature::Keys;
@@ -46,6 +48,8 @@ pub struct Expected<'a> {
     pub sp_entity_id: &'a str,
     /// Our assertion consumer service, the recipient and destination.
     pub acs_url: &'a str,
+    /// What may have been encrypted to; empty if we have no keys.
+    pub own_keys: &'a [Arc<KeyPair>],
     /// The ID of our request.
     pub in_response_to: &'a str,
     /// How far clocks may differ; at most three minutes are granted.

@@ -136,6 +136,7 @@ impl SignOn {
             idp: &connection.idp,
             sp_entity_id: &settings.service_provider.entity_id,
             acs_url: settings.service_provider.acs_url.as_str(),
+            own_keys: &settings.service_provider.keys,
             in_response_to: id.as_str(),
             skew: CLOCK_SKEW,
             policy: connection.options.policy(id.issued_at()),

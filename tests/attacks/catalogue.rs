@@ -120,6 +120,7 @@ impl World {
             idp: trusted,
             sp_entity_id: &self.request.sp_entity_id,
             acs_url: &self.request.acs_url,
+            own_keys: &[],
             in_response_to: &self.request.id,
             skew: Duration::from_mins(3),
             policy: saml::Policy::default(),

@@ -56,7 +56,7 @@ fn the_redirect_carries_the_deflated_request_and_a_hint_for_entra() {
     let world = World::pure();
     let idp = world.trusted();
     let request = request(&world, &idp);
-    let url = request.redirect_url(Some("r&=?"), Some("mia.berg+x@contoso.com"));
+    let url = request.redirect_url(Some("r&=?"), Some("mia.berg+x@contoso.com"), None);
     assert!(url.as_str().starts_with(&(world.idp.sso_url.clone() + "?")));
     let query = query(&url);
     assert_eq!(query["RelayState"], "r&=?");
@@ -76,7 +76,7 @@ fn a_query_of_the_identity_provider_is_kept_and_others_get_no_hint() {
         ..Idp::entra()
     };
     let idp = world.trusted();
-    let url = request(&world, &idp).redirect_url(None, Some("mia.berg@contoso.com"));
+    let url = request(&world, &idp).redirect_url(None, Some("mia.berg@contoso.com"), None);
     assert!(url.as_str().starts_with("https://idp.example.org/sso?tenant=7&x=a%20b&SAMLRequest="));
     let query = query(&url);
     assert_eq!(query.len(), 3, "{query:?}");

@@ -30,7 +30,7 @@ fn request_field(id: &str, issuer: &str, acs_url: &str) -> String {
         issue_instant: SystemClock.now(),
         options: saml::RequestOptions::default(),
     };
-    let url = request.redirect_url(None, None);
+    let url = request.redirect_url(None, None, None);
     url.query_pairs().find(|(name, _)| name == "SAMLRequest").unwrap().1.into_owned()
 }
 
@@ -54,6 +54,7 @@ fn verify(provider: &Provider, field: &str) -> Result<saml::VerifiedAssertion, s
         idp: &idp,
         sp_entity_id: ENTITY_ID,
         acs_url: REPLY_URL,
+        own_keys: &[],
         in_response_to: "id-of-the-request",
         skew: std::time::Duration::ZERO,
         policy: saml::Policy::default(),

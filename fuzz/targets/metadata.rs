@@ -1,21 +1,14 @@
-//! Feeds octets to the metadata reader.
+//! A fuzz target: see the function of its name in `checks.rs`.
 //!
-//! Separate from the package because it needs a fuzzing engine.
-//!
-//! Rules: nothing panics; whatever is accepted has a signing certificate and a safe address.
+//! Separate because each target is a program of its own.
 
 #![no_main]
 
-use anteroom::saml::metadata;
-use libfuzzer_sys::fuzz_target;
+#[path = "../checks.rs"]
+#[allow(dead_code, reason = "each target runs one of them")]
+mod checks;
+#[path = "../../tests/it/idp.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod idp;
 
-fuzz_target!(|data: &[u8]| {
-    let now = "2026-06-15T10:30:00Z".parse().expect("a time");
-    match metadata::parse(data, now) {
-        Ok(provider) => {
-            assert!(!provider.certificates().is_empty());
-            assert!(matches!(provider.sso_url().scheme(), "https" | "http"));
-        }
-        Err(error) => assert!(!error.to_string().is_empty()),
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::metadata(data));

@@ -1,8 +1,8 @@
 //! Every attack of the catalogue, as data: a control message, what the attacker makes of it, and
 //! the code with which it must be refused.
 //!
-//! Separate from the runners: this file's tests prove each row against the pure verifier; a running
-//! Anteroom is attacked with the same rows elsewhere.
+//! Separate from the surface: here each row is tried on the pure verifier; [`surface`] attacks a running
+//! Anteroom with the same rows. `docs/saml.md` has the list of all rows and the tests that prove each.
 //!
 //! Rules: the control is accepted as the genuine user, or the row proves nothing; the hostile
 //! message differs from it by one fault.
@@ -16,7 +16,20 @@
     reason = "tables of rows are long, their texts are short"
 )]
 
+/// A test for each row of the list of attacks, named by it.
+macro_rules! rows {
+    ($($test:ident $id:literal)+) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $test() {
+            $crate::attacks::surface::refuses_row($id).await;
+        }
+    )+};
+}
+
+mod browser;
+mod exhaustion;
 mod identity_values;
+mod list;
 mod metadata;
 mod mutation;
 mod parsing;
@@ -61,6 +74,7 @@ pub(crate) fn catalogue() -> Vec<Attack> {
         trust::attacks(),
         protocol::attacks(),
         identity_values::attacks(),
+        exhaustion::attacks(),
     ]
     .into_iter()
     .flatten()

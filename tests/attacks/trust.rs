@@ -7,7 +7,7 @@ use anteroom::saml;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Attack, World, cut, refuses_all, replaced, replaced_first};
+use super::{Attack, World, cut, replaced, replaced_first};
 use crate::idp::{Algorithm, DSIG_NS, Digest, FAR_AWAY, Idp, KeyType, LONG_AGO, Message, Sign, SigningKey};
 
 pub(crate) fn attacks() -> Vec<Attack> {
@@ -303,9 +303,14 @@ fn with_signature_value(control: &Message, change: impl FnOnce(&mut Vec<u8>)) ->
     replaced(&text, encoded, &STANDARD.encode(value)).into_bytes()
 }
 
-#[test]
-fn untrusted_signatures_are_refused() {
-    refuses_all(&attacks());
+rows! {
+    c01_nothing_is_signed "C1"
+    c02_only_something_else_is_signed "C2"
+    c03_the_message_brings_its_own_key "C3"
+    c04_the_algorithm_does_not_fit_the_key "C4"
+    c05_a_broken_hash "C5"
+    c06_a_signature_value_or_key_is_taken_leniently "C6"
+    c08_the_key_of_another_tenant "C8"
 }
 
 #[test]
@@ -342,14 +347,14 @@ fn every_kind_of_key_and_hash_that_is_allowed_verifies() {
 }
 
 #[test]
-fn a_message_signed_with_the_next_published_key_is_accepted() {
+fn c09_a_message_signed_with_the_next_published_key_is_accepted() {
     let world = World::pure();
     let message = world.control().signed_by(SigningKey::rsa_next()).to_xml();
     assert!(world.verify(message.as_bytes()).is_ok());
 }
 
 #[test]
-fn a_key_that_left_the_metadata_is_refused() {
+fn c09_a_key_that_left_the_metadata_is_refused() {
     let mut world = World::pure();
     let message = world.control().signed_by(SigningKey::rsa_next()).to_xml();
     world.idp.further_keys.clear();
@@ -358,7 +363,7 @@ fn a_key_that_left_the_metadata_is_refused() {
 }
 
 #[test]
-fn a_key_for_encryption_only_never_verifies() {
+fn c09_a_key_for_encryption_only_never_verifies() {
     let world = World::pure();
     let signing = crate::idp::key_descriptor("signing", &SigningKey::rsa_next().certificate);
     let encryption = crate::idp::key_descriptor("encryption", &SigningKey::rsa_next().certificate);
@@ -370,7 +375,7 @@ fn a_key_for_encryption_only_never_verifies() {
 }
 
 #[test]
-fn certificates_outside_of_their_validity_are_refused_unless_told_otherwise() {
+fn c07_certificates_outside_of_their_validity_are_refused_unless_told_otherwise() {
     let cases = [
         (LONG_AGO, (2026, 6, 1), "certificate_expired"),
         ((2026, 7, 1), FAR_AWAY, "certificate_not_yet_valid"),

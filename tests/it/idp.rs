@@ -123,7 +123,7 @@ impl SigningKey {
         }
     }
 
-    fn sign(&self, algorithm: Algorithm, text: &str) -> Vec<u8> {
+    pub(crate) fn sign(&self, algorithm: Algorithm, text: &str) -> Vec<u8> {
         match (&self.pair, algorithm) {
             (Pair::Rsa(key), _) => {
                 let padding: &dyn signature::RsaEncoding = match algorithm {

@@ -4,7 +4,8 @@
 #   simplesamlphp.sh WORK PORT
 #
 # WORK has cert/idp.key and cert/idp.crt; everything else is made there. Each WORK/sp/*.xml is a service
-# provider, and WORK/sign says what is signed (response, assertion or both); both are read at every request.
+# provider, WORK/sign says what is signed (response, assertion or both), and WORK/encrypt whether the assertion is
+# encrypted (yes or no); all are read at every request.
 # Stays in the foreground until it is killed. Users: mia/mia-password, noah/noah-password, zoe/zoe-password.
 set -euo pipefail
 work=$1 port=$2
@@ -15,6 +16,7 @@ program=/usr/share/simplesamlphp/www
 mkdir -p "$work"/{config,metadata,log,data,tmp,sessions,docroot,sp}
 ln -sfn $program "$work/docroot/simplesaml"
 [ -e "$work/sign" ] || echo both >"$work/sign"
+[ -e "$work/encrypt" ] || echo no >"$work/encrypt"
 
 cat >"$work/config/config.php" <<PHP
 <?php
@@ -56,6 +58,8 @@ cat >"$work/metadata/saml20-idp-hosted.php" <<PHP
   'signature.algorithm' => 'http://www.w3.org/2001/04/xmldsig-more#rsa-sha256',
   'saml20.sign.response' => in_array(\$sign, ['response', 'both']),
   'saml20.sign.assertion' => in_array(\$sign, ['assertion', 'both']),
+  'assertion.encryption' => trim(file_get_contents('$work/encrypt')) === 'yes',
+  'sign.logout' => true, 'redirect.sign' => true,
 ];
 PHP
 

@@ -71,6 +71,8 @@ impl World {
             sp_entity_id: &self.request.sp_entity_id,
             acs_url: &self.request.acs_url,
             in_response_to: &self.request.id,
+            own_keys: &[],
+            policy: saml::Policy::default(),
             skew: Duration::from_mins(3),
         };
         saml::Response::parse(octets)?.verify(&expected, self.now)

@@ -57,6 +57,8 @@ pub struct CustomerValues {
     pub sign_on_url: Url,
     /// Where our own metadata can be downloaded, for providers that read it.
     pub metadata_url: Option<Url>,
+    /// Our certificate as PEM, if we have one.
+    pub certificate: Option<String>,
 }
 
 impl Admin {
@@ -69,6 +71,7 @@ impl Admin {
             reply_url: us.acs_url.clone(),
             sign_on_url: us.app_url.clone(),
             metadata_url: us.acs_url.join("/saml2/metadata").ok(),
+            certificate: us.certificate.clone(),
         }
     }
 

@@ -48,6 +48,8 @@ pub struct ServiceProvider {
     pub acs_url: Url,
     /// The application.
     pub app_url: Url,
+    /// The certificate of the key that signs our requests, as PEM; assertions may be encrypted to it.
+    pub certificate: Option<String>,
 }
 
 /// The identity provider of an organization that the configuration file declares.

@@ -63,6 +63,7 @@ pub(crate) fn admin(config: &Config) -> admin::Settings {
             entity_id: config.saml.entity_id.clone(),
             acs_url: config.saml.acs_url.clone(),
             app_url: config.app.url.clone(),
+            certificate: config.saml.keys.first().map(|key| key.certificate().pem()),
         },
         declared: declared.collect(),
     }

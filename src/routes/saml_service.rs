@@ -3,7 +3,9 @@
 //! Separate because it lives on the login host, where the browser has none of our cookies: nothing here can
 //! begin a session, it can only send the browser on to the application's host.
 
-use http::header::CONTENT_TYPE;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -13,7 +15,7 @@ use crate::proxy::Body;
 use crate::routes::Call;
 use crate::routes::form::Form;
 use crate::routes::reply::{self, Decision};
-use crate::saml;
+use crate::secret::sha256;
 use crate::sign_on::Answer;
 
 impl Call {
@@ -62,10 +64,17 @@ impl Call {
     /// `GET /saml2/metadata` (SAML Metadata 2.4.4).
     pub(super) fn metadata(&self) -> Response<Body> {
         let settings = self.shared.sign_on.settings();
-        let acs_url = self.settings.sites.acs_url().as_str();
+        let document = settings.service_provider.metadata();
+        let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(sha256(document.as_bytes())));
+        let is_known = self.headers.get(IF_NONE_MATCH).is_some_and(|tag| tag.as_bytes() == etag.as_bytes());
         let mut response =
-            Response::new(Body::from(saml::sp_metadata(&settings.service_provider.entity_id, acs_url)));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/samlmetadata+xml"));
+            Response::new(if is_known { Body::empty() } else { Body::from(document.to_owned()) });
+        *response.status_mut() = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/samlmetadata+xml"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(ETAG, HeaderValue::try_from(etag).expect("base64 is printable"));
         reply::decided(response, Decision::Own, None, None)
     }
 

@@ -65,11 +65,6 @@ impl Sites {
         self.acs_url.path()
     }
 
-    /// The assertion consumer service.
-    pub(super) const fn acs_url(&self) -> &Url {
-        &self.acs_url
-    }
-
     /// An absolute address on the application's host.
     pub(super) fn app_address(&self, path_and_query: &str) -> String {
         format!("{}{path_and_query}", self.app_origin())

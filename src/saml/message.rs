@@ -8,7 +8,8 @@
 
 use std::collections::HashSet;
 
-use super::names::{ASSERTION, DSIG, PROTOCOL, STATUS_SUCCESS, ds, saml, samlp};
+use super::encryption::EncryptedAssertion;
+use super::names::{ASSERTION, DSIG, PROTOCOL, STATUS_SUCCESS, XENC, ds, saml, samlp};
 use super::refusal::{Reason, Refusal, Status, bounded};
 use super::signature::Signature;
 use super::statement::{AttributeStatement, AuthnStatement, Conditions, Subject};
@@ -30,7 +31,7 @@ pub(super) struct Response<'t> {
 pub(super) enum Content<'t> {
     Nothing,
     Assertion(Box<Assertion<'t>>),
-    Encrypted,
+    Encrypted(EncryptedAssertion),
 }
 
 impl<'t> Response<'t> {
@@ -59,7 +60,9 @@ impl<'t> Response<'t> {
             Some(element) if element.is(saml("Assertion")) => {
                 Content::Assertion(Box::new(Assertion::read(element)?))
             }
-            Some(element) if element.is(saml("EncryptedAssertion")) => Content::Encrypted,
+            Some(element) if element.is(saml("EncryptedAssertion")) => {
+                Content::Encrypted(EncryptedAssertion::read(element)?)
+            }
             Some(element) => return Err(unexpected(element, root)),
         };
         children.finish()?;
@@ -190,9 +193,9 @@ fn is_id_like(local: &str) -> bool {
     local.eq_ignore_ascii_case("id") || matches!(local, "AssertionID" | "ResponseID" | "RequestID")
 }
 
-/// XML Encryption has IDs of its own, which nothing of ours resolves.
+/// XML Encryption has IDs of its own, by which nothing that is signed is ever found.
 fn is_encryption(element: Element<'_>) -> bool {
-    element.namespace() == "http://www.w3.org/2001/04/xmlenc#"
+    element.namespace() == XENC
 }
 
 /// Checks version and ID, and gives the ID (SAML Core 1.3.4, 4.1.2).

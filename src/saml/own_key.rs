@@ -11,11 +11,13 @@ use std::sync::Arc;
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::{OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use aws_lc_rs::rsa::{OaepAlgorithm, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::{digest, hmac};
 use url::Url;
 
 use super::key::{Certificate, CertificateError};
+use super::sp_metadata;
 
 /// Us, as identity providers know us.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub struct ServiceProvider {
     pub slo_url: Url,
     /// Our keys: the first is current, the others are those that come next or have been. May be empty.
     pub keys: Vec<Arc<KeyPair>>,
+    metadata: String,
 }
 
 impl ServiceProvider {
@@ -36,7 +39,16 @@ impl ServiceProvider {
     pub fn new(entity_id: String, acs_url: Url, keys: Vec<Arc<KeyPair>>) -> Self {
         let mut slo_url = acs_url.clone();
         slo_url.set_path(LOGOUT_PATH);
-        Self { entity_id, acs_url, slo_url, keys }
+        slo_url.set_query(None);
+        let mut us = Self { entity_id, acs_url, slo_url, keys, metadata: String::new() };
+        us.metadata = sp_metadata::write(&us);
+        us
+    }
+
+    /// Our metadata as XML, for identity providers to import; signed if there is a key.
+    #[must_use]
+    pub fn metadata(&self) -> &str {
+        &self.metadata
     }
 
     /// The key that signs what we send; `None`: nothing is signed.
@@ -53,6 +65,7 @@ pub struct KeyPair {
     certificate: Certificate,
     signer: RsaKeyPair,
     opener: OaepPrivateDecryptingKey,
+    rejection: hmac::Key,
 }
 
 /// The octets of a private key as its file has them.
@@ -99,14 +112,12 @@ impl KeyPair {
         if certificate.public_key_octets() != signer.public_key().as_ref() {
             return Err(KeyPairError::Mismatch);
         }
-        let opener = signer
-            .as_der()
-            .and_then(|pkcs8| {
-                PrivateDecryptingKey::from_pkcs8(pkcs8.as_ref()).map_err(|_| aws_lc_rs::error::Unspecified)
-            })
-            .and_then(OaepPrivateDecryptingKey::new)
-            .map_err(|_| KeyPairError::Key)?;
-        Ok(Self { certificate, signer, opener })
+        let pkcs8 = signer.as_der().map_err(|_| KeyPairError::Key)?;
+        let opener = PrivateDecryptingKey::from_pkcs8(pkcs8.as_ref()).map_err(|_| KeyPairError::Key)?;
+        let opener = OaepPrivateDecryptingKey::new(opener).map_err(|_| KeyPairError::Key)?;
+        let secret = digest::digest(&digest::SHA256, pkcs8.as_ref());
+        let rejection = hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref());
+        Ok(Self { certificate, signer, opener, rejection })
     }
 
     /// The certificate of the key.
@@ -127,8 +138,18 @@ impl KeyPair {
         signature
     }
 
-    pub(super) const fn opener(&self) -> &OaepPrivateDecryptingKey {
-        &self.opener
+    /// The octets that were encrypted to this key. Takes the same time whatever is wrong with them.
+    pub(super) fn unwrap_key(&self, algorithm: &'static OaepAlgorithm, encrypted: &[u8]) -> Option<Vec<u8>> {
+        let mut octets = vec![0; self.opener.min_output_size()];
+        let length = self.opener.decrypt(algorithm, encrypted, &mut octets, None).ok()?.len();
+        octets.truncate(length);
+        Some(octets)
+    }
+
+    /// What is decrypted with when nothing could be unwrapped: the same for the same octets, and known to nobody
+    /// without the private key. As long as the longest key.
+    pub(super) fn stand_in(&self, encrypted: &[u8]) -> Vec<u8> {
+        hmac::sign(&self.rejection, encrypted).as_ref().to_vec()
     }
 }
 

@@ -156,7 +156,7 @@ reasons! {
     IdDuplicate "id_duplicate" "two elements carry the same ID"
     SeveralAssertions "several_assertions" "the message holds more than one assertion"
     AssertionMissing "assertion_missing" "the message holds no assertion"
-    EncryptionNotSupported "encryption_not_supported" "the assertion or an identifier in it is encrypted, which is not supported"
+    EncryptionNotSupported "encryption_not_supported" "an identifier or attribute in the assertion is encrypted by itself, which is not supported"
     // Signature.
     SignatureMissing "signature_missing" "neither the assertion nor the response is signed"
     SignatureMalformed "signature_malformed" "the signature does not have the one shape that is allowed"
@@ -201,6 +201,11 @@ reasons! {
     // What one connection demands.
     AuthnContextRefused "authn_context_refused" "the subject signed on in another way than this connection demands"
     AuthnNotFresh "authn_not_fresh" "the subject did not sign on afresh, as this connection demands"
+    // Encryption.
+    EncryptionKeyMissing "encryption_key_missing" "the assertion is encrypted, and there is no key to decrypt it with"
+    EncryptionMalformed "encryption_malformed" "the encrypted assertion does not have the one shape that is allowed"
+    EncryptionAlgorithmForbidden "encryption_algorithm_forbidden" "the assertion is encrypted by an algorithm that is not allowed"
+    DecryptionFailed "decryption_failed" "the assertion cannot be decrypted with any of our keys, or what is in it is not one rightly signed assertion"
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 
 use super::assertion::VerifiedAssertion;
 use super::conditions;
+use super::encryption::{EncryptedAssertion, Plaintext};
 use super::engine::{Bergshamra, Engine};
 use super::message::{self, Assertion, Content};
 use super::metadata::IdentityProvider;
@@ -121,16 +122,19 @@ impl<'a> Response<'a> {
             accept_expired: expected.policy.accept_expired_certificates,
             now,
         };
-        let signed = self.signed_octets(engine, &response, &keys)?;
+        let signed = match &response.content {
+            Content::Nothing => return Err(Refusal::new(Reason::AssertionMissing)),
+            Content::Assertion(_) => self.signed_octets(engine, &response, &keys)?,
+            Content::Encrypted(encrypted) => {
+                let context = (expected, now);
+                self.decrypted_octets(engine, &response, encrypted, &keys, context)?
+            }
+        };
 
         let tree = Tree::parse(signed.octets(), Profile::Message)?;
         let verified = match &signed {
             Signed::Response(_) => {
-                let verified = message::Response::read(tree.root())?;
-                conditions::check_response(&verified, true, expected, now)?;
-                if !verified.is_success() {
-                    return Err(Refusal::not_success(verified.status));
-                }
+                let verified = read_signed_response(&tree, expected, now)?;
                 match verified.content {
                     Content::Assertion(assertion) => *assertion,
                     _ => return Err(Refusal::new(Reason::AssertionMissing)),
@@ -140,6 +144,7 @@ impl<'a> Response<'a> {
                 conditions::check_response(&response, false, expected, now)?;
                 Assertion::read_root(tree.root())?
             }
+            Signed::Decrypted { .. } => Assertion::read_root(tree.root())?,
         };
         let validity = conditions::check_assertion(&verified, expected, now)?;
         self.ask_second_opinion(&signed, expected.idp)?;
@@ -155,19 +160,13 @@ impl<'a> Response<'a> {
         keys: &Keys<'_>,
     ) -> Result<Signed, Refusal> {
         let Content::Assertion(assertion) = &response.content else {
-            return Err(Refusal::new(match response.content {
-                Content::Encrypted => Reason::EncryptionNotSupported,
-                _ => Reason::AssertionMissing,
-            }));
+            return Err(Refusal::new(Reason::AssertionMissing));
         };
         let of_assertion = match &assertion.signature {
             Some(signature) => Some(signature.verify(engine, &self.tree, assertion.element, keys)?),
             None => None,
         };
-        let of_response = match &response.signature {
-            Some(signature) => Some(signature.verify(engine, &self.tree, response.element, keys)?),
-            None => None,
-        };
+        let of_response = self.signed_response(engine, response, keys)?;
         match (of_response, of_assertion) {
             (Some(octets), _) => Ok(Signed::Response(octets)),
             (None, Some(octets)) => Ok(Signed::Assertion(octets)),
@@ -175,9 +174,61 @@ impl<'a> Response<'a> {
         }
     }
 
+    fn signed_response(
+        &self,
+        engine: &impl Engine,
+        response: &message::Response<'_>,
+        keys: &Keys<'_>,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        let signature = response.signature.as_ref();
+        signature.map(|signature| signature.verify(engine, &self.tree, response.element, keys)).transpose()
+    }
+
+    /// Decrypts the assertion and verifies every signature that is present. All that can be checked without our
+    /// private key is checked before it is used: a signature of the response covers the ciphertext, and what is
+    /// decrypted is then the ciphertext that stands in the digested octets.
+    fn decrypted_octets(
+        &self,
+        engine: &impl Engine,
+        response: &message::Response<'_>,
+        encrypted: &EncryptedAssertion,
+        keys: &Keys<'_>,
+        (expected, now): (&Expected<'_>, Timestamp),
+    ) -> Result<Signed, Refusal> {
+        if expected.own_keys.is_empty() {
+            return Err(Refusal::new(Reason::EncryptionKeyMissing)
+                .expected("an assertion in the clear, or saml.signing_key in the configuration")
+                .got("an encrypted assertion"));
+        }
+        let of_response = self.signed_response(engine, response, keys)?;
+        let plaintext = if let Some(octets) = &of_response {
+            let tree = Tree::parse(octets, Profile::Message)?;
+            let Content::Encrypted(covered) = read_signed_response(&tree, expected, now)?.content else {
+                return Err(Refusal::new(Reason::AssertionMissing));
+            };
+            covered.decrypt(expected.own_keys)
+        } else {
+            conditions::check_response(response, false, expected, now)?;
+            encrypted.decrypt(expected.own_keys)
+        };
+        plaintext.verify(engine, of_response, keys)
+    }
+
+    /// Asks about every signature that was verified.
     #[cfg(feature = "second-opinion")]
     fn ask_second_opinion(&self, signed: &Signed, idp: &IdentityProvider) -> Result<(), Refusal> {
-        super::second_opinion::agrees(self.octets, idp.certificates(), signed.octets())
+        let agrees = |message: &[u8], octets: &[u8]| {
+            super::second_opinion::agrees(message, idp.certificates(), octets)
+        };
+        match signed {
+            Signed::Response(octets) | Signed::Assertion(octets) => agrees(self.octets, octets),
+            Signed::Decrypted { octets, plaintext, of_response } => {
+                if let Some(of_response) = of_response {
+                    agrees(self.octets, of_response)?;
+                }
+                plaintext.as_ref().map_or(Ok(()), |plaintext| agrees(plaintext, octets))
+            }
+        }
     }
 
     #[cfg(not(feature = "second-opinion"))]
@@ -187,18 +238,108 @@ impl<'a> Response<'a> {
     }
 }
 
-/// The digested octets, and which element they are the canonical form of.
-enum Signed {
+/// The octets that are believed, and what they are.
+pub(super) enum Signed {
+    /// The digested octets of the response.
     Response(Vec<u8>),
+    /// The digested octets of the assertion.
     Assertion(Vec<u8>),
+    /// The digested octets of an assertion that was encrypted; where it has no signature of its own, the plaintext
+    /// of what stands in the digested octets of the response.
+    Decrypted {
+        octets: Vec<u8>,
+        /// The plaintext as it came, if it has a signature of its own.
+        #[cfg_attr(
+            not(feature = "second-opinion"),
+            expect(dead_code, reason = "only the second opinion reads it again")
+        )]
+        plaintext: Option<Vec<u8>>,
+        /// The digested octets of the response, if it is signed.
+        #[cfg_attr(
+            not(feature = "second-opinion"),
+            expect(dead_code, reason = "only the second opinion compares them")
+        )]
+        of_response: Option<Vec<u8>>,
+    },
 }
 
 impl Signed {
     fn octets(&self) -> &[u8] {
         match self {
-            Self::Response(octets) | Self::Assertion(octets) => octets,
+            Self::Response(octets) | Self::Assertion(octets) | Self::Decrypted { octets, .. } => octets,
         }
     }
+}
+
+/// Reads a response from its digested octets.
+fn read_signed_response<'t>(
+    tree: &'t Tree<'_>,
+    expected: &Expected<'_>,
+    now: Timestamp,
+) -> Result<message::Response<'t>, Refusal> {
+    let verified = message::Response::read(tree.root())?;
+    conditions::check_response(&verified, true, expected, now)?;
+    if !verified.is_success() {
+        return Err(Refusal::not_success(verified.status));
+    }
+    Ok(verified)
+}
+
+impl Plaintext {
+    /// Verifies the signature inside, if there is one or must be one. To whoever sends ciphertexts and looks what
+    /// happens, a wrong key, tag or padding, a fault of the XML and a wrong signature are one and the same: the
+    /// refusal and the way to it. Otherwise CBC would tell, octet by octet, what is in the ciphertext of somebody
+    /// else (SAML-ATTACKS H1, H3).
+    fn verify(
+        self,
+        engine: &impl Engine,
+        of_response: Option<Vec<u8>>,
+        keys: &Keys<'_>,
+    ) -> Result<Signed, Refusal> {
+        let is_intact = self.is_intact;
+        let outcome = match self.read(engine, of_response.is_some(), keys) {
+            // The dates of a certificate are looked at before the digest is. Only where all the rest is right may
+            // they be named.
+            Err(untimely) if is_untimely(untimely.reason()) => {
+                let timeless = Keys { accept_expired: true, ..*keys };
+                self.read(engine, of_response.is_some(), &timeless).map(|_| Err(untimely))
+            }
+            Err(refusal) => Err(refusal),
+            Ok(signed) => Ok(Ok(signed)),
+        };
+        match outcome {
+            Ok(Ok(own)) if is_intact => {
+                let (octets, plaintext) = match own {
+                    Some(octets) => (octets, Some(self.octets)),
+                    None => (self.octets, None),
+                };
+                Ok(Signed::Decrypted { octets, plaintext, of_response })
+            }
+            Ok(Err(untimely)) if is_intact => Err(untimely),
+            _ => Err(Refusal::new(Reason::DecryptionFailed)),
+        }
+    }
+
+    /// The digested octets of the assertion inside; `None` if it is not signed and need not be.
+    fn read(
+        &self,
+        engine: &impl Engine,
+        is_covered: bool,
+        keys: &Keys<'_>,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        // A document of its own: it brings its namespaces with it, and one assertion is all it holds.
+        let tree = Tree::parse(&self.octets, Profile::Message)?;
+        let assertion = Assertion::read_root(tree.root())?;
+        match &assertion.signature {
+            Some(signature) => signature.verify(engine, &tree, assertion.element, keys).map(Some),
+            None if is_covered => Ok(None),
+            None => Err(Refusal::new(Reason::SignatureMissing)),
+        }
+    }
+}
+
+const fn is_untimely(reason: Reason) -> bool {
+    matches!(reason, Reason::CertificateExpired | Reason::CertificateNotYetValid)
 }
 
 /// Response and bearer confirmations must name the same request, or none at all.

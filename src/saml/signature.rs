@@ -247,7 +247,7 @@ fn read_base64(element: Element<'_>) -> Result<Vec<u8>, Refusal> {
 }
 
 /// `KeyInfo` is not read, but it must not be a place to hide anything either.
-fn check_key_info(key_info: Element<'_>) -> Result<(), Refusal> {
+pub(super) fn check_key_info(key_info: Element<'_>) -> Result<(), Refusal> {
     let hiding = |element: &Element<'_>| {
         element.namespace() != DSIG
             || matches!(

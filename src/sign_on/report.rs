@@ -230,7 +230,12 @@ impl Stage {
         match reason {
             Reason::Unsolicited | Reason::InResponseToMismatch | Reason::WrongInResponseTo => Self::Request,
             Reason::StatusNotSuccess => Self::Status,
-            Reason::AssertionMissing | Reason::EncryptionNotSupported => Self::Assertion,
+            Reason::AssertionMissing
+            | Reason::EncryptionNotSupported
+            | Reason::EncryptionKeyMissing
+            | Reason::EncryptionMalformed
+            | Reason::EncryptionAlgorithmForbidden
+            | Reason::DecryptionFailed => Self::Assertion,
             Reason::SignatureMissing
             | Reason::SignatureMalformed
             | Reason::ReferenceMismatch

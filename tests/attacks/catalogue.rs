@@ -27,6 +27,7 @@ macro_rules! rows {
 }
 
 mod browser;
+mod encryption;
 mod exhaustion;
 mod identity_values;
 mod list;
@@ -38,18 +39,21 @@ mod surface;
 mod trust;
 mod wrapping;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use anteroom::saml::{self, Expected, Refusal, VerifiedAssertion};
+use anteroom::saml::{self, Expected, KeyPair, Refusal, VerifiedAssertion};
 use jiff::Timestamp;
 
-use crate::idp::{self, Idp, Message};
+use crate::idp::{self, Idp, Message, SigningKey};
 
 /// The parties of an attack.
 pub(crate) struct World {
     pub(crate) idp: Idp,
     pub(crate) request: idp::Request,
     pub(crate) now: Timestamp,
+    /// What can be encrypted to.
+    pub(crate) own_keys: Vec<Arc<KeyPair>>,
 }
 
 /// One row of the catalogue.
@@ -75,6 +79,7 @@ pub(crate) fn catalogue() -> Vec<Attack> {
         protocol::attacks(),
         identity_values::attacks(),
         exhaustion::attacks(),
+        encryption::attacks(),
     ]
     .into_iter()
     .flatten()
@@ -92,7 +97,13 @@ impl World {
                 acs_url: "https://login.example.com/saml2/idpresponse".to_owned(),
             },
             now: "2026-06-15T10:30:00Z".parse().expect("a time"),
+            own_keys: Vec::new(),
         }
+    }
+
+    /// One in which assertions may be encrypted to these keys of ours.
+    pub(crate) fn with_keys(keys: &[&SigningKey]) -> Self {
+        Self { own_keys: keys.iter().map(|key| key.own()).collect(), ..Self::pure() }
     }
 
     /// The control of most rows: what Entra sends.
@@ -134,7 +145,7 @@ impl World {
             idp: trusted,
             sp_entity_id: &self.request.sp_entity_id,
             acs_url: &self.request.acs_url,
-            own_keys: &[],
+            own_keys: &self.own_keys,
             in_response_to: &self.request.id,
             skew: Duration::from_mins(3),
             policy: saml::Policy::default(),
@@ -143,20 +154,19 @@ impl World {
 }
 
 /// Runs rows against the pure verifier and names every one that fails.
-fn refuses_all(attacks: &[Attack]) {
-    let world = World::pure();
+fn refuses_all_in(world: &World, attacks: &[Attack]) {
     let trusted = world.trusted();
     let mut failures = Vec::new();
     for attack in attacks {
         let mut fails = |what: String| failures.push(format!("{} {}: {what}", attack.id, attack.name));
-        let control = (attack.control)(&world);
+        let control = (attack.control)(world);
         let control_xml = control.to_xml();
         match world.verify_trusting(&trusted, control_xml.as_bytes()) {
             Ok(assertion) if assertion.id() == control.assertion_id => {}
             Ok(_) => fails("the control is accepted as another assertion".to_owned()),
             Err(refusal) => fails(format!("the control is refused: {refusal}")),
         }
-        let hostile = (attack.hostile)(&world, control);
+        let hostile = (attack.hostile)(world, control);
         if hostile == control_xml.as_bytes() {
             fails("the hostile message is the control".to_owned());
         }

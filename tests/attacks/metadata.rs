@@ -195,8 +195,8 @@ fn several_identity_providers_are_counted_and_none_is_told() {
     let two = list(&good().repeat(2));
     assert!(matches!(two, Err(Error::SeveralIdentityProviders { count: 2 })), "{two:?}");
     assert!(matches!(list(""), Err(Error::NoIdentityProvider)));
-    let sp = anteroom::saml::sp_metadata("urn:x", "https://login.example.com/acs");
-    assert!(matches!(parse(&sp), Err(Error::NoIdentityProvider)));
+    let sp = crate::idp::service_provider("urn:x");
+    assert!(matches!(parse(sp.metadata()), Err(Error::NoIdentityProvider)));
     let html = parse("<html><body>Sign in</body></html>");
     assert!(matches!(&html, Err(Error::NotMetadata { root }) if root == "html"), "{html:?}");
     let saml1 = good().replace("2.0:protocol\">", "1.1:protocol\">");

@@ -531,7 +531,7 @@ fn statuses() -> Vec<Attack> {
         ),
         changed!(
             "D10",
-            "an encrypted assertion",
+            "an encrypted assertion without anything in it",
             |_, m| {
                 m.rewrite_response = Some(Box::new(|text| {
                     let encrypted = "<EncryptedAssertion xmlns=\"urn:oasis:names:tc:SAML:2.0:assertion\">\
@@ -539,7 +539,7 @@ fn statuses() -> Vec<Attack> {
                     replaced(text, cut(text, "<Assertion ", "</Assertion>"), encrypted)
                 }));
             },
-            "encryption_not_supported"
+            "encryption_malformed"
         ),
     ]
 }

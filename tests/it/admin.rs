@@ -175,6 +175,7 @@ fn settings() -> Settings {
             entity_id: "urn:example:anteroom".to_owned(),
             acs_url: "https://login.example.com/saml2/idpresponse".parse().unwrap(),
             app_url: "https://app.example.com/".parse().unwrap(),
+            certificate: None,
         },
         declared: Vec::new(),
     }

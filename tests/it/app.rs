@@ -20,7 +20,7 @@ use url::Url;
 
 use crate::application::Application;
 use crate::browserless::{Browser, Events, Net, PATIENCE, Page};
-use crate::idp::{self, Idp, Message};
+use crate::idp::{self, Idp, Message, SigningKey};
 
 /// The people of most tests.
 pub(crate) const MIA: &str = "mia.berg@contoso.com";
@@ -36,6 +36,7 @@ pub(crate) struct Wanted {
     app_url: Option<String>,
     acs_url: Option<String>,
     listen: String,
+    own_keys: Vec<&'static SigningKey>,
 }
 
 /// An organization and its identity provider's metadata.
@@ -63,6 +64,7 @@ impl Default for Wanted {
             app_url: None,
             acs_url: None,
             listen: "127.0.0.1:0".to_owned(),
+            own_keys: Vec::new(),
         }
     }
 }
@@ -102,6 +104,12 @@ impl Wanted {
     /// The network that an identity provider of its own is on.
     pub(crate) fn net(mut self, net: &Net) -> Self {
         self.net = net.clone();
+        self
+    }
+
+    /// Our own keys, the current one first.
+    pub(crate) fn own_keys(mut self, keys: &[&'static SigningKey]) -> Self {
+        self.own_keys = keys.to_vec();
         self
     }
 
@@ -160,9 +168,11 @@ impl TestApp {
         let mut toml = format!(
             "[app]\nurl = \"{app_url}\"\nupstreams = [\"http://{}\"]\nname = \"ServusConnect\"\n\
              support_email = \"support@servusconnect.example\"\npublic_paths = [\"/favicon.ico\", \"/assets/\"]\n\
-             [saml]\nentity_id = \"{ENTITY_ID}\"\nacs_url = \"{acs_url}\"\n\
+             [saml]\nentity_id = \"{ENTITY_ID}\"\nacs_url = \"{acs_url}\"\n{}\
              [listen]\npublic = \"{}\"\nops = \"127.0.0.1:0\"\n",
-            application.address, wanted.listen,
+            application.address,
+            write_own_keys(&dir, &wanted.own_keys),
+            wanted.listen,
         );
         if wanted.with_tls {
             toml += "tls = { certificate = \"tls.crt\", key = \"tls.key\" }\n";
@@ -525,6 +535,22 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl 
 pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it is bound").port()
+}
+
+/// Writes our own keys; returns the lines that name them.
+fn write_own_keys(dir: &TempDir, keys: &[&SigningKey]) -> String {
+    if keys.is_empty() {
+        return String::new();
+    }
+    let (mut key_names, mut certificate_names) = (Vec::new(), Vec::new());
+    for (index, key) in keys.iter().enumerate() {
+        let (key_name, certificate_name) = (format!("sp{index}.key"), format!("sp{index}.crt"));
+        std::fs::write(dir.path().join(&key_name), key.key_pem()).expect("the directory is writable");
+        std::fs::write(dir.path().join(&certificate_name), key.certificate_pem()).expect("so it is");
+        key_names.push(key_name);
+        certificate_names.push(certificate_name);
+    }
+    format!("signing_key = {key_names:?}\ncertificate = {certificate_names:?}\n")
 }
 
 /// A certificate for the host names of the TLS tests; returns what trusts it.

@@ -13,13 +13,19 @@
     reason = "short texts, and it must read as the message looks"
 )]
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use anteroom::saml::{KeyPair, PrivateKeyOctets, ServiceProvider};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::{digest, signature};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
+
+#[path = "idp/encryption.rs"]
+pub(crate) mod encryption;
+
+use encryption::Encryption;
 
 pub(crate) const ASSERTION_NS: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
 pub(crate) const PROTOCOL_NS: &str = "urn:oasis:names:tc:SAML:2.0:protocol";
@@ -35,9 +41,14 @@ pub(crate) const CLAIM_EMAIL: &str = "http://schemas.xmlsoap.org/ws/2005/05/iden
 // ---- keys ----------------------------------------------------------------------------------
 
 /// Us as these identity providers know us, without keys of our own.
-pub(crate) fn service_provider(entity_id: &str) -> anteroom::saml::ServiceProvider {
+pub(crate) fn service_provider(entity_id: &str) -> ServiceProvider {
+    service_provider_with(entity_id, &[])
+}
+
+/// Us with keys of our own, the current one first.
+pub(crate) fn service_provider_with(entity_id: &str, keys: &[&SigningKey]) -> ServiceProvider {
     let acs_url = "https://login.example.com/saml2/idpresponse".parse().expect("a URL");
-    anteroom::saml::ServiceProvider::new(entity_id.to_owned(), acs_url, Vec::new())
+    ServiceProvider::new(entity_id.to_owned(), acs_url, keys.iter().map(|key| key.own()).collect())
 }
 
 /// A private key with a self-signed certificate.
@@ -102,6 +113,41 @@ impl SigningKey {
         KEY.get_or_init(|| Self::make(KeyType::Rsa, LONG_AGO, FAR_AWAY))
     }
 
+    /// A key of ours, the service provider.
+    pub(crate) fn ours() -> &'static Self {
+        static KEY: OnceLock<SigningKey> = OnceLock::new();
+        KEY.get_or_init(|| Self::make(KeyType::Rsa, LONG_AGO, FAR_AWAY))
+    }
+
+    /// Another key of ours, which comes next.
+    pub(crate) fn ours_next() -> &'static Self {
+        static KEY: OnceLock<SigningKey> = OnceLock::new();
+        KEY.get_or_init(|| Self::make(KeyType::Rsa, LONG_AGO, FAR_AWAY))
+    }
+
+    /// The same key as one of ours.
+    pub(crate) fn own(&self) -> Arc<KeyPair> {
+        let pair = KeyPair::new(PrivateKeyOctets::Pkcs8(&self.pkcs8), &self.certificate);
+        Arc::new(pair.expect("an RSA key with its certificate"))
+    }
+
+    /// The public key as verifiers of RSA take it.
+    pub(crate) fn public_rsa(&self) -> Vec<u8> {
+        use aws_lc_rs::signature::KeyPair as _;
+        let Pair::Rsa(pair) = &self.pair else { panic!("not an RSA key") };
+        pair.public_key().as_ref().to_vec()
+    }
+
+    /// The private key as a file has it.
+    pub(crate) fn key_pem(&self) -> String {
+        pem("PRIVATE KEY", &self.pkcs8)
+    }
+
+    /// The certificate as a file has it.
+    pub(crate) fn certificate_pem(&self) -> String {
+        pem("CERTIFICATE", &self.certificate)
+    }
+
     pub(crate) fn p256() -> &'static Self {
         static KEY: OnceLock<SigningKey> = OnceLock::new();
         KEY.get_or_init(|| Self::make(KeyType::P256, LONG_AGO, FAR_AWAY))
@@ -141,6 +187,15 @@ impl SigningKey {
             }
         }
     }
+}
+
+/// DER as PEM.
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+}
+
+fn fill_random(octets: &mut [u8]) {
+    aws_lc_rs::rand::fill(octets).expect("there is randomness");
 }
 
 pub(crate) const LONG_AGO: (i32, u8, u8) = (2020, 1, 1);
@@ -418,6 +473,8 @@ pub(crate) struct Message {
     pub(crate) sign: Sign,
     pub(crate) prefixes: Prefixes,
     pub(crate) signer: Signer,
+    /// Encrypts the assertion after it is signed and before the response is.
+    pub(crate) encryption: Option<Encryption>,
     /// Rewrites the assertion before it is digested.
     pub(crate) rewrite_assertion: Option<Rewrite>,
     /// Rewrites the response before it is digested.
@@ -473,6 +530,7 @@ impl Message {
             sign: Sign::Assertion,
             prefixes: Prefixes::Entra,
             signer: Signer::new(idp.key),
+            encryption: None,
             rewrite_assertion: None,
             rewrite_response: None,
         }
@@ -500,6 +558,11 @@ impl Message {
         self.with(|message| message.prefixes = Prefixes::Prefixed)
     }
 
+    #[must_use]
+    pub(crate) fn encrypted(self, encryption: Encryption) -> Self {
+        self.with(|message| message.encryption = Some(encryption))
+    }
+
     /// Another person of the tenant.
     #[must_use]
     pub(crate) fn for_user(mut self, email: &str, name: &str, object_id: &str) -> Self {
@@ -523,6 +586,10 @@ impl Message {
     /// The message, signed.
     pub(crate) fn to_xml(&self) -> String {
         let assertion = self.signed_assertion();
+        let assertion = match &self.encryption {
+            Some(encryption) => encryption.wrap(&assertion, self.prefixes),
+            None => assertion,
+        };
         let response = self.response(&assertion);
         let response = match &self.rewrite_response {
             Some(rewrite) => rewrite(&response),

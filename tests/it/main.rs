@@ -20,6 +20,7 @@ mod jose;
 mod looks;
 mod mail;
 mod operation;
+mod own_keys;
 mod pages;
 mod provisioning;
 mod proxy;

@@ -91,21 +91,6 @@ fn values_in_the_request_are_escaped() {
 }
 
 #[test]
-fn our_metadata_names_entity_and_assertion_consumer_service() {
-    let xml = saml::sp_metadata("urn:a&b", "https://login.example.com/saml2/idpresponse");
-    for part in [
-        "entityID=\"urn:a&amp;b\"",
-        "AuthnRequestsSigned=\"false\"",
-        "WantAssertionsSigned=\"true\"",
-        "protocolSupportEnumeration=\"urn:oasis:names:tc:SAML:2.0:protocol\"",
-        "Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST\"",
-        "Location=\"https://login.example.com/saml2/idpresponse\"",
-    ] {
-        assert_eq!(xml.matches(part).count(), 1, "{part}");
-    }
-}
-
-#[test]
 fn a_form_field_is_strict_base64_that_may_be_wrapped() {
     let world = World::pure();
     let form = world.control().to_form();

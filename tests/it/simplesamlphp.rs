@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::app::{TestApp, Visitor, Wanted, free_port, until};
 use crate::browserless::{Browser, Net, Page};
+use crate::idp::SigningKey;
 
 /// The identity provider, running until it is dropped.
 struct SimpleSamlPhp {
@@ -53,6 +54,11 @@ impl SimpleSamlPhp {
         let url = app.acs_url.join("/saml2/metadata").expect("a path");
         let metadata = app.visitor().browser.fetch(&url, &[]).await.expect(200).body;
         std::fs::write(self.dir.path().join("sp/anteroom.xml"), metadata).expect("the directory is writable");
+    }
+
+    /// From now on it encrypts.
+    fn encrypt(&self) {
+        std::fs::write(self.dir.path().join("encrypt"), "yes").expect("the directory is writable");
     }
 
     fn sign(&self, what: &str) {
@@ -122,4 +128,31 @@ async fn people_sign_on_with_simplesamlphp_however_it_signs() {
     let mut visitor = app.visitor();
     let page = sign_on(&mut visitor, "/", "mia-password").await.expect(403);
     assert_eq!(visitor.session(), None, "{}", page.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs SimpleSAMLphp, which scripts/test installs"]
+async fn people_sign_on_with_simplesamlphp_when_requests_are_signed_and_assertions_encrypted() {
+    let idp = SimpleSamlPhp::start().await;
+    let metadata = idp.metadata().await;
+    let keys = [SigningKey::ours(), SigningKey::ours_next()];
+    let app = Wanted::default().metadata(metadata.clone()).net(&idp.net).own_keys(&keys).start().await;
+    idp.trust(&app).await;
+    app.grant("mia.berg@contoso.com").await;
+    idp.encrypt();
+    for signed in ["response", "assertion", "both"] {
+        idp.sign(signed);
+        let mut visitor = app.visitor();
+        let page = sign_on(&mut visitor, "/deep?x=1", "mia-password").await.expect(200);
+        assert_eq!(page.url, app.url("/deep?x=1"), "{signed}");
+    }
+    // A request that somebody else signed gets no answer from it.
+    let stranger = Wanted::default().metadata(metadata).net(&idp.net).own_keys(&[SigningKey::foreign()]);
+    let stranger = stranger.start().await;
+    let mut visitor = stranger.visitor();
+    let page = visitor.visit("/").await;
+    let page = visitor.type_email(&page, "mia.berg@contoso.com").await;
+    let form = page.form("/.anteroom/sign-in/start");
+    let page = visitor.browser.submit(&page, &form).await;
+    assert!(page.status.is_server_error(), "{} {}", page.status, page.body);
 }

@@ -84,6 +84,8 @@ pub struct ProviderFacts {
     pub sign_on_url: String,
     /// Our own metadata, for providers that read it.
     pub metadata_url: String,
+    /// Our certificate as PEM, if we have one.
+    pub certificate: Option<String>,
 }
 
 /// The last trial of a connection.
@@ -265,14 +267,21 @@ texts! {
 /// What to send to the customer's administrator, ready to be pasted into a mail.
 fn english_letter(page: &OrganizationPage, brand: &Brand) -> String {
     let application = brand.application_name();
-    let ProviderFacts { identifier, reply_url, sign_on_url, metadata_url } = &page.values;
+    let ProviderFacts { identifier, reply_url, sign_on_url, metadata_url, certificate } = &page.values;
+    let certificate = certificate.as_ref().map_or_else(String::new, |pem| {
+        format!(
+            "Our requests are signed, and you may encrypt the assertion to us. Our certificate for both is in the \
+             metadata; in Microsoft Entra ID, save it as anteroom.cer and upload it under \"Verification \
+             certificates\" and \"Token encryption\":\n{pem}\n"
+        )
+    });
     format!(
         "Hello,\n\nto sign in to {application} with your own accounts, please set up single sign-on (SAML) \
          in your identity provider. In Microsoft Entra ID that is an enterprise application of its own.\n\n\
          Identifier (Entity ID):\n{identifier}\n\n\
          Reply URL (Assertion Consumer Service URL):\n{reply_url}\n\n\
          Sign on URL:\n{sign_on_url}\n\n\
-         Or import our metadata:\n{metadata_url}\n\n\
+         Or import our metadata:\n{metadata_url}\n\n{certificate}\
          Please leave signing at its default (sign the assertion, SHA-256), assign the people who shall sign in, \
          and send us the Federation Metadata XML together with the list of your e-mail domains.\n\n\
          The domains that we know so far: {}\n",

@@ -245,8 +245,19 @@ pub fn english_remedy(code: &str) -> &'static str {
         }
         "user_disabled" => "The account is switched off. Open the user to switch it on.",
         "organization_paused" => "The organization is paused. Open the organization to resume it.",
-        "assertion_encrypted" | "encryption_not_supported" | "decryption_failed" => {
-            "Ask the administrator to turn token encryption off."
+        "encryption_key_missing" => {
+            "Ask the administrator to turn token encryption off, or tell the operators to set saml.signing_key \
+             and saml.certificate."
+        }
+        "decryption_failed" => {
+            "Ask the administrator to encrypt to the certificate that our metadata has now, and to sign the \
+             assertion too. After a change of our certificate the old key has to stay configured for a while."
+        }
+        "encryption_algorithm_forbidden" => {
+            "Ask the administrator to encrypt with AES-256 (GCM or CBC) and RSA-OAEP, or to turn encryption off."
+        }
+        "assertion_encrypted" | "encryption_not_supported" | "encryption_malformed" => {
+            "Ask the administrator to encrypt the assertion as a whole for one recipient, or to turn encryption off."
         }
         _ => "Try a new sign-in first. If it is refused again, tell the operators the reference.",
     }

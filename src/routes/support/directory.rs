@@ -164,6 +164,7 @@ impl Desk {
             reply_url: values.reply_url.into(),
             sign_on_url: values.sign_on_url.into(),
             metadata_url: values.metadata_url.map(String::from).unwrap_or_default(),
+            certificate: values.certificate,
         }
     }
 

@@ -42,6 +42,7 @@ async fn file(office: &Office, property: &str, email: &str) -> String {
             entity_id: "urn:example:anteroom".to_owned(),
             acs_url: "https://login.example.com/acs".parse().unwrap(),
             app_url: "https://app.example.com/".parse().unwrap(),
+            certificate: None,
         },
         declared: Vec::new(),
     };

@@ -3,22 +3,15 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::{Folder, LEAST, check_one};
-use crate::idp::{FAR_AWAY, KeyType, LONG_AGO, SigningKey};
+use crate::idp::{FAR_AWAY, KeyType, LONG_AGO, SigningKey, pem};
 
 /// Writes a key and its certificate as NAME.key and NAME.crt.
 pub(super) fn write(folder: &Folder, name: &str, key: &SigningKey) {
     let path = format!("{name}.key");
-    folder.write(&path, pem("PRIVATE KEY", &key.pkcs8));
+    folder.write(&path, key.key_pem());
     fs::set_permissions(folder.path(&path), fs::Permissions::from_mode(0o600)).expect("it is ours");
-    folder.write(&format!("{name}.crt"), pem("CERTIFICATE", &key.certificate));
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+    folder.write(&format!("{name}.crt"), key.certificate_pem());
 }
 
 fn furnished() -> Folder {

@@ -528,6 +528,7 @@ fn organization(with: &Filling) -> OrganizationPage {
             reply_url: "https://login.servusconnect.com/saml2/idpresponse".to_owned(),
             sign_on_url: with.url_text.to_owned(),
             metadata_url: "https://login.servusconnect.com/saml2/metadata".to_owned(),
+            certificate: Some(with.reference.to_owned()),
         },
         last_test: None,
         properties: vec![property(12, None), property(1, None), property(0, Some(ago(40 * DAY)))],

@@ -16,6 +16,7 @@
     reason = "tables of rows are long, their texts are short"
 )]
 
+mod demands;
 mod identity_values;
 mod metadata;
 mod mutation;

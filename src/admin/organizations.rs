@@ -9,10 +9,11 @@
 use serde_json::{Value, json};
 use url::Url;
 
+use super::options::OptionsForm;
 use super::preview::{Checked, OrganizationForm, read_domains, read_metadata, refusal, shared_domains};
 use super::providers::{self, Provider, ProviderState};
 use super::{Actor, Admin, FieldProblem, Outcome, Refused, Result};
-use crate::directory::{DisplayName, Property};
+use crate::directory::{ConnectionOptions, DisplayName, Property};
 use crate::email::EmailDomain;
 use crate::id::{ConnectionId, OrganizationId};
 use crate::store::{OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, StoredConnection};
@@ -42,6 +43,8 @@ pub struct OrganizationView {
     pub record: OrganizationRecord,
     /// Its identity provider.
     pub provider: ProviderState,
+    /// What is different there.
+    pub options: ConnectionOptions,
     /// Its properties, by id, retired ones too.
     pub properties: Vec<Property>,
 }
@@ -99,7 +102,7 @@ impl Admin {
         if let Some(refused) = refusal(&preview) {
             return Err(refused.into());
         }
-        let Some(Checked { organization, metadata, provider }) = checked else {
+        let Some(Checked { organization, metadata, provider, options }) = checked else {
             return Err(Refused::Fields(preview.problems).into());
         };
         check_shared(preview.shared_domains, shared)?;
@@ -108,11 +111,13 @@ impl Admin {
             "name": organization.name.as_str(),
             "domains": domain_names(&organization.domains),
             "provider": provider_details(&provider),
+            "options": options,
         });
         let connection = StoredConnection {
             id: ConnectionId::parse(id.as_str())
                 .expect("an organization's id has the form of a connection's"),
             metadata,
+            options,
             changed_at: self.now(),
         };
         let change = OrganizationChange::Create { organization, connection };
@@ -220,6 +225,19 @@ impl Admin {
         self.change_organization(id, &change, ("organization.removed", details), actor).await.map(drop)
     }
 
+    /// Changes what is different at an organization's identity provider.
+    pub async fn set_options(
+        &self,
+        id: &OrganizationId,
+        form: &OptionsForm<'_>,
+        actor: &Actor,
+    ) -> Result<Outcome<OrganizationView>> {
+        let present = self.organization_view(id).await?.options;
+        let options = form.applied_to(&present).map_err(Refused::Fields)?;
+        let change = OrganizationChange::Options(id.clone(), options);
+        self.changed(id, &change, ("organization.options_changed", json!({})), actor).await
+    }
+
     async fn changed(
         &self,
         id: &OrganizationId,
@@ -246,6 +264,7 @@ impl Admin {
             OrganizationChanged::NoSuchOrganization => self.no_such_organization(id.clone()).await?,
             OrganizationChanged::IdTaken => Refused::OrganizationTaken { id: id.clone() },
             OrganizationChanged::Declared => Refused::Declared { id: id.clone() },
+            OrganizationChanged::NoProvider => Refused::NoProvider { id: id.clone() },
             OrganizationChanged::LastSupport => Refused::SupportPaused { id: id.clone() },
             OrganizationChanged::HasUsers(count) => Refused::OrganizationHasUsers { id: id.clone(), count },
         };
@@ -254,8 +273,10 @@ impl Admin {
 
     fn view(&self, record: OrganizationRecord, properties: &[Property]) -> OrganizationView {
         let id = &record.organization.id;
+        let settings = self.settings();
         OrganizationView {
-            provider: providers::of_record(&record, &self.settings(), self.now()),
+            provider: providers::of_record(&record, &settings, self.now()),
+            options: providers::options_of(&record, &settings),
             properties: properties.iter().filter(|known| known.organization == *id).cloned().collect(),
             record,
         }

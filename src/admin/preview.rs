@@ -4,10 +4,11 @@
 
 use jiff::Timestamp;
 
+use super::options::OptionsForm;
 use super::providers::{self, Provider, ProviderState};
 use super::settings::Settings;
 use super::{Admin, FieldProblem, Refused, Result};
-use crate::directory::{DisplayName, Organization};
+use crate::directory::{ConnectionOptions, DisplayName, Organization};
 use crate::email::EmailDomain;
 use crate::id::OrganizationId;
 use crate::saml::metadata;
@@ -24,6 +25,8 @@ pub struct OrganizationForm<'a> {
     pub domains: &'a str,
     /// The Federation Metadata XML.
     pub metadata: &'a [u8],
+    /// What is different at the identity provider.
+    pub options: OptionsForm<'a>,
 }
 
 /// What would become of a form.
@@ -68,6 +71,7 @@ pub(super) struct Checked {
     pub(super) organization: Organization,
     pub(super) metadata: String,
     pub(super) provider: Provider,
+    pub(super) options: ConnectionOptions,
 }
 
 impl Preview {
@@ -174,6 +178,13 @@ fn check(
     let read = read_metadata(form.metadata, now);
     let read = read.map_err(|message| note_problem("metadata", message)).ok();
     let provider = read.as_ref().map(|(_, provider)| provider.clone());
+    let options = match form.options.applied_to(&ConnectionOptions::default()) {
+        Ok(options) => Some(options),
+        Err(more) => {
+            problems.extend(more);
+            None
+        }
+    };
     let preview = Preview {
         id: typed,
         shared_domains: shared_domains(&domains, None, records),
@@ -184,9 +195,9 @@ fn check(
         provider,
         problems,
     };
-    let checked = match (id, name, read) {
-        (Some(id), Some(name), Some((metadata, provider))) if preview.problems.is_empty() => {
-            Some(Checked { organization: Organization { id, name, domains }, metadata, provider })
+    let checked = match (id, name, read, options) {
+        (Some(id), Some(name), Some((metadata, provider)), Some(options)) if preview.problems.is_empty() => {
+            Some(Checked { organization: Organization { id, name, domains }, metadata, provider, options })
         }
         _ => None,
     };

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::settings::Settings;
+use crate::directory::ConnectionOptions;
 use crate::id::OrganizationId;
 use crate::saml::{self, IdentityProvider, metadata};
 use crate::store::OrganizationRecord;
@@ -168,7 +169,14 @@ impl fmt::Display for Warning {
 pub(super) fn of_record(record: &OrganizationRecord, settings: &Settings, now: Timestamp) -> ProviderState {
     match read(record, settings, now) {
         None => ProviderState::Absent,
-        Some(Ok(idp)) => ProviderState::Known(Box::new(Provider::of(&idp, now))),
+        Some(Ok(idp)) => {
+            let mut provider = Provider::of(&idp, now);
+            if options_of(record, settings).accept_expired_certificate {
+                // Nobody is kept out by what is passed over.
+                provider.warnings.retain(|warning| matches!(warning, Warning::MetadataExpires { .. }));
+            }
+            ProviderState::Known(Box::new(provider))
+        }
         Some(Err(error)) => ProviderState::Unusable(error.to_string()),
     }
 }
@@ -184,6 +192,16 @@ fn read(
     let id = &record.organization.id;
     let declared = settings.declared.iter().find(|declared| declared.organization == *id);
     declared.map(|declared| Ok(Arc::clone(&declared.idp)))
+}
+
+/// What is different at the identity provider of an organization.
+pub(super) fn options_of(record: &OrganizationRecord, settings: &Settings) -> ConnectionOptions {
+    if let Some(connection) = &record.connection {
+        return connection.options.clone();
+    }
+    let id = &record.organization.id;
+    let declared = settings.declared.iter().find(|declared| declared.organization == *id);
+    declared.map(|declared| (*declared.options).clone()).unwrap_or_default()
 }
 
 /// The entity ID by which the people of an organization are known, also where the metadata that names it can no

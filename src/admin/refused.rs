@@ -246,6 +246,12 @@ pub enum Refused {
         /// The organization.
         id: OrganizationId,
     },
+    /// There is no identity provider that anything could be said about.
+    #[error("{id} has no identity provider; upload its metadata first")]
+    NoProvider {
+        /// The organization.
+        id: OrganizationId,
+    },
     /// Another organization has that id.
     #[error("the id {id} is taken by another organization; choose another")]
     OrganizationTaken {
@@ -342,6 +348,7 @@ impl Refused {
             Self::OwnAccount => "own_account",
             Self::SecondApproval => "second_approval",
             Self::Declared { .. } => "declared",
+            Self::NoProvider { .. } => "no_provider",
             Self::OrganizationTaken { .. } => "organization_taken",
             Self::OrganizationHasUsers { .. } => "organization_has_users",
             Self::EntityIdTaken { .. } => "entity_id_taken",

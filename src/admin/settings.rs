@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::directory::{Level, Levels};
+use crate::directory::{ConnectionOptions, Level, Levels};
 use crate::email::EmailAddress;
 use crate::id::OrganizationId;
 use crate::saml::IdentityProvider;
@@ -59,4 +59,6 @@ pub struct DeclaredProvider {
     pub organization: OrganizationId,
     /// Its identity provider.
     pub idp: Arc<IdentityProvider>,
+    /// What is different there.
+    pub options: Arc<ConnectionOptions>,
 }

@@ -32,7 +32,7 @@ pub(super) fn sign_on(config: &Config) -> sign_on::Settings {
             .expect("an organization's id has the form of a connection's"),
         organization: declared.organization.clone(),
         idp: Arc::clone(&declared.idp),
-        options: Arc::default(),
+        options: Arc::clone(&declared.options),
     });
     sign_on::Settings {
         service_provider: Arc::new(saml::ServiceProvider::new(
@@ -52,6 +52,7 @@ pub(crate) fn admin(config: &Config) -> admin::Settings {
     let declared = config.organizations.iter().map(|declared| admin::DeclaredProvider {
         organization: declared.organization.id.clone(),
         idp: Arc::clone(&declared.idp),
+        options: Arc::clone(&declared.options),
     });
     admin::Settings {
         levels: config.access.levels.clone(),

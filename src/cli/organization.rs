@@ -2,6 +2,8 @@
 //!
 //! Separate, as every group of commands has a file with its arguments and what they do.
 
+mod options;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -16,6 +18,7 @@ use crate::directory::Organization;
 use crate::email::EmailDomain;
 use crate::id::OrganizationId;
 use crate::store::Origin;
+use options::Options;
 
 /// Connect organizations and look at them; those that the configuration declares are changed there.
 #[derive(Debug, Args)]
@@ -37,6 +40,14 @@ enum Action {
         /// The organization's id.
         #[arg(value_parser = OrganizationId::parse)]
         id: OrganizationId,
+    },
+    /// Change what is different at an organization's identity provider; without options, show it.
+    Options {
+        /// The organization's id.
+        #[arg(value_parser = OrganizationId::parse)]
+        id: OrganizationId,
+        #[command(flatten)]
+        options: Options,
     },
     /// Let nobody of an organization sign on any more, and end their sessions.
     Pause {
@@ -74,6 +85,8 @@ struct Add {
     /// Allow domains that another organization has too: people choose when they sign on.
     #[arg(long)]
     share_domains: bool,
+    #[command(flatten)]
+    options: Options,
 }
 
 impl Arguments {
@@ -88,6 +101,13 @@ impl Arguments {
                 Ok(Answer::list(columns, &rows, views.iter().map(object).collect()))
             }
             Action::Show { id } => Ok(show(&admin.organization_view(&id).await?)),
+            Action::Options { id, options } if options.is_empty() => {
+                Ok(show_options(&admin.organization_view(&id).await?))
+            }
+            Action::Options { id, options } => {
+                let outcome = admin.set_options(&id, &options.typed().form(), &actor).await?;
+                Ok(changed("changed", &outcome))
+            }
             Action::Pause { id } => Ok(changed("paused", &admin.pause_organization(&id, &actor).await?)),
             Action::Resume { id } => Ok(changed("resumed", &admin.resume_organization(&id, &actor).await?)),
             Action::Remove { id } => {
@@ -101,11 +121,13 @@ impl Arguments {
 impl Add {
     async fn run(self, admin: &Admin) -> Result<Answer, Failure> {
         let metadata = read_file(&self.metadata)?;
+        let options = self.options.typed();
         let form = OrganizationForm {
             id: &self.id,
             name: &self.name,
             domains: &self.domain.join(" "),
             metadata: &metadata,
+            options: options.form(),
         };
         let shared = if self.share_domains { SharedDomains::Accept } else { SharedDomains::Refuse };
         let view = admin.create_organization(&form, shared, &Actor::command()).await?;
@@ -139,6 +161,7 @@ fn show(view: &OrganizationView) -> Answer {
         ProviderState::Unusable(why) => rows.push(["provider".to_owned(), why.clone()]),
         ProviderState::Absent => rows.push(["provider".to_owned(), dash()]),
     }
+    rows.extend(options::rows(&view.options));
     rows.extend(view.properties.iter().map(|property| {
         let retired = if property.retired_at.is_some() { ", retired" } else { "" };
         ["property".to_owned(), format!("{} ({}){retired}", property.id, property.name)]
@@ -148,6 +171,15 @@ fn show(view: &OrganizationView) -> Answer {
         json.insert("properties".to_owned(), view.properties.iter().map(property::object).collect());
     }
     Answer::list(["organization", ""], &rows, Vec::new()).with_json(json)
+}
+
+fn show_options(view: &OrganizationView) -> Answer {
+    let rows = options::rows(&view.options);
+    if rows.is_empty() {
+        let text = format!("{}: all options are as usual", view.record.organization.id);
+        return Answer::new(text, options::object(&view.options));
+    }
+    Answer::list(["option", ""], &rows, Vec::new()).with_json(options::object(&view.options))
 }
 
 fn provider_rows(provider: &Provider) -> Vec<[String; 2]> {
@@ -196,6 +228,7 @@ fn object(view: &OrganizationView) -> Value {
         "paused_at": view.record.paused_at.map(|at| at.to_string()),
         "provider": provider,
         "provider_fault": fault,
+        "options": options::object(&view.options),
     })
 }
 

@@ -98,6 +98,12 @@ fn write_organization(f: &mut fmt::Formatter<'_>, organization: &Organization) -
         let end = day(certificate.not_after());
         writeln!(f, "    certificate  until {end}, SHA-256 {}", certificate.fingerprint())?;
     }
+    if !organization.options.is_default() {
+        let options = json!(*organization.options);
+        for (name, value) in options.as_object().into_iter().flatten() {
+            writeln!(f, "    option       {name}: {value}")?;
+        }
+    }
     Ok(())
 }
 
@@ -116,6 +122,7 @@ fn organization_json(organization: &Organization) -> Value {
         "domains": customer.domains.iter().map(EmailDomain::as_str).collect::<Vec<_>>(),
         "entity_id": organization.idp.entity_id(),
         "certificates": certificates.collect::<Vec<_>>(),
+        "options": *organization.options,
     })
 }
 

@@ -161,4 +161,10 @@ pub(super) struct Organization {
     pub(super) name: Option<String>,
     pub(super) domains: Option<Vec<String>>,
     pub(super) metadata: Option<String>,
+    pub(super) force_authn: Option<bool>,
+    pub(super) authn_context: Option<Vec<String>>,
+    pub(super) name_id_format: Option<String>,
+    pub(super) email_attributes: Option<Vec<String>>,
+    pub(super) name_attributes: Option<Vec<String>>,
+    pub(super) accept_expired_certificate: Option<bool>,
 }

@@ -3,11 +3,13 @@
 //! Separate, as every section has a file with its valid form and its rules; what metadata must have is said
 //! in `saml::metadata`.
 
+mod options;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::directory;
+use crate::directory::{self, ConnectionOptions};
 use crate::email::EmailDomain;
 use crate::id::OrganizationId;
 use crate::saml::{IdentityProvider, metadata};
@@ -25,6 +27,8 @@ pub struct Organization {
     pub metadata: PathBuf,
     /// What the metadata says.
     pub idp: Arc<IdentityProvider>,
+    /// What is different there.
+    pub options: Arc<ConnectionOptions>,
 }
 
 pub(super) fn read(typed: &[file::Organization], reading: &mut Reading<'_>) -> Read<Vec<Organization>> {
@@ -46,13 +50,14 @@ struct Parts {
     name: Read<directory::DisplayName>,
     domains: Read<Vec<EmailDomain>>,
     idp: Read<(PathBuf, IdentityProvider)>,
+    options: Read<ConnectionOptions>,
 }
 
 impl Parts {
     fn complete(self) -> Read<Organization> {
         let (metadata, idp) = self.idp?;
         let organization = directory::Organization { id: self.id?, name: self.name?, domains: self.domains? };
-        Ok(Organization { organization, metadata, idp: Arc::new(idp) })
+        Ok(Organization { organization, metadata, idp: Arc::new(idp), options: Arc::new(self.options?) })
     }
 }
 
@@ -75,7 +80,8 @@ fn one(at: &str, typed: &file::Organization, reading: &mut Reading<'_>) -> Parts
     );
     let domains = domains(at, typed, reading);
     let idp = identity_provider(&format!("{at}.metadata"), typed.metadata.as_deref(), reading);
-    Parts { at: at.to_owned(), id, name, domains, idp }
+    let options = options::read(at, typed, reading);
+    Parts { at: at.to_owned(), id, name, domains, idp, options }
 }
 
 fn domains(at: &str, typed: &file::Organization, reading: &mut Reading<'_>) -> Read<Vec<EmailDomain>> {

@@ -242,6 +242,36 @@ pub const KEYS: &[Key] = &[
         Absent::Missing,
         "File with the Federation Metadata XML of the customer's identity provider.",
     ),
+    switch(
+        "organization.force_authn",
+        Absent::Value("false"),
+        "Whether people must sign on there afresh each time (`ForceAuthn`); an older sign-on is refused.",
+    ),
+    texts(
+        "organization.authn_context",
+        Absent::Value("[]"),
+        "How people must sign on there (`RequestedAuthnContext`, exact): URIs, any of which will do.",
+    ),
+    text(
+        "organization.name_id_format",
+        Absent::Means("as the identity provider is set"),
+        "The Name ID to ask for (`NameIDPolicy`): `persistent`, `emailAddress`, `unspecified` or `transient`.",
+    ),
+    texts(
+        "organization.email_attributes",
+        Absent::Means("the usual claims, then a Name ID that is an address"),
+        "Names of the attributes that hold the e-mail address; the first that is present counts, and no other.",
+    ),
+    texts(
+        "organization.name_attributes",
+        Absent::Means("the usual claims"),
+        "Names of the attributes that hold the person's name; the first that is present counts, and no other.",
+    ),
+    switch(
+        "organization.accept_expired_certificate",
+        Absent::Value("false"),
+        "Whether signatures count whose certificate has expired or is not valid yet.",
+    ),
 ];
 
 /// The key of that name.

@@ -151,18 +151,19 @@ impl fmt::Display for AttributeName {
 impl<T: Listed> Few<T> {
     /// Reads the values.
     pub fn parse<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Result<Self, OptionError> {
-        let mut values: Vec<T> = Vec::new();
-        for text in texts {
-            let value = T::read(text.as_ref())?;
-            if values.contains(&value) {
-                return Err(OptionError::Twice { text: value.as_str().to_owned() });
-            }
-            if values.len() == FEW {
-                return Err(OptionError::TooMany);
-            }
-            values.push(value);
+        Self::new(texts.into_iter().map(|text| T::read(text.as_ref())).collect::<Result<_, _>>()?)
+    }
+
+    /// Takes values, if they are few and different.
+    pub fn new(values: Vec<T>) -> Result<Self, OptionError> {
+        if values.len() > FEW {
+            return Err(OptionError::TooMany);
         }
-        Ok(Self(values))
+        let again = |(at, value): (usize, &T)| values.iter().take(at).any(|other| other == value);
+        match values.iter().enumerate().find(|one| again(*one)) {
+            Some((_, twice)) => Err(OptionError::Twice { text: twice.as_str().to_owned() }),
+            None => Ok(Self(values)),
+        }
     }
 
     /// The values as texts.

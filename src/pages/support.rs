@@ -15,6 +15,7 @@ mod preview;
 mod queue;
 mod refusal;
 mod request;
+mod sign_on_options;
 mod sign_ons;
 mod user;
 mod users;
@@ -33,6 +34,7 @@ pub use request::{
     ApproveForm, OrganizationFacts, OtherRequest, PersonFacts, Proposal, RequestPage, RequesterFacts, Taken,
     Warning,
 };
+pub use sign_on_options::{OptionsFields, OptionsInForce, SignOnOptions};
 pub use sign_ons::{Claim, SignOnLine, SignOnOutcome, SignOns, english_remedy};
 pub use user::{ConflictLine, GrantForm, SessionLine, UserPage};
 pub use users::{UserRow, Users};
@@ -161,6 +163,7 @@ done! {
     Renamed "renamed" "The name was changed."
     DomainsChanged "domains" "The domains were changed."
     MetadataChanged "metadata" "The new metadata is in force. Test the connection now."
+    OptionsChanged "options" "The sign-on options were changed. Test the connection now."
     Paused "paused" "Paused. Nobody of this organization can sign on, and all its sessions have ended."
     Resumed "resumed" "People of this organization can sign on again."
     PropertyAdded "property-added" "The property was added."

@@ -5,6 +5,7 @@
 
 mod directory;
 mod onboarding;
+mod options;
 mod outbox;
 mod properties;
 mod queue;

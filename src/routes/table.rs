@@ -103,7 +103,7 @@ deeds! {
     }
     /// What can be done with an organization.
     OrganizationDeed {
-        Rename "rename" Domains "domains" Metadata "metadata" MetadataPreview "metadata/preview" Pause "pause"
+        Rename "rename" Domains "domains" Metadata "metadata" MetadataPreview "metadata/preview" Options "options" Pause "pause"
         Resume "resume" Remove "remove" AddProperty "properties" ImportProperties "properties/import"
     }
     /// What can be done with a property.

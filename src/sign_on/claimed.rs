@@ -7,6 +7,7 @@
 
 use serde_json::{Value, json};
 
+use crate::directory::ConnectionOptions;
 use crate::email::EmailAddress;
 use crate::saml::{Claims, VerifiedAssertion};
 use crate::sign_on::person::{self, Statements};
@@ -38,7 +39,7 @@ impl Claimed {
     }
 
     fn of(statements: Statements<'_>, is_verified: bool) -> Option<Self> {
-        let email = person::email_of(statements).ok();
+        let email = person::email_of(statements, &ConnectionOptions::default()).ok().map(|(email, _)| email);
         let subject = person::lasting_key_of(statements).ok().flatten().and_then(|key| bounded(&key));
         let says_something = email.is_some() || subject.is_some();
         says_something.then_some(Self { email, subject, is_verified })

@@ -103,7 +103,8 @@ impl Stored {
             let Some(metadata) = read(&connection, known.get(&connection.id), now) else { continue };
             let idp = Arc::clone(&metadata.idp);
             stored.read.insert(connection.id.clone(), metadata);
-            stored.created.push(Connection { id: connection.id, organization, idp, options: Arc::default() });
+            let options = Arc::new(connection.options);
+            stored.created.push(Connection { id: connection.id, organization, idp, options });
         }
         stored
     }

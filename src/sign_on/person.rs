@@ -4,13 +4,16 @@
 //! within the domains of that connection, and a key of the person that never changes.
 //!
 //! Rules: attributes are found by their full `Name` only; one that is mapped must have exactly one value; the
-//! first name of each list that is present counts, and a bad value in it is not made good by another.
+//! first name of each list that is present counts, and a bad value in it is not made good by another. Where the
+//! connection's options list names, only those are looked for.
+
+use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::directory::{DisplayName, Subject};
+use crate::directory::{ConnectionOptions, DisplayName, Subject};
 use crate::email::EmailAddress;
-use crate::saml::{Attribute, NameId, VerifiedAssertion};
+use crate::saml::VerifiedAssertion;
 use crate::sign_on::connections::Connection;
 
 /// A person as one identity provider knows them.
@@ -22,12 +25,32 @@ pub struct Person {
     pub stable: bool,
     /// The one address, of one of the connection's domains.
     pub email: EmailAddress,
+    /// Where that stood.
+    pub email_source: EmailSource,
     /// The name, if a usable one was sent.
     pub name: Option<DisplayName>,
     /// When the person authenticated there.
     pub authenticated_at: Timestamp,
     /// How: values of the `amr` claim.
     pub methods: Vec<String>,
+}
+
+/// Where an e-mail address stood in an assertion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EmailSource {
+    /// In the attribute of that name.
+    Attribute(String),
+    /// It was the name identifier.
+    NameId,
+}
+
+impl fmt::Display for EmailSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attribute(name) => write!(f, "the attribute {name}"),
+            Self::NameId => f.write_str("the Name ID"),
+        }
+    }
 }
 
 /// Why an assertion that is genuine still lets nobody in.
@@ -40,10 +63,15 @@ pub enum Refused {
         name: String,
         /// How many values came.
         count: usize,
+        /// What it would have been.
+        part: Part,
     },
     /// No attribute that could be the address.
-    #[error("no e-mail address was sent: add the claim {EMAIL_CLAIM}")]
-    EmailMissing,
+    #[error("no e-mail address was sent: add the claim {wanted}")]
+    EmailMissing {
+        /// Which claim, or which ones.
+        wanted: String,
+    },
     /// Not an address that we accept.
     #[error("the e-mail address {0}")]
     EmailInvalid(#[source] crate::email::Error),
@@ -73,18 +101,10 @@ pub enum Part {
 impl Refused {
     /// Which part of the person could not be read.
     #[must_use]
-    pub fn part(&self) -> Part {
+    pub const fn part(&self) -> Part {
         match self {
-            Self::ValueCount { name, .. } if [TENANT_CLAIM, OBJECT_CLAIM].contains(&name.as_str()) => {
-                Part::Key
-            }
-            Self::ValueCount { name, .. }
-                if EMAIL_CLAIMS.contains(&name.as_str()) || name.as_str() == UPN_CLAIM =>
-            {
-                Part::EmailForm
-            }
-            Self::ValueCount { .. } => Part::Name,
-            Self::EmailMissing => Part::Email,
+            Self::ValueCount { part, .. } => *part,
+            Self::EmailMissing { .. } => Part::Email,
             Self::EmailInvalid(_) => Part::EmailForm,
             Self::ForeignDomain { .. } => Part::Domain,
         }
@@ -95,7 +115,7 @@ impl Refused {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::ValueCount { .. } => "attribute_value_count",
-            Self::EmailMissing => "email_missing",
+            Self::EmailMissing { .. } => "email_missing",
             Self::EmailInvalid(_) => "email_invalid",
             Self::ForeignDomain { .. } => "email_domain_not_allowed",
         }
@@ -106,7 +126,7 @@ impl Person {
     /// Reads the person out of an assertion of that connection's provider.
     pub fn of(assertion: &VerifiedAssertion, connection: &Connection) -> Result<Self, Refused> {
         let statements = Statements::of(assertion);
-        let email = email_of(statements)?;
+        let (email, email_source) = email_of(statements, &connection.options)?;
         if !connection.organization.domains.contains(email.domain()) {
             return Err(Refused::ForeignDomain { domain: email.domain().to_string() });
         }
@@ -117,8 +137,9 @@ impl Person {
         Ok(Self {
             subject: Subject { connection: connection.id.clone(), key },
             stable,
-            name: name_of(statements)?,
+            name: name_of(statements, &connection.options)?,
             email,
+            email_source,
             authenticated_at: assertion.authn_instant(),
             methods: methods_of(assertion),
         })
@@ -141,8 +162,8 @@ impl<'a> Statements<'a> {
 /// The provider's key of the person, if there is one that stays: Entra's tenant and object, else the NameID
 /// (SAML Core 8.3); a transient one is no key, and then the address has to do.
 pub(super) fn lasting_key_of(statements: Statements<'_>) -> Result<Option<String>, Refused> {
-    let tenant = one(statements, TENANT_CLAIM)?;
-    let object = one(statements, OBJECT_CLAIM)?;
+    let tenant = one(statements, TENANT_CLAIM, Part::Key)?;
+    let object = one(statements, OBJECT_CLAIM, Part::Key)?;
     if let (Some(tenant), Some(object)) = (tenant, object) {
         return Ok(Some(format!("entra:{}:{}", tenant.to_ascii_lowercase(), object.to_ascii_lowercase())));
     }
@@ -154,33 +175,59 @@ pub(super) fn lasting_key_of(statements: Statements<'_>) -> Result<Option<String
     }))
 }
 
-/// The address.
-pub(super) fn email_of(statements: Statements<'_>) -> Result<EmailAddress, Refused> {
-    let mut found = None;
-    for name in EMAIL_CLAIMS {
-        found = one(statements, name)?;
-        if found.is_some() {
-            break;
-        }
+/// Where the address is looked for, as a trial tells it.
+pub(super) fn email_sources(options: &ConnectionOptions) -> String {
+    if options.email_attributes.is_empty() {
+        return format!("the attribute {EMAIL_CLAIM}");
     }
-    let name_id = statements.name_id.filter(|id| id.format.as_deref() == Some(NAMEID_EMAIL));
-    let text = match (found, name_id) {
-        (Some(text), _) => text,
-        (None, Some(name_id)) => &name_id.value,
-        (None, None) => one(statements, UPN_CLAIM)?.ok_or(Refused::EmailMissing)?,
+    let names: Vec<_> = options.email_attributes.texts().collect();
+    format!("the attribute {}", names.join(" or "))
+}
+
+/// The address, and where it stood.
+pub(super) fn email_of(
+    statements: Statements<'_>,
+    options: &ConnectionOptions,
+) -> Result<(EmailAddress, EmailSource), Refused> {
+    let (text, source) = if options.email_attributes.is_empty() {
+        usual_email_of(statements)?
+    } else {
+        let found = first(statements, options.email_attributes.texts(), Part::EmailForm)?;
+        let missing = || Refused::EmailMissing {
+            wanted: options.email_attributes.texts().collect::<Vec<_>>().join(" or "),
+        };
+        found.map(attribute).ok_or_else(missing)?
     };
-    EmailAddress::parse(text).map_err(Refused::EmailInvalid)
+    Ok((EmailAddress::parse(text).map_err(Refused::EmailInvalid)?, source))
+}
+
+/// Where Entra and others send the address when nobody has said otherwise.
+fn usual_email_of(statements: Statements<'_>) -> Result<(&str, EmailSource), Refused> {
+    if let Some(found) = first(statements, EMAIL_CLAIMS.iter().copied(), Part::EmailForm)? {
+        return Ok(attribute(found));
+    }
+    if let Some(name_id) = statements.name_id.filter(|id| id.format.as_deref() == Some(NAMEID_EMAIL)) {
+        return Ok((&name_id.value, EmailSource::NameId));
+    }
+    let last = first(statements, [UPN_CLAIM], Part::EmailForm)?;
+    last.map(attribute).ok_or_else(|| Refused::EmailMissing { wanted: EMAIL_CLAIM.to_owned() })
+}
+
+fn attribute<'a>((name, value): (&str, &'a str)) -> (&'a str, EmailSource) {
+    (value, EmailSource::Attribute(name.to_owned()))
 }
 
 /// A name that cannot be shown is no reason to keep somebody out.
-fn name_of(statements: Statements<'_>) -> Result<Option<DisplayName>, Refused> {
-    for name in NAME_CLAIMS {
-        if let Some(text) = one(statements, name)? {
-            return Ok(DisplayName::parse(text).ok());
-        }
+fn name_of(statements: Statements<'_>, options: &ConnectionOptions) -> Result<Option<DisplayName>, Refused> {
+    if !options.name_attributes.is_empty() {
+        let found = first(statements, options.name_attributes.texts(), Part::Name)?;
+        return Ok(found.and_then(|(_, text)| DisplayName::parse(text).ok()));
     }
-    let given = one(statements, GIVEN_NAME_CLAIM)?.unwrap_or_default();
-    let surname = one(statements, SURNAME_CLAIM)?.unwrap_or_default();
+    if let Some((_, text)) = first(statements, NAME_CLAIMS.iter().copied(), Part::Name)? {
+        return Ok(DisplayName::parse(text).ok());
+    }
+    let given = one(statements, GIVEN_NAME_CLAIM, Part::Name)?.unwrap_or_default();
+    let surname = one(statements, SURNAME_CLAIM, Part::Name)?.unwrap_or_default();
     Ok(DisplayName::parse(&format!("{given} {surname}")).ok())
 }
 
@@ -205,15 +252,29 @@ fn methods_of(assertion: &VerifiedAssertion) -> Vec<String> {
     methods
 }
 
+/// The first of some attributes that is present, with its one value.
+fn first<'a, 'n>(
+    statements: Statements<'a>,
+    names: impl IntoIterator<Item = &'n str>,
+    part: Part,
+) -> Result<Option<(&'n str, &'a str)>, Refused> {
+    for name in names {
+        if let Some(value) = one(statements, name, part)? {
+            return Ok(Some((name, value)));
+        }
+    }
+    Ok(None)
+}
+
 /// The value of a mapped attribute; absent is fine, several or none inside are not.
-fn one<'a>(statements: Statements<'a>, name: &str) -> Result<Option<&'a str>, Refused> {
+fn one<'a>(statements: Statements<'a>, name: &str, part: Part) -> Result<Option<&'a str>, Refused> {
     let Some(attribute) = statements.attributes.iter().find(|attribute| attribute.name == name) else {
         return Ok(None);
     };
     match attribute.values.as_slice() {
         [value] if !value.is_empty() => Ok(Some(value)),
-        [_] => Err(Refused::ValueCount { name: name.to_owned(), count: 0 }),
-        values => Err(Refused::ValueCount { name: name.to_owned(), count: values.len() }),
+        [_] => Err(Refused::ValueCount { name: name.to_owned(), count: 0, part }),
+        values => Err(Refused::ValueCount { name: name.to_owned(), count: values.len(), part }),
     }
 }
 

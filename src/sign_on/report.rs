@@ -9,10 +9,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::directory::{AttributeName, Few};
 use crate::email::EmailDomain;
 use crate::saml::{self, Reason, VerifiedAssertion};
 use crate::sign_on::connections::Connection;
-use crate::sign_on::person::{self, Part, Person};
+use crate::sign_on::person::{self, Part, Person, email_sources};
 
 /// What a trial sign-on has found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,16 +107,26 @@ impl Report {
             .compared(Stage::Issuer, expected.idp.entity_id(), assertion.issuer())
             .compared(Stage::Destination, expected.acs_url, expected.acs_url)
             .compared(Stage::Audience, expected.sp_entity_id, expected.sp_entity_id);
+        let options = &connection.options;
         let domains: Vec<_> = connection.organization.domains.iter().map(EmailDomain::as_str).collect();
         match person {
             Err(refused) => {
-                let expected = (refused.part() == Part::Domain).then(|| domains.join(", "));
-                report.failed(Stage::of_part(refused.part()), &refused.to_string(), (expected, None))
+                let part = refused.part();
+                let (expected, advice) = match part {
+                    Part::Domain => (Some(domains.join(", ")), None),
+                    Part::Email => (Some(email_sources(options)), of_options(&options.email_attributes)),
+                    Part::EmailForm => (None, of_options(&options.email_attributes)),
+                    Part::Name => (None, of_options(&options.name_attributes)),
+                    Part::Key => (None, None),
+                };
+                let report = report.failed(Stage::of_part(part), &refused.to_string(), (expected, None));
+                report.advised(Stage::of_part(part), advice)
             }
             Ok(person) => {
                 let name = person.name.as_ref().map_or("none", |name| name.as_str());
                 let report = report
                     .passed_up_to(Stage::Name)
+                    .compared(Stage::Email, &email_sources(options), &person.email_source.to_string())
                     .compared(Stage::Domain, &domains.join(", "), person.email.as_str())
                     .compared(Stage::Key, "a key that never changes", &person.subject.key)
                     .compared(Stage::Name, "a name", name);
@@ -167,6 +178,14 @@ impl Report {
             check.advice = Some(format!("{}.", stage.advice()));
         }
         report
+    }
+
+    /// Says what to do in other words than usual.
+    fn advised(mut self, stage: Stage, advice: Option<&str>) -> Self {
+        if let (Some(check), Some(advice)) = (self.check(stage), advice) {
+            check.advice = Some(format!("{advice}."));
+        }
+        self
     }
 
     /// The person could be told, but not for good; what comes after has been looked at all the same.
@@ -398,6 +417,14 @@ impl Stage {
             Self::Name => "Let the claim of the name have exactly one value",
         }
     }
+}
+
+/// What to do where the names of attributes have been chosen.
+fn of_options(names: &Few<AttributeName>) -> Option<&'static str> {
+    (!names.is_empty()).then_some(
+        "Let the identity provider send one of the attributes that the organization's sign-on options name, with \
+         exactly one value, or change the options here",
+    )
 }
 
 fn sides(refusal: &saml::Refusal) -> (Option<String>, Option<String>) {

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use crate::directory::{DisplayName, Organization};
+use crate::directory::{ConnectionOptions, DisplayName, Organization};
 use crate::email::EmailDomain;
 use crate::id::{ConnectionId, OrganizationId, PropertyId, UserId};
 
@@ -37,7 +37,9 @@ pub struct StoredConnection {
     pub id: ConnectionId,
     /// The Federation Metadata, as uploaded.
     pub metadata: String,
-    /// When it was uploaded.
+    /// What is different there.
+    pub options: ConnectionOptions,
+    /// When the metadata was uploaded.
     pub changed_at: Timestamp,
 }
 
@@ -57,6 +59,8 @@ pub enum OrganizationChange {
     Domains(OrganizationId, Vec<EmailDomain>),
     /// Replaces the metadata.
     Metadata(OrganizationId, String),
+    /// Replaces the options of the identity provider, if there is one.
+    Options(OrganizationId, ConnectionOptions),
     /// Lets nobody sign on any more, and ends the sessions of its users.
     Pause(OrganizationId),
     /// The same, unless nobody who is not disabled would be left with the role `support` in an organization that
@@ -81,6 +85,8 @@ pub enum OrganizationChanged {
     IdTaken,
     /// The configuration file declares it.
     Declared,
+    /// It has no identity provider.
+    NoProvider,
     /// Nobody would be left to work the support console.
     LastSupport,
     /// So many users belong to it.

@@ -27,6 +27,7 @@ macro_rules! rows {
 }
 
 mod browser;
+mod demands;
 mod encryption;
 mod exhaustion;
 mod identity_values;

@@ -45,6 +45,7 @@ struct Customer {
     name: &'static str,
     domains: &'static str,
     metadata: Vec<u8>,
+    options: &'static str,
 }
 
 impl Default for Wanted {
@@ -54,6 +55,7 @@ impl Default for Wanted {
             name: "Contoso Residential",
             domains: "\"contoso.com\", \"contoso.co.uk\"",
             metadata: Idp::entra().metadata_xml(),
+            options: "",
         };
         Self {
             with_tls: false,
@@ -90,7 +92,7 @@ impl Wanted {
         domains: &'static str,
         idp: &Idp,
     ) -> Self {
-        self.organizations.push(Customer { id, name, domains, metadata: idp.metadata_xml() });
+        self.organizations.push(Customer { id, name, domains, metadata: idp.metadata_xml(), options: "" });
         self
     }
 
@@ -98,6 +100,12 @@ impl Wanted {
     pub(crate) fn metadata(mut self, octets: Vec<u8>) -> Self {
         self.organizations.truncate(1);
         self.organizations.first_mut().expect("there is one").metadata = octets;
+        self
+    }
+
+    /// Further keys of the first customer.
+    pub(crate) fn options(mut self, toml: &'static str) -> Self {
+        self.organizations.first_mut().expect("there is one").options = toml;
         self
     }
 
@@ -180,12 +188,12 @@ impl TestApp {
         }
         toml += &wanted.more;
         for customer in &wanted.organizations {
-            let Customer { id, name, domains, metadata } = customer;
+            let Customer { id, name, domains, metadata, options } = customer;
             std::fs::write(dir.path().join(format!("{id}.xml")), metadata)
                 .expect("the directory is writable");
             toml = format!(
                 "{toml}\n[[organization]]\nid = \"{id}\"\nname = \"{name}\"\ndomains = [{domains}]\n\
-                 metadata = \"{id}.xml\"\n"
+                 metadata = \"{id}.xml\"\n{options}\n"
             );
         }
         std::fs::write(dir.path().join("anteroom.toml"), toml).expect("the directory is writable");
@@ -378,6 +386,8 @@ pub(crate) struct Pending {
     pub(crate) request: idp::Request,
     /// Where the browser was sent.
     pub(crate) url: Url,
+    /// The request itself.
+    pub(crate) xml: String,
 }
 
 impl Pending {
@@ -405,7 +415,7 @@ impl Pending {
             sp_entity_id: issuer.split_once('>').expect("a start tag").1.to_owned(),
             acs_url: value("AssertionConsumerServiceURL=\"", "\""),
         };
-        Self { request, url }
+        Self { request, url, xml }
     }
 }
 

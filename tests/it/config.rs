@@ -15,6 +15,7 @@ use anteroom::identity::{Algorithm, Preset};
 use anteroom::pages::Accent;
 use anteroom::target::PathRule;
 use jiff::Timestamp;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::idp::{Idp, SigningKey};
@@ -90,6 +91,12 @@ id = "fabrikam"
 name = "Fabrikam"
 domains = ["contoso.com"]
 metadata = "fabrikam.xml"
+force_authn = true
+authn_context = ["urn:oasis:names:tc:SAML:2.0:ac:classes:X509", "https://refeds.org/profile/mfa"]
+name_id_format = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+email_attributes = ["mail", "e-mail, work"]
+name_attributes = ["full"]
+accept_expired_certificate = true
 "##;
 
 const EVERY_KIND_OF_MISTAKE: &str = r#"[app]
@@ -248,7 +255,47 @@ fn everything_that_can_be_said_is_understood() {
     assert!(config.brand.logo.is_some());
     assert_eq!(config.brand.accent, Some(Accent::parse("#00bb66").unwrap()));
     assert_eq!(config.organizations[1].organization.id.as_str(), "fabrikam");
+    assert!(config.organizations[0].options.is_default());
+    let options = json!({
+        "force_authn": true,
+        "authn_context": ["urn:oasis:names:tc:SAML:2.0:ac:classes:X509", "https://refeds.org/profile/mfa"],
+        "name_id_format": "emailAddress",
+        "email_attributes": ["mail", "e-mail, work"],
+        "name_attributes": ["full"],
+        "accept_expired_certificate": true,
+    });
+    assert_eq!(json!(*config.organizations[1].options), options);
     assert_eq!(config.notes, Vec::<String>::new());
+}
+
+#[test]
+fn options_of_an_organization_are_valid_or_told_each() {
+    let folder = Folder::furnished();
+    let many: String = (0..11).map(|number| format!("\"a{number}\", ")).collect();
+    let text = format!(
+        "{LEAST}[[organization]]\nid = \"c\"\nname = \"C\"\ndomains = [\"c.com\"]\nmetadata = \"contoso.xml\"\n\
+         force_authn = \"yes\"\nauthn_context = [\"Password\", \"urn:a:b\"]\nname_id_format = \"email\"\n\
+         email_attributes = [\"mail\", \"mail\", \" x\"]\nname_attributes = [{many}]\n\
+         accept_expired_certificates = true\n"
+    );
+    let mistakes = folder.mistakes(&text);
+    let expected = [
+        "12: organization[0].force_authn: must be true or false",
+        "13: organization[0].authn_context[0]: \"Password\" is not a URI of at most 200 characters — write",
+        "14: organization[0].name_id_format: \"email\" is none of persistent, emailAddress, unspecified and transient",
+        "15: organization[0].email_attributes[1]: \"mail\" is listed twice",
+        "15: organization[0].email_attributes[2]: \" x\" is not an attribute name",
+        "16: organization[0].name_attributes: there are more than 10",
+        "17: organization[0].accept_expired_certificates: is not a known key — did you mean \
+         organization.accept_expired_certificate?",
+    ];
+    for expected in expected {
+        assert!(
+            mistakes.iter().any(|found| found.starts_with(expected)),
+            "{expected:?} not in {mistakes:#?}"
+        );
+    }
+    assert_eq!(mistakes.len(), expected.len(), "{mistakes:#?}");
 }
 
 #[test]

@@ -52,6 +52,44 @@ fn the_request_is_the_smallest_that_entra_accepts() {
 }
 
 #[test]
+fn a_request_asks_for_more_where_the_connection_does() {
+    let world = World::pure();
+    let idp = world.trusted();
+    let context = ["urn:oasis:names:tc:SAML:2.0:ac:classes:X509", "https://refeds.org/profile/mfa?a&b'c"];
+    let context = context.map(|uri| saml::ContextClass::parse(uri).expect("a URI"));
+    let plain = request(&world, &idp).to_xml();
+    let options = saml::RequestOptions {
+        force_authn: true,
+        authn_context: &context,
+        name_id_format: Some(saml::NameIdFormat::EmailAddress),
+    };
+    let asked = AuthnRequest { options, ..request(&world, &idp) }.to_xml();
+    // In the order of the schema (SAML Core 3.4.1): issuer, policy, context.
+    let wanted = plain
+        .replace(" AssertionConsumerServiceURL", " ForceAuthn=\"true\" AssertionConsumerServiceURL")
+        .replace(
+            "</samlp:AuthnRequest>",
+            "<samlp:NameIDPolicy Format=\"urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress\" \
+             AllowCreate=\"true\"/><samlp:RequestedAuthnContext Comparison=\"exact\">\
+             <saml:AuthnContextClassRef xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\">\
+             urn:oasis:names:tc:SAML:2.0:ac:classes:X509</saml:AuthnContextClassRef>\
+             <saml:AuthnContextClassRef xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\">\
+             https://refeds.org/profile/mfa?a&amp;b&apos;c</saml:AuthnContextClassRef>\
+             </samlp:RequestedAuthnContext></samlp:AuthnRequest>",
+        );
+    assert_eq!(asked, wanted);
+    for (format, uri) in [
+        (saml::NameIdFormat::Persistent, "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"),
+        (saml::NameIdFormat::Unspecified, "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"),
+        (saml::NameIdFormat::Transient, "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"),
+    ] {
+        let options = saml::RequestOptions { name_id_format: Some(format), ..Default::default() };
+        let asked = AuthnRequest { options, ..request(&world, &idp) }.to_xml();
+        assert_eq!(asked.matches(&format!("Format=\"{uri}\"")).count(), 1, "{asked}");
+    }
+}
+
+#[test]
 fn the_redirect_carries_the_deflated_request_and_a_hint_for_entra() {
     let world = World::pure();
     let idp = world.trusted();

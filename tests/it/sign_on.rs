@@ -6,6 +6,7 @@
 mod documents;
 mod hand_off;
 mod negotiation;
+mod options;
 mod organizations;
 mod outage;
 mod people;

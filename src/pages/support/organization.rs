@@ -8,6 +8,7 @@ use crate::pages::form::{Field, Problems};
 use crate::pages::frame::{self, Frame};
 use crate::pages::moment::Moment;
 use crate::pages::support::preview::MetadataTexts;
+use crate::pages::support::sign_on_options::{OptionTexts, SignOnOptions};
 use crate::pages::support::{self, Agent, Banner, MetadataFacts, Section};
 use crate::pages::texts::texts;
 use crate::pages::{Brand, link};
@@ -38,6 +39,8 @@ pub struct OrganizationPage {
     pub provider_problem: Option<String>,
     /// When the metadata was uploaded or fetched.
     pub metadata_changed: Option<Moment>,
+    /// What is different at its identity provider. `…/options` changes that.
+    pub options: SignOnOptions,
     /// What its administrator has to enter.
     pub values: ProviderFacts,
     /// The last trial of the connection.
@@ -130,20 +133,24 @@ impl OrganizationPage {
             letter: english_letter(self, brand),
             typed: [],
             metadata_text: MetadataTexts::english(),
+            option_text: OptionTexts::english(),
+            options: self.options.in_force.english(),
             text,
             page: self,
         })
     }
 
     fn problems(&self) -> Problems<'_> {
-        Problems::of(&[
+        let options = self.options.problems();
+        let others = [
             ("metadata", self.metadata_problem.as_ref()),
             ("new-name", self.new_name.problem.as_ref()),
             ("new-domains", self.new_domains.problem.as_ref()),
             ("property-id", self.property_id.problem.as_ref()),
             ("property-name", self.property_name.problem.as_ref()),
             ("table", self.table_problems.first()),
-        ])
+        ];
+        Problems::of(&[&options[..], &others].concat())
     }
 }
 
@@ -194,6 +201,8 @@ struct Html<'a> {
     frame: Frame<'a>,
     text: Texts,
     metadata_text: MetadataTexts,
+    option_text: OptionTexts,
+    options: Vec<(&'static str, Vec<&'a str>)>,
     banner: Option<(&'static str, String)>,
     problems: Problems<'a>,
     path: String,

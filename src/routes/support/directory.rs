@@ -74,6 +74,7 @@ impl Desk {
                 let shared = self.shared_domains();
                 admin.set_domains(id, self.form.text("domains"), shared, actor).await?.changed
             }
+            OrganizationDeed::Options => admin.set_options(id, &self.options_form(), actor).await?.changed,
             OrganizationDeed::Pause => {
                 let view = admin.organization_view(id).await?;
                 let question = Question::Pause {
@@ -135,6 +136,7 @@ impl Desk {
                 ProviderState::Known(_) | ProviderState::Absent => None,
             },
             metadata_changed: view.record.connection.as_ref().map(|one| self.moment(one.changed_at)),
+            options: self.sign_on_options(&view, of(OrganizationDeed::Options)),
             values: self.values_for_customer(),
             last_test: self.last_test(id).await?,
             properties: self.property_lines(&view.properties, &users_at),
@@ -241,6 +243,7 @@ impl OrganizationDeed {
             Self::Rename => Done::Renamed,
             Self::Domains => Done::DomainsChanged,
             Self::Metadata | Self::MetadataPreview => Done::MetadataChanged,
+            Self::Options => Done::OptionsChanged,
             Self::Pause => Done::Paused,
             Self::Resume => Done::Resumed,
             Self::AddProperty => Done::PropertyAdded,

@@ -4,7 +4,7 @@
 
 use http::StatusCode;
 
-use crate::admin::{self, EntityIdChange, OrganizationForm, Provider, Refused, Warning};
+use crate::admin::{self, EntityIdChange, OptionsForm, OrganizationForm, Provider, Refused, Warning};
 use crate::email::EmailDomain;
 use crate::id::OrganizationId;
 use crate::pages::support::{
@@ -39,6 +39,8 @@ impl Desk {
             name: self.form.text("name"),
             domains: self.form.text("domains"),
             metadata: self.form.octets("metadata"),
+            // They are changed afterwards, on the organization's page.
+            options: OptionsForm::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
-use crate::directory::{DisplayName, Organization};
+use crate::directory::{ConnectionOptions, DisplayName, Organization};
 use crate::email::EmailDomain;
 use crate::id::{ConnectionId, OrganizationId};
 use crate::secret::sha256;
@@ -55,6 +55,7 @@ const fn subject(change: &OrganizationChange) -> &OrganizationId {
         OrganizationChange::Rename(id, _)
         | OrganizationChange::Domains(id, _)
         | OrganizationChange::Metadata(id, _)
+        | OrganizationChange::Options(id, _)
         | OrganizationChange::Pause(id)
         | OrganizationChange::PauseKeepingSupport(id)
         | OrganizationChange::Resume(id)
@@ -104,16 +105,21 @@ async fn put_connection(
     connection: &StoredConnection,
 ) -> Result<()> {
     sqlx::query(
-        "INSERT INTO connections (id, organization_id, metadata, changed_at) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (id) DO UPDATE SET metadata = excluded.metadata, changed_at = excluded.changed_at",
+        "INSERT INTO connections (id, organization_id, metadata, changed_at, options) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO UPDATE SET metadata = excluded.metadata, changed_at = excluded.changed_at",
     )
     .bind(connection.id.as_str())
     .bind(organization.as_str())
     .bind(connection.metadata.as_str())
     .bind(connection.changed_at.as_millisecond())
+    .bind(written(&connection.options))
     .execute(db)
     .await?;
     Ok(())
+}
+
+fn written(options: &ConnectionOptions) -> String {
+    serde_json::to_string(options).expect("texts and flags always have a JSON form")
 }
 
 async fn apply(
@@ -136,6 +142,7 @@ async fn apply(
         OrganizationChange::Rename(_, name) => rename(db, record, name).await?,
         OrganizationChange::Domains(_, domains) => change_domains(db, record, domains).await?,
         OrganizationChange::Metadata(_, metadata) => return rotate(db, record, metadata, event).await,
+        OrganizationChange::Options(_, options) => return change_options(db, record, options).await,
         OrganizationChange::Remove(_) => return remove(db, record).await,
         OrganizationChange::Create { .. } => false,
     };
@@ -191,7 +198,25 @@ async fn change_domains(
     Ok(true)
 }
 
-/// Replaces the metadata. An organization that was declared once has no connection; its users are known through
+async fn change_options(
+    db: &mut SqliteConnection,
+    record: &OrganizationRecord,
+    options: &ConnectionOptions,
+) -> Result<OrganizationChanged> {
+    let connection = match &record.connection {
+        None => return Ok(OrganizationChanged::NoProvider),
+        Some(connection) if connection.options == *options => return Ok(OrganizationChanged::Unchanged),
+        Some(connection) => &connection.id,
+    };
+    sqlx::query("UPDATE connections SET options = $2 WHERE id = $1")
+        .bind(connection.as_str())
+        .bind(written(options))
+        .execute(db)
+        .await?;
+    Ok(OrganizationChanged::Changed)
+}
+
+/// Replaces the metadata; the options stay. An organization that was declared once has no connection; its users are known through
 /// one of its own id, so that is the one it gets back.
 async fn rotate(
     db: &mut SqliteConnection,
@@ -209,7 +234,8 @@ async fn rotate(
     if is_connection_taken(db, &id, organization).await? {
         return Ok(OrganizationChanged::IdTaken);
     }
-    let connection = StoredConnection { id, metadata: metadata.to_owned(), changed_at: event.at };
+    let options = record.connection.as_ref().map(|connection| connection.options.clone()).unwrap_or_default();
+    let connection = StoredConnection { id, metadata: metadata.to_owned(), options, changed_at: event.at };
     put_connection(db, organization, &connection).await?;
     Ok(OrganizationChanged::Changed)
 }
@@ -235,6 +261,7 @@ fn described(record: Option<&OrganizationRecord>) -> Value {
         "domains": domains,
         "paused": record.paused_at.is_some(),
         "metadata_sha256": record.connection.as_ref().map(digest),
+        "options": record.connection.as_ref().map(|connection| &connection.options),
     })
 }
 

@@ -172,7 +172,7 @@ pub(super) async fn records(
 ) -> Result<Vec<OrganizationRecord>> {
     let rows = sqlx::query(
         "SELECT o.id, o.name, o.origin, o.paused_at, d.domain, \
-         c.id AS connection_id, c.metadata, c.changed_at \
+         c.id AS connection_id, c.metadata, c.options, c.changed_at \
          FROM organizations o LEFT JOIN organization_domains d ON d.organization_id = o.id \
          LEFT JOIN connections c ON c.id = (SELECT id FROM connections WHERE organization_id = o.id \
          ORDER BY changed_at DESC, id LIMIT 1) \
@@ -224,7 +224,12 @@ fn domain(row: Row<'_>) -> Result<Option<EmailDomain>> {
 
 fn connection(row: Row<'_>) -> Result<Option<StoredConnection>> {
     let Some(id) = row.parsed_if_any("connection_id", ConnectionId::parse)? else { return Ok(None) };
-    Ok(Some(StoredConnection { id, metadata: row.raw("metadata")?, changed_at: row.time("changed_at")? }))
+    Ok(Some(StoredConnection {
+        id,
+        metadata: row.raw("metadata")?,
+        options: row.json("options")?,
+        changed_at: row.time("changed_at")?,
+    }))
 }
 
 /// Whether nobody signs on there at the moment.

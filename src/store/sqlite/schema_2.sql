@@ -10,6 +10,7 @@ CREATE TABLE connections (
     id TEXT NOT NULL PRIMARY KEY,
     organization_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
     metadata TEXT NOT NULL,
+    options TEXT NOT NULL DEFAULT '{}',
     changed_at INTEGER NOT NULL
 ) STRICT;
 

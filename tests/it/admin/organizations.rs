@@ -1,7 +1,7 @@
 //! Organizations from what a customer e-mails in: what is read, what stands against it, and how it changes.
 
 use anteroom::admin::{
-    Actor, CertificateState, EntityIdChange, OrganizationForm, OrganizationView, ProviderState,
+    Actor, CertificateState, EntityIdChange, OptionsForm, OrganizationForm, OrganizationView, ProviderState,
     SharedDomains, Warning, suggest_id,
 };
 use anteroom::clock::Clock;
@@ -26,6 +26,7 @@ impl Papers {
             name: "Northwind Homes, LLC",
             domains: "northwind.com, @NORTHWIND.co.uk\nnorthwind.com",
             metadata: &self.metadata,
+            options: OptionsForm::default(),
         }
     }
 }
@@ -83,6 +84,20 @@ async fn every_mistake_in_the_form_is_told_at_once() {
         (OrganizationForm { domains: "northwind, b@c.com", ..good }, vec!["domains"]),
         (OrganizationForm { metadata: b"<html/>", ..good }, vec!["metadata"]),
         (OrganizationForm { metadata: b"\xff\xfe<", ..good }, vec!["metadata"]),
+        (
+            OrganizationForm {
+                domains: "northwind",
+                options: OptionsForm {
+                    authn_context: Some("Password"),
+                    name_id_format: Some("email"),
+                    email_attributes: Some("mail\nmail"),
+                    name_attributes: Some("a\tb"),
+                    ..OptionsForm::default()
+                },
+                ..good
+            },
+            vec!["domains", "authn_context", "name_id_format", "email_attributes", "name_attributes"],
+        ),
     ] {
         let preview = house.admin.preview_organization(&form).await.unwrap();
         let found: Vec<_> = preview.problems.iter().map(|problem| problem.field).collect();
@@ -127,13 +142,20 @@ async fn the_identity_provider_of_another_organization_is_refused_and_named() {
         settings.declared = vec![anteroom::admin::DeclaredProvider {
             organization: organization("fabrikam"),
             idp: std::sync::Arc::new(declared.unwrap()),
+            options: std::sync::Arc::default(),
         }];
     })
     .await;
     create(&house, &Papers::new().form()).await;
     for (idp, owner) in [(Idp::entra(), "northwind-homes"), (Idp::other_tenant(), "fabrikam")] {
         let metadata = idp.metadata_xml();
-        let form = OrganizationForm { id: "again", name: "Again", domains: "again.com", metadata: &metadata };
+        let form = OrganizationForm {
+            id: "again",
+            name: "Again",
+            domains: "again.com",
+            metadata: &metadata,
+            ..Default::default()
+        };
         let preview = house.admin.preview_organization(&form).await.unwrap();
         assert_eq!((preview.provider_of, preview.problems.len()), (Some(organization(owner)), 0));
         let refusal =
@@ -195,7 +217,13 @@ async fn an_identity_provider_is_told_apart_also_from_one_that_cannot_be_used_an
     );
     // Nor does anybody else get it meanwhile.
     let metadata = Idp::entra().metadata_xml();
-    let form = OrganizationForm { id: "again", name: "Again", domains: "again.com", metadata: &metadata };
+    let form = OrganizationForm {
+        id: "again",
+        name: "Again",
+        domains: "again.com",
+        metadata: &metadata,
+        ..Default::default()
+    };
     assert_eq!(
         code(house.admin.create_organization(&form, SharedDomains::Accept, &Actor::command()).await),
         "entity_id_taken"
@@ -226,7 +254,13 @@ async fn no_id_is_suggested_or_taken_that_is_the_address_of_another_page() {
     for (id, name, wanted) in
         [("new", "Northwind", None), ("preview", "Northwind", None), ("", "New", Some("new-2"))]
     {
-        let form = OrganizationForm { id, name, domains: "northwind.com", metadata: &metadata };
+        let form = OrganizationForm {
+            id,
+            name,
+            domains: "northwind.com",
+            metadata: &metadata,
+            ..Default::default()
+        };
         let made = house.admin.create_organization(&form, SharedDomains::Refuse, &Actor::command()).await;
         match wanted {
             None => assert_eq!(fields(made), ["id"], "{id}"),
@@ -316,7 +350,13 @@ async fn an_organization_is_removed_when_nobody_belongs_to_it() {
     let metadata = other.metadata_xml();
     create(
         &house,
-        &OrganizationForm { id: "empty", name: "Empty", domains: "empty.com", metadata: &metadata },
+        &OrganizationForm {
+            id: "empty",
+            name: "Empty",
+            domains: "empty.com",
+            metadata: &metadata,
+            ..Default::default()
+        },
     )
     .await;
     house.admin.remove_organization(&organization("empty"), &command).await.unwrap();
@@ -348,4 +388,24 @@ fn an_id_is_suggested_from_the_name() {
     ] {
         assert_eq!(suggest_id(name, |id| matches!(id, "taken" | "taken-2")), id, "{name}");
     }
+}
+
+#[tokio::test]
+async fn nobody_is_warned_of_certificates_whose_dates_do_not_count() {
+    let house = House::new().await;
+    let mut idp = Idp::entra();
+    idp.key = Box::leak(Box::new(SigningKey::make(KeyType::P256, crate::idp::LONG_AGO, (2020, 1, 1))));
+    idp.further_keys.clear();
+    let papers = Papers { metadata: idp.metadata_xml() };
+    let view = create(&house, &papers.form()).await;
+    assert_eq!(provider(&view).warnings, [Warning::NoValidCertificate]);
+
+    let form = OptionsForm { accept_expired_certificate: Some(true), ..OptionsForm::default() };
+    let id = organization("northwind-homes");
+    let outcome = house.admin.set_options(&id, &form, &Actor::command()).await.unwrap();
+    assert!(outcome.changed && outcome.value.options.accept_expired_certificate);
+    assert_eq!(provider(&outcome.value).warnings, []);
+    assert_eq!(provider(&outcome.value).certificates[0].state, CertificateState::Expired);
+    let again = house.admin.set_options(&id, &form, &Actor::command()).await.unwrap();
+    assert!(!again.changed);
 }

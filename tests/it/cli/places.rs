@@ -125,6 +125,92 @@ fn an_organization_is_added_from_its_metadata_paused_resumed_and_removed() {
 }
 
 #[test]
+fn sign_on_options_are_given_changed_and_shown() {
+    let office = Office::new();
+    let mut idp = Idp::entra();
+    idp.entity_id = "https://sts.windows.net/north/".to_owned();
+    office.write("north.xml", &idp.metadata_xml());
+    let usual = json!({
+        "force_authn": false, "authn_context": [], "name_id_format": null, "email_attributes": [],
+        "name_attributes": [], "accept_expired_certificate": false,
+    });
+    assert_eq!(office.json(&["organization", "show", "contoso"])["options"], usual);
+    let add = [
+        "organization",
+        "add",
+        "north",
+        "--name",
+        "North",
+        "--domain",
+        "north.com",
+        "--metadata",
+        "north.xml",
+    ];
+    let context = "urn:oasis:names:tc:SAML:2.0:ac:classes:X509";
+    let options = [
+        "--force-authn",
+        "on",
+        "--authn-context",
+        context,
+        "--name-id-format",
+        "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
+        "--email-attribute",
+        "mail",
+        "--email-attribute",
+        "e-mail, work",
+        "--name-attribute",
+        "full",
+        "--accept-expired-certificate",
+        "on",
+    ];
+    let (code, message) = office.refused(&[&add[..], &["--name-id-format", "email"]].concat());
+    assert_eq!(code, "bad_fields");
+    assert!(message.contains("name_id_format: \"email\" is none of persistent"), "{message}");
+    let added = office.json(&[&add[..], &options].concat());
+    let all = json!({
+        "force_authn": true, "authn_context": [context], "name_id_format": "persistent",
+        "email_attributes": ["mail", "e-mail, work"], "name_attributes": ["full"],
+        "accept_expired_certificate": true,
+    });
+    assert_eq!(added["options"], all);
+    assert_eq!(office.json(&["organization", "options", "north"]), all);
+    let shown = office.ok(&["organization", "options", "north"]);
+    assert!(shown.contains("e-mail from           e-mail, work\n"), "{shown}");
+    assert!(office.ok(&["organization", "show", "north"]).contains("Name ID               persistent\n"));
+
+    // What is not given stays; what is given empty is as usual again.
+    let change = ["organization", "options", "north", "--force-authn", "off", "--email-attribute", ""];
+    let changed = office.json(&change);
+    assert_eq!(
+        (&changed["changed"], &changed["options"]["force_authn"], &changed["options"]["email_attributes"]),
+        (&json!(true), &json!(false), &json!([]))
+    );
+    assert_eq!(changed["options"]["name_attributes"], json!(["full"]));
+    assert_eq!(office.ok(&change), "unchanged: north, \"North\"\n");
+    office.ok(&[
+        "organization",
+        "options",
+        "north",
+        "--authn-context",
+        "",
+        "--name-id-format",
+        "",
+        "--name-attribute",
+        "",
+        "--accept-expired-certificate",
+        "off",
+    ]);
+    assert_eq!(office.ok(&["organization", "options", "north"]), "north: all options are as usual\n");
+
+    let refused = office.refused(&["organization", "options", "contoso", "--force-authn", "on"]);
+    assert_eq!(refused.0, "declared");
+    assert_eq!(office.refused(&["organization", "options", "nobody"]).0, "no_such_organization");
+    let bad = office.refused(&["organization", "options", "north", "--authn-context", "Password"]);
+    assert!(bad.1.contains("\"Password\" is not a URI"), "{}", bad.1);
+    office.fails(2, &["organization", "options", "north", "--force-authn", "maybe"]);
+}
+
+#[test]
 fn the_next_key_is_published_a_day_before_it_signs_and_once() {
     let office = Office::new();
     assert_eq!(office.json(&["keys", "list"]), json!([]));

@@ -7,11 +7,12 @@ use anteroom::directory::{Membership, Role};
 use anteroom::pages::support::{
     Agent, ApproveForm, Banner, Certificate, CheckLine, CheckResult, Claim, Confirm, ConflictLine,
     ConnectionTest, Done, Endpoint, Expiry, GrantForm, GrantLine, LastTest, MailLine, MailMessage, MailState,
-    Mailbox, MetadataFacts, MetadataPreview, NewOrganization, OrganizationFacts, OrganizationLine,
-    OrganizationPage, OrganizationPreview, Organizations, OtherRequest, PersonFacts, PreviewWarning,
-    PropertyLine, Proposal, ProviderFacts, Question, Queue, QueueCount, QueueRow, QueueState, Refusal,
-    RequestLine, RequestPage, RequesterFacts, Section, SessionLine, SharedDomain, SignOnLine, SignOnOutcome,
-    SignOns, Taken, TestState, UserPage, UserRow, Users, Warning,
+    Mailbox, MetadataFacts, MetadataPreview, NewOrganization, OptionsFields, OptionsInForce,
+    OrganizationFacts, OrganizationLine, OrganizationPage, OrganizationPreview, Organizations, OtherRequest,
+    PersonFacts, PreviewWarning, PropertyLine, Proposal, ProviderFacts, Question, Queue, QueueCount,
+    QueueRow, QueueState, Refusal, RequestLine, RequestPage, RequesterFacts, Section, SessionLine,
+    SharedDomain, SignOnLine, SignOnOptions, SignOnOutcome, SignOns, Taken, TestState, UserPage, UserRow,
+    Users, Warning,
 };
 use anteroom::pages::{ALL_PROPERTIES, Brand, Field, SelectItem};
 
@@ -523,6 +524,24 @@ fn organization(with: &Filling) -> OrganizationPage {
         provider: Some(metadata(with)),
         provider_problem: None,
         metadata_changed: Some(ago(12 * DAY)),
+        options: SignOnOptions {
+            in_force: OptionsInForce {
+                force_authn: true,
+                authn_context: vec![with.url_text.to_owned()],
+                name_id_format: Some(with.code.to_owned()),
+                email_attributes: vec![with.code.to_owned(), with.sentence.to_owned()],
+                name_attributes: vec![with.person.to_owned()],
+                accept_expired_certificate: true,
+            },
+            form: Some(OptionsFields {
+                force_authn: true,
+                authn_context: Field::with(with.url_text),
+                name_id_format: select(with),
+                email_attributes: Field::with(with.sentence),
+                name_attributes: Field::with(with.person),
+                accept_expired_certificate: true,
+            }),
+        },
         values: ProviderFacts {
             identifier: "urn:amazon:cognito:sp:us-east-1_rlgU6e3y5".to_owned(),
             reply_url: "https://login.servusconnect.com/saml2/idpresponse".to_owned(),
@@ -565,8 +584,13 @@ fn one_organization(brand: &Brand, with: &Filling) -> Pages {
         ),
         (
             "organization-declared",
-            OrganizationPage { is_declared: true, last_test: last_test(Some(true)), ..page.clone() }
-                .render(brand),
+            OrganizationPage {
+                is_declared: true,
+                options: SignOnOptions { form: None, ..page.options.clone() },
+                last_test: last_test(Some(true)),
+                ..page.clone()
+            }
+            .render(brand),
         ),
         (
             "organization-paused",
@@ -575,6 +599,7 @@ fn one_organization(brand: &Brand, with: &Filling) -> Pages {
                 provider: None,
                 provider_problem: Some(with.sentence.to_owned()),
                 metadata_changed: None,
+                options: SignOnOptions::default(),
                 properties: Vec::new(),
                 ..page.clone()
             }
@@ -589,6 +614,16 @@ fn one_organization(brand: &Brand, with: &Filling) -> Pages {
                 new_domains: refused_field(with),
                 asks_for_shared: true,
                 metadata_problem: Some(with.problem.to_owned()),
+                options: SignOnOptions {
+                    form: Some(OptionsFields {
+                        authn_context: refused_field(with),
+                        name_id_format: refused_select(with),
+                        email_attributes: refused_field(with),
+                        name_attributes: refused_field(with),
+                        ..OptionsFields::default()
+                    }),
+                    ..SignOnOptions::default()
+                },
                 property_id: refused_field(with),
                 property_name: refused_field(with),
                 table_problems: vec![with.problem.to_owned(), with.sentence.to_owned()],

@@ -65,7 +65,18 @@ fn a_form_that_changes_a_request_carries_the_version_that_was_seen() {
 
 #[test]
 fn what_the_configuration_file_declares_is_not_changed_here() {
-    let own = ["test", "preview", "rename", "domains", "pause", "properties", "import", "retire", "restore"];
+    let own = [
+        "test",
+        "preview",
+        "options",
+        "rename",
+        "domains",
+        "pause",
+        "properties",
+        "import",
+        "retire",
+        "restore",
+    ];
     assert_eq!(actions("organization"), set(&own));
     let declared = ["test", "pause", "properties", "import", "rename", "retire", "restore"];
     assert_eq!(actions("organization-declared"), set(&declared));

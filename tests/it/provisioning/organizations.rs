@@ -122,6 +122,57 @@ async fn metadata_is_replaced_and_another_provider_has_to_be_confirmed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sign_on_options_are_changed_on_the_page_of_an_organization() {
+    let wanted = Wanted::default().options("email_attributes = [\"mail\", \"<b>x</b>\"]");
+    // A sign-on of Contoso needs that attribute too.
+    let app = wanted.start().await;
+    app.command(&["user", "add", ANN, "--organization", "contoso", "--support"]).await;
+    let mut ann = app.visitor().who_is(ANN);
+    let pending = ann.begin("/.anteroom/support").await;
+    let message = ann.answer(&pending).with(|message| message.set("mail", &[ANN]));
+    ann.answer_with(&message).await.expect(200);
+    let idp = Idp::other_tenant();
+    let page = connect(&mut ann, &idp).await;
+    assert!(said(&page).contains("All as usual"), "{}", page.body);
+
+    let path = format!("{FABRIKAM}/options");
+    let form = page.form(&path).tick("force_authn", "1").fill("authn_context", "Password\n\n");
+    let form = form.fill("name_id_format", "persistent").fill("email_attributes", "mail\r\nwork\r\n");
+    let refused = ann.browser.submit(&page, &form).await.expect(422);
+    assert!(said(&refused).contains("\"Password\" is not a URI"), "{}", refused.body);
+    let form = refused.form(&path);
+    // Every word that was typed is still there.
+    let values = ["force_authn", "authn_context", "name_id_format"].map(|name| form.value(name).trim());
+    assert_eq!(values, ["1", "Password", "persistent"]);
+    assert_eq!(form.value("email_attributes").lines().collect::<Vec<_>>(), ["mail", "work"]);
+    let class = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password";
+    let form = form.fill("authn_context", class).clear("force_authn");
+    let page = ann.browser.submit(&refused, &form).await.expect(200);
+    assert_eq!(page.url.query(), Some("done=options"));
+    for shown in [class, "persistent", "mail", "work"] {
+        assert!(said(&page).contains(shown), "{shown}: {}", page.body);
+    }
+    let again = ann.browser.submit(&page, &page.form(&path)).await.expect(200);
+    assert_eq!(again.url.query(), Some("done=unchanged"));
+    // The next sign-on asks so, and the log tells who has changed what.
+    let pending = begin_trial(&mut ann).await;
+    assert!(pending.xml.contains("nameid-format:persistent") && !pending.xml.contains("ForceAuthn"));
+    let log = app.audit().await;
+    let entry = log.iter().find(|entry| entry.action == "organization.options_changed").expect("an entry");
+    assert_eq!((entry.actor.as_str(), entry.subject.as_deref()), (ANN, Some("fabrikam-homes")));
+    assert_eq!(entry.details["after"]["options"]["email_attributes"], serde_json::json!(["mail", "work"]));
+
+    // What the file declares is shown and not changed.
+    let page = ann.visit("/.anteroom/support/organizations/contoso").await.expect(200);
+    assert!(said(&page).contains("<b>x</b>") && said(&page).contains("configuration file"), "{}", page.body);
+    let to = app.url("/.anteroom/support/organizations/contoso/options");
+    assert!(page.forms().iter().all(|form| form.action != to));
+    let fields = [("force_authn".to_owned(), "1".to_owned())];
+    let refused = ann.browser.post_from(&page.url, &to, &fields).await.expect(422);
+    assert!(said(&refused).contains("configuration file"), "{}", refused.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_belongs_to_another_organization_is_explained() {
     let app = contoso(Wanted::default()).await;
     let mut ann = agent(&app, ANN).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anteroom::clock::{Clock, ManualClock, SystemClock};
-use anteroom::directory::{DisplayName, Organization};
+use anteroom::directory::{ConnectionOptions, DisplayName, Organization};
 use anteroom::email::EmailDomain;
 use anteroom::id::{ConnectionId, OrganizationId};
 use anteroom::store::{AuditEvent, OrganizationChange, OrganizationChanged, Store, StoredConnection};
@@ -35,6 +35,7 @@ fn fabrikam(metadata: Vec<u8>, at: jiff::Timestamp) -> OrganizationChange {
         connection: StoredConnection {
             id: ConnectionId::parse("fabrikam").expect("an id"),
             metadata: String::from_utf8(metadata).expect("text"),
+            options: ConnectionOptions::default(),
             changed_at: at,
         },
     }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anteroom::clock::{Clock, ManualClock, SystemClock};
-use anteroom::directory::{DisplayName, Membership, Organization, Role, User};
+use anteroom::directory::{ConnectionOptions, DisplayName, Few, Membership, Organization, Role, User};
 use anteroom::email::{EmailAddress, EmailDomain};
 use anteroom::id::{ConnectionId, OrganizationId, SystemRandomness, UserId};
 use anteroom::keys::Keys;
-use anteroom::saml::metadata;
+use anteroom::saml::{ContextClass, metadata};
 use anteroom::secret::ClusterSecret;
 use anteroom::session::Lifetimes;
 use anteroom::sign_on::connections::Connection;
@@ -29,6 +29,10 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
+        Self::with(ConnectionOptions::default()).await
+    }
+
+    async fn with(options: ConnectionOptions) -> Self {
         let clock = ManualClock::at(SystemClock.now());
         let store = store::open(&store::Settings::Memory).await.expect("a store");
         let secret = ClusterSecret::new([7; 32]);
@@ -62,7 +66,7 @@ impl Bench {
                 id: ConnectionId::parse("contoso").expect("an id"),
                 organization,
                 idp: Arc::new(metadata::parse(&idp.metadata_xml(), clock.now()).expect("good metadata")),
-                options: Arc::default(),
+                options: Arc::new(options),
             }],
         };
         let parts = (time, Arc::new(SystemRandomness) as _);
@@ -128,6 +132,7 @@ async fn a_good_answer_passes_every_check_and_makes_no_session() {
     let got =
         |code: &str| report.checks.iter().find(|check| check.code == code).expect("a check").got.clone();
     assert_eq!(got("issuer").as_deref(), Some(bench.idp.entity_id.as_str()));
+    assert_eq!(got("email"), Some(format!("the attribute {CLAIM_EMAIL}")));
     assert_eq!(got("email_domain").as_deref(), Some("mia.berg@contoso.com"));
     assert_eq!(got("name").as_deref(), Some("Mia Berg"));
 
@@ -181,6 +186,56 @@ async fn every_kind_of_fault_fails_its_own_check() {
     let report = bench.report(|message| message.audiences = vec![vec!["urn:other".to_owned()]]).await;
     let check = failed(&report);
     assert_eq!((check.expected.as_deref(), check.got.as_deref()), (Some(ENTITY_ID), Some("urn:other")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_holds_the_answer_to_the_options_and_says_where_the_address_stood() {
+    let bench = Bench::with(ConnectionOptions {
+        force_authn: true,
+        authn_context: Few::<ContextClass>::parse(["urn:oasis:names:tc:SAML:2.0:ac:classes:Password"])
+            .expect("a URI"),
+        email_attributes: Few::parse(["mail", "address"]).expect("names"),
+        name_attributes: Few::parse(["full"]).expect("names"),
+        ..ConnectionOptions::default()
+    })
+    .await;
+    let fresh = crate::idp::time(bench.clock.now());
+    let good = |message: &mut Message| {
+        message.authn_instant.clone_from(&fresh);
+        message.set("address", &["mia@contoso.com"]);
+        message.set("full", &["Mia of Work"]);
+    };
+    let report = bench.report(good).await;
+    assert!(report.is_good(), "{report:?}");
+    let email = report.checks.iter().find(|check| check.code == "email").expect("a check");
+    assert_eq!(email.expected.as_deref(), Some("the attribute mail or address"));
+    assert_eq!(email.got.as_deref(), Some("the attribute address"));
+
+    let report = bench.report(|_| {}).await;
+    let check = failed(&report);
+    assert_eq!(check.code, "manner");
+    assert!(check.problem.as_ref().is_some_and(|problem| problem.contains("afresh")), "{check:?}");
+    type Change = fn(&mut Message);
+    let faults: [(&str, Change); 4] = [
+        ("email", |message| message.set("address", &[])),
+        ("email_form", |message| message.set("mail", &["a@contoso.com", "b@contoso.com"])),
+        ("name", |message| message.set("full", &["A", "B"])),
+        ("manner", |message| {
+            message.rewrite_assertion =
+                Some(Box::new(|text| text.replace("classes:Password<", "classes:unspecified<")));
+        }),
+    ];
+    for (code, change) in faults {
+        let report = bench
+            .report(|message| {
+                good(message);
+                change(message);
+            })
+            .await;
+        let check = failed(&report);
+        assert_eq!(check.code, code, "{report:?}");
+        assert!(check.advice.as_ref().is_some_and(|advice| advice.contains("options")), "{check:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

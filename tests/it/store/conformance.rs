@@ -84,6 +84,7 @@ macro_rules! conformance {
                 everything_is_there_after_a_restart
                 a_closed_store_says_that_it_is_unavailable,
             organizations: an_organization_is_created_changed_and_removed
+                options_of_a_connection_are_kept_also_with_new_metadata
                 an_organization_without_users_goes_with_its_properties
                 what_the_file_declares_is_not_changed_and_ids_are_not_taken_twice
                 a_pause_ends_the_sessions_of_the_organization

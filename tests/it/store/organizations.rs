@@ -1,6 +1,6 @@
 //! Organizations at run time, properties, and trials of connections.
 
-use anteroom::directory::{Grant, Membership, Organization, Role};
+use anteroom::directory::{ConnectionOptions, Few, Grant, Membership, Organization, Role};
 use anteroom::email::EmailDomain;
 use anteroom::id::OrganizationId;
 use anteroom::store::{
@@ -23,6 +23,7 @@ fn connection(metadata: &str) -> StoredConnection {
     StoredConnection {
         id: connection_id("tailspin"),
         metadata: metadata.to_owned(),
+        options: ConnectionOptions::default(),
         changed_at: seconds_later(-60),
     }
 }
@@ -87,6 +88,41 @@ pub(crate) async fn an_organization_is_created_changed_and_removed(backend: &dyn
     assert_eq!(record(&*store, "tailspin").await, Some(kept));
 }
 
+fn options() -> ConnectionOptions {
+    ConnectionOptions {
+        force_authn: true,
+        email_attributes: Few::parse(["mail", "Mail"]).unwrap(),
+        ..ConnectionOptions::default()
+    }
+}
+
+pub(crate) async fn options_of_a_connection_are_kept_also_with_new_metadata(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    change(&*store, &create()).await;
+    let mut watch = Watch::begin(&*store).await;
+    let id = organization_id("tailspin");
+    let set = OrganizationChange::Options(id.clone(), options());
+    assert_eq!(change(&*store, &set).await, OrganizationChanged::Changed);
+    assert_eq!(watch.since().await, (vec![Change::Directory], 1));
+    let entry = store.audit_entries(1).await.unwrap().remove(0);
+    assert_eq!(entry.details["before"]["options"], json!({}));
+    let after = json!({ "force_authn": true, "email_attributes": ["mail", "Mail"] });
+    assert_eq!(entry.details["after"]["options"], after);
+    assert_eq!(change(&*store, &set).await, OrganizationChanged::Unchanged);
+    assert_eq!(watch.since().await, (vec![], 0));
+
+    let metadata = OrganizationChange::Metadata(id.clone(), "<b/>".to_owned());
+    assert_eq!(change(&*store, &metadata).await, OrganizationChanged::Changed);
+    store.close().await;
+    let store = backend.open().await;
+    let connection = record(&*store, "tailspin").await.unwrap().connection.unwrap();
+    assert_eq!((connection.metadata.as_str(), connection.options), ("<b/>", options()));
+    let none = OrganizationChange::Options(id, ConnectionOptions::default());
+    assert_eq!(change(&*store, &none).await, OrganizationChanged::Changed);
+    let connection = record(&*store, "tailspin").await.unwrap().connection.unwrap();
+    assert!(connection.options.is_default());
+}
+
 pub(crate) async fn an_organization_without_users_goes_with_its_properties(backend: &dyn Backend) {
     let store = furnished(backend).await;
     change(&*store, &create()).await;
@@ -119,6 +155,7 @@ pub(crate) async fn what_the_file_declares_is_not_changed_and_ids_are_not_taken_
         (OrganizationChange::Rename(contoso.clone(), name("X")), OrganizationChanged::Declared),
         (OrganizationChange::Domains(contoso.clone(), domains), OrganizationChanged::Declared),
         (OrganizationChange::Metadata(contoso.clone(), "<x/>".to_owned()), OrganizationChanged::Declared),
+        (OrganizationChange::Options(contoso.clone(), options()), OrganizationChanged::Declared),
         (OrganizationChange::Remove(contoso), OrganizationChanged::Declared),
         (OrganizationChange::Pause(nobody), OrganizationChanged::NoSuchOrganization),
         (create(), OrganizationChanged::IdTaken),
@@ -231,6 +268,10 @@ pub(crate) async fn declaring_and_no_longer_declaring_changes_the_origin(backend
     assert_eq!((released.origin, released.connection), (Origin::Created, None));
     assert!(store.account(&adele).await.unwrap().is_some());
     store.declare_organizations(&declared, event("organizations.declared")).await.unwrap();
+    assert_eq!(watch.since().await, (vec![], 0));
+
+    let nowhere = OrganizationChange::Options(organization_id("contoso"), options());
+    assert_eq!(change(&*store, &nowhere).await, OrganizationChanged::NoProvider);
     assert_eq!(watch.since().await, (vec![], 0));
 
     // What the file has let go can be changed at run time; its people are known through the connection of its id.

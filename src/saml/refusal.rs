@@ -201,6 +201,11 @@ reasons! {
     // What one connection demands.
     AuthnContextRefused "authn_context_refused" "the subject signed on in another way than this connection demands"
     AuthnNotFresh "authn_not_fresh" "the subject did not sign on afresh, as this connection demands"
+    // Single logout.
+    NotALogoutMessage "not_a_logout_message" "the root element is not the SAML 2.0 logout message that was announced"
+    ParameterMalformed "parameter_malformed" "a parameter is missing, given twice, too long or not properly escaped"
+    NotDeflated "not_deflated" "the message of the redirect is not compressed with DEFLATE"
+    MessageTooOld "message_too_old" "the message was issued too long ago"
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ mod browser;
 mod exhaustion;
 mod identity_values;
 mod list;
+mod logout;
 mod metadata;
 mod mutation;
 mod parsing;

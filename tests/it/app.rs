@@ -20,7 +20,7 @@ use url::Url;
 
 use crate::application::Application;
 use crate::browserless::{Browser, Events, Net, PATIENCE, Page};
-use crate::idp::{self, Idp, Message};
+use crate::idp::{self, Idp, Message, SigningKey};
 
 /// The people of most tests.
 pub(crate) const MIA: &str = "mia.berg@contoso.com";
@@ -36,6 +36,7 @@ pub(crate) struct Wanted {
     app_url: Option<String>,
     acs_url: Option<String>,
     listen: String,
+    own_key: Option<&'static SigningKey>,
 }
 
 /// An organization and its identity provider's metadata.
@@ -63,6 +64,7 @@ impl Default for Wanted {
             app_url: None,
             acs_url: None,
             listen: "127.0.0.1:0".to_owned(),
+            own_key: None,
         }
     }
 }
@@ -108,6 +110,12 @@ impl Wanted {
     /// Further tables of the configuration file.
     pub(crate) fn more(mut self, toml: &str) -> Self {
         self.more.push_str(toml);
+        self
+    }
+
+    /// A key of our own, to sign what is sent to identity providers.
+    pub(crate) fn own_key(mut self, key: &'static SigningKey) -> Self {
+        self.own_key = Some(key);
         self
     }
 
@@ -160,9 +168,11 @@ impl TestApp {
         let mut toml = format!(
             "[app]\nurl = \"{app_url}\"\nupstreams = [\"http://{}\"]\nname = \"ServusConnect\"\n\
              support_email = \"support@servusconnect.example\"\npublic_paths = [\"/favicon.ico\", \"/assets/\"]\n\
-             [saml]\nentity_id = \"{ENTITY_ID}\"\nacs_url = \"{acs_url}\"\n\
+             [saml]\nentity_id = \"{ENTITY_ID}\"\nacs_url = \"{acs_url}\"\n{}\
              [listen]\npublic = \"{}\"\nops = \"127.0.0.1:0\"\n",
-            application.address, wanted.listen,
+            application.address,
+            wanted.own_key.map_or_else(String::new, |key| write_own_key(&dir, key)),
+            wanted.listen,
         );
         if wanted.with_tls {
             toml += "tls = { certificate = \"tls.crt\", key = \"tls.key\" }\n";
@@ -525,6 +535,19 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl 
 pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it is bound").port()
+}
+
+/// Writes a key and its certificate; returns what names them.
+fn write_own_key(dir: &TempDir, key: &SigningKey) -> String {
+    use base64::Engine as _;
+    for (name, label, der) in
+        [("sp.key", "PRIVATE KEY", &key.pkcs8), ("sp.crt", "CERTIFICATE", &key.certificate)]
+    {
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        let pem = format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n");
+        std::fs::write(dir.path().join(name), pem).expect("the directory is writable");
+    }
+    "signing_key = \"sp.key\"\ncertificate = \"sp.crt\"\n".to_owned()
 }
 
 /// A certificate for the host names of the TLS tests; returns what trusts it.

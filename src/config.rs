@@ -17,6 +17,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use jiff::Timestamp;
 
 use crate::session::Lifetimes;
+use crate::sign_on::SingleLogout;
 
 pub mod access;
 pub mod app;
@@ -75,6 +76,8 @@ pub struct Config {
     pub store: Store,
     /// How long people stay signed on.
     pub session: Lifetimes,
+    /// Whether signing out goes on to the identity provider.
+    pub single_logout: SingleLogout,
     /// What the application is told.
     pub identity: crate::identity::Settings,
     /// Levels.
@@ -214,6 +217,7 @@ fn read_sections(typed: &file::File, reading: &mut Reading<'_>) -> Read<Config> 
         listen: listen?,
         store: store?,
         session: session?,
+        single_logout: session::single_logout(&typed.session),
         access: access?,
         audit: audit?,
         mail: mail?,

@@ -10,6 +10,7 @@ pub mod ops;
 mod documents;
 mod form;
 mod gate;
+mod logout;
 mod manage;
 mod negotiation;
 mod reply;
@@ -170,6 +171,7 @@ impl Call {
         match route {
             Route::AssertionConsumerService => self.consume_assertion(request).await,
             Route::Metadata => self.metadata(),
+            Route::Logout => self.log_out(request).await,
             Route::SignIn if self.method == Method::POST => self.choose_provider(request).await,
             Route::SignIn => self.sign_in_page().await,
             Route::SignInStart => self.start_login(request).await,

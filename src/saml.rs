@@ -5,8 +5,10 @@
 //!
 //! Rules: the strictest profile that real Entra messages pass; only octets that were digested are
 //! ever read; keys only from the connection's metadata; no panic on any input. The public story is
-//! [`metadata::parse`], [`AuthnRequest`], [`Response::parse`] and [`Response::verify`].
+//! [`metadata::parse`], [`AuthnRequest`], [`Response::parse`] and [`Response::verify`]; for single logout
+//! it is [`logout`].
 
+pub mod logout;
 pub mod metadata;
 
 mod assertion;
@@ -16,6 +18,7 @@ mod conditions;
 mod encryption;
 mod engine;
 mod instant;
+mod issuer;
 mod key;
 mod message;
 mod names;

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 
 use crate::id::{ConnectionId, Randomness, SessionName, UserId};
+use crate::saml::NameId;
 use crate::secret::{Secret, sha256};
 use crate::target::ReturnPath;
 
@@ -87,10 +88,14 @@ pub struct Session {
     pub ends_at: Timestamp,
     /// When the user authenticated to the identity provider (`AuthnInstant`).
     pub authenticated_at: Timestamp,
+    /// When the provider made the assertion that the session began from.
+    pub asserted_at: Timestamp,
     /// How the user authenticated: the `amr` claim.
     pub methods: Vec<String>,
     /// The path that was asked for, for the Waiting Room to open.
     pub return_path: ReturnPath,
+    /// Whom the provider signed on, as it wrote it, for single logout.
+    pub name_id: Option<NameId>,
     /// The provider's `SessionIndex`, for single logout.
     pub session_index: Option<String>,
 }

@@ -13,6 +13,7 @@
 //! | an answer arrives | [`SignOn::answer`] |
 //! | the browser is back | [`SignOn::complete`] |
 //! | sign out | [`SignOn::sign_out`] |
+//! | a logout message arrives | [`SignOn::log_out`] |
 
 pub mod connections;
 pub mod gate;
@@ -27,6 +28,7 @@ mod budget;
 mod claimed;
 mod complete;
 mod feed;
+mod logout;
 mod organizations;
 mod trial;
 mod visitor;
@@ -50,6 +52,7 @@ use crate::target::{PathRule, RequestTarget, ReturnPath};
 
 pub use answer::Answer;
 pub use complete::{Completion, SignedOn};
+pub use logout::{AtProvider, Farewell, LogoutEnd, SingleLogout};
 pub use visitor::{Entry, Recognized, Visitor};
 
 use connections::{Connection, Connections};
@@ -66,6 +69,8 @@ pub struct Settings {
     pub service_provider: Arc<saml::ServiceProvider>,
     /// How long sessions live.
     pub lifetimes: Lifetimes,
+    /// Whether signing out goes on to the identity provider.
+    pub single_logout: SingleLogout,
     /// What is forwarded without a session.
     pub public_paths: Vec<PathRule>,
     /// What the identity header says, and for how long.

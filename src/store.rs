@@ -17,6 +17,7 @@ pub mod chain;
 pub mod sqlite;
 
 mod audit;
+mod logout;
 mod organizations;
 mod outbox;
 mod requests;
@@ -39,6 +40,7 @@ use crate::session::{Session, SessionHash};
 use crate::target::ReturnPath;
 
 pub use audit::{AuditAnchor, AuditEntry, AuditEvent, AuditFilter, CLAIMS_MAX, Claimant};
+pub use logout::{ProviderLoggedOut, ProviderLogout};
 pub use organizations::{
     ConnectionTest, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, PropertiesAdded,
     PropertyChange, StoredConnection,
@@ -548,7 +550,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     // Sessions
 
-    /// Begins a session, unless the user's organization is paused: `false` then. Of more than [`SESSIONS_PER_USER_MAX`] the oldest end.
+    /// Begins a session, unless the user's organization is paused, or the provider has ended its own session since
+    /// it made the assertion: `false` then. Of more than [`SESSIONS_PER_USER_MAX`] the oldest end.
     async fn begin_session(&self, session: &Session, audit: AuditEvent) -> Result<bool>;
     /// The session and its user, whatever their state; `None` once it has been ended.
     async fn session(&self, hash: &SessionHash) -> Result<Option<SessionView>>;
@@ -558,6 +561,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn touch(&self, touches: &[Touch]) -> Result<()>;
     /// Ends sessions and returns how many.
     async fn end_sessions(&self, selector: &SessionSelector, audit: AuditEvent) -> Result<u64>;
+    /// Ends sessions because their provider asks for it, once for each request, and lets no sign-on from before
+    /// begin another. The event is written for each user whose sessions ended, with the user as its subject and
+    /// the sessions in its details.
+    async fn end_by_provider(&self, logout: &ProviderLogout, audit: AuditEvent) -> Result<ProviderLoggedOut>;
 
     // Keys
 
@@ -616,7 +623,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     // Housekeeping
 
-    /// Removes what has expired: consumptions, hand-offs, trials of connections older than a day, delivered
+    /// Removes what has expired: consumptions, hand-offs, logouts by providers, trials of connections older than a day, delivered
     /// messages older than 30 days, sessions past their end or idle since before `idle_since`, changes older than
     /// a day. Bounded work per call. What time has ended needs no line in
     /// the change feed: every node has a clock.

@@ -41,6 +41,7 @@ pub(super) fn sign_on(config: &Config) -> sign_on::Settings {
             config.saml.keys.clone(),
         )),
         lifetimes: config.session,
+        single_logout: config.single_logout,
         public_paths: config.app.public_paths.clone(),
         identity: config.identity.clone(),
         declared: declared.collect(),

@@ -99,6 +99,7 @@ pub(super) struct Store {
 pub(super) struct Session {
     pub(super) idle: Option<String>,
     pub(super) lifetime: Option<String>,
+    pub(super) single_logout: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -170,6 +170,11 @@ pub const KEYS: &[Key] = &[
     ),
     text("session.idle", Absent::Value("\"2h\""), "The longest pause between two requests."),
     text("session.lifetime", Absent::Value("\"12h\""), "The longest time from sign-on to the next sign-on."),
+    switch(
+        "session.single_logout",
+        Absent::Value("false"),
+        "Whether signing out goes on to the identity provider at once; otherwise the page after it offers that.",
+    ),
     text("identity.issuer", Absent::Means("`app.url`"), "The claim `iss`."),
     text("identity.audience", Absent::Means("`app.url`"), "The claim `aud`."),
     text(

@@ -1,13 +1,19 @@
-//! `[session]`: how long people stay signed on.
+//! `[session]`: how long people stay signed on, and what signing out ends.
 //!
 //! Separate, as every section has a file with its valid form and its rules.
 
 use std::time::Duration;
 
 use crate::session::Lifetimes;
+use crate::sign_on::SingleLogout;
 
 use super::reading::{Read, Reading, Told};
 use super::{file, time};
+
+/// Whether signing out goes on to the identity provider.
+pub(super) fn single_logout(typed: &file::Session) -> SingleLogout {
+    if typed.single_logout == Some(true) { SingleLogout::Always } else { SingleLogout::Offered }
+}
 
 pub(super) fn read(typed: &file::Session, reading: &mut Reading<'_>) -> Read<Lifetimes> {
     let parse = |text: &str| time::parse(text, Duration::from_secs(1), SESSION_MAX);

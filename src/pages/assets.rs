@@ -42,6 +42,7 @@ pub struct Assets {
     desk: Asset,
     waiting_room: Asset,
     copy: Asset,
+    onward: Asset,
     logo: Option<Asset>,
 }
 
@@ -58,6 +59,7 @@ impl Assets {
                 Bytes::from_static(WAITING_ROOM.as_bytes()),
             ),
             copy: Asset::new("copy", "js", SCRIPT, Bytes::from_static(COPY.as_bytes())),
+            onward: Asset::new("onward", "js", SCRIPT, Bytes::from_static(ONWARD.as_bytes())),
             logo: logo.map(|logo| {
                 let (extension, content_type) = logo.kind.names();
                 Asset::new("logo", extension, content_type, logo.octets)
@@ -67,7 +69,8 @@ impl Assets {
 
     /// Every file, for a table of paths.
     pub fn iter(&self) -> impl Iterator<Item = &Asset> {
-        [&self.stylesheet, &self.desk, &self.waiting_room, &self.copy].into_iter().chain(&self.logo)
+        let ours = [&self.stylesheet, &self.desk, &self.waiting_room, &self.copy, &self.onward];
+        ours.into_iter().chain(&self.logo)
     }
 
     /// The file at a path. One with another fingerprint is a page made by another version or configuration,
@@ -94,6 +97,11 @@ impl Assets {
     /// Adds buttons that copy a value.
     pub(super) fn copy(&self) -> &str {
         &self.copy.path
+    }
+
+    /// Sends the form of a page that leaves by itself.
+    pub(super) fn onward(&self) -> &str {
+        &self.onward.path
     }
 
     pub(super) fn waiting_room(&self) -> &str {
@@ -160,4 +168,5 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLESHEET: &str = include_str!("assets/anteroom.css");
 const DESK: &str = include_str!("assets/desk.css");
 const COPY: &str = include_str!("assets/copy.js");
+const ONWARD: &str = include_str!("assets/onward.js");
 const WAITING_ROOM: &str = include_str!("assets/waiting-room.js");

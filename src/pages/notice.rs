@@ -12,7 +12,19 @@ use crate::pages::{Brand, link};
 #[derive(Debug, Clone)]
 pub enum Notice<'a> {
     /// The session has ended because its owner asked for it.
-    SignedOut,
+    SignedOut {
+        /// What is known of the session at the identity provider.
+        provider: ProviderSession<'a>,
+    },
+    /// A logout message was refused: nothing has changed.
+    LogoutRefused {
+        /// Leads support to the explanation.
+        reference: &'a str,
+        /// Where one signs out by oneself.
+        sign_out_url: &'a str,
+    },
+    /// An identity provider has ended the session, and wants to hear nothing of it.
+    EndedByProvider,
     /// The account is switched off. There is no session.
     Disabled {
         /// Whose account.
@@ -46,6 +58,22 @@ pub enum Notice<'a> {
     },
 }
 
+/// What is known of the session at the identity provider, once that here has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderSession<'a> {
+    /// It goes on, as far as we know.
+    Open,
+    /// It goes on, and can be ended at this address.
+    CanBeEnded {
+        /// The identity provider's.
+        url: &'a str,
+    },
+    /// It has ended.
+    Ended,
+    /// It was to end, and nobody could say that it has.
+    Unsure,
+}
+
 impl Notice<'_> {
     /// The page as HTML.
     #[must_use]
@@ -56,16 +84,21 @@ impl Notice<'_> {
     fn english(&self, brand: &Brand) -> Message<'_> {
         let application = brand.application_name();
         match *self {
-            Self::SignedOut => Message {
-                heading: "You are signed out".to_owned(),
+            Self::SignedOut { provider } => signed_out(application, provider),
+            Self::LogoutRefused { reference, sign_out_url } => Message {
+                heading: "We could not check this sign-out".to_owned(),
                 paragraphs: vec![
-                    format!("You have left {application} on this browser."),
-                    "On a shared computer, also close the browser: your organization’s own sign-in may still \
-                     be open."
-                        .to_owned(),
+                    format!("Your organization’s sign-in sent a message that {application} cannot accept."),
+                    "Nothing has changed: if you were signed in, you still are.".to_owned(),
                 ],
+                facts: vec![("Reference for the support team", reference.to_owned())],
+                action: Some(("Sign out", link::page(sign_out_url).unwrap_or("/"))),
+            },
+            Self::EndedByProvider => Message {
+                heading: "You are signed out".to_owned(),
+                paragraphs: vec![format!("Your organization’s sign-in has ended your visit to {application}.")],
                 facts: Vec::new(),
-                action: Some(("Sign in again", "/.anteroom/sign-in")),
+                action: None,
             },
             Self::Disabled { email } => Message {
                 heading: "This account is switched off".to_owned(),
@@ -119,6 +152,33 @@ impl Notice<'_> {
         }
     }
 }
+
+fn signed_out<'a>(application: &str, provider: ProviderSession<'a>) -> Message<'a> {
+    let (more, action) = match provider {
+        ProviderSession::Open => (STILL_OPEN, SIGN_IN_AGAIN),
+        ProviderSession::CanBeEnded { url } => (
+            "Your organization’s own sign-in is still open. On a shared computer, sign out there, too, or close \
+             the browser.",
+            link::page(url).map_or(SIGN_IN_AGAIN, |href| ("Sign out there, too", href)),
+        ),
+        ProviderSession::Ended => ("Your organization’s own sign-in has ended, too.", SIGN_IN_AGAIN),
+        ProviderSession::Unsure => (
+            "We could not find out whether your organization’s own sign-in has ended, too. On a shared computer, \
+             close the browser.",
+            SIGN_IN_AGAIN,
+        ),
+    };
+    Message {
+        heading: "You are signed out".to_owned(),
+        paragraphs: vec![format!("You have left {application} on this browser."), more.to_owned()],
+        facts: Vec::new(),
+        action: Some(action),
+    }
+}
+
+const STILL_OPEN: &str =
+    "On a shared computer, also close the browser: your organization’s own sign-in may still be open.";
+const SIGN_IN_AGAIN: (&str, &str) = ("Sign in again", "/.anteroom/sign-in");
 
 /// What `templates/message.html` shows.
 pub(super) struct Message<'a> {

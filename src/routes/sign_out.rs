@@ -1,15 +1,16 @@
-//! Signing out: `GET` asks, `POST` does it.
+//! Signing out: `GET` asks, `POST` does it, and may go on to the identity provider.
 //!
 //! Separate because every path that ends a session takes the cookie from the browser and the record from the
 //! store (T-E1), whatever state either is in.
 
 use http::{Response, StatusCode};
 
-use crate::pages::{ConfirmSignOut, Fault, Notice};
+use crate::pages::{ConfirmSignOut, Fault, Notice, ProviderSession};
 use crate::proxy::Body;
 use crate::routes::Call;
 use crate::routes::cookies::Kind;
 use crate::routes::reply;
+use crate::sign_on::Farewell;
 
 impl Call {
     /// `GET /.anteroom/sign-out`.
@@ -19,9 +20,10 @@ impl Call {
                 let user = visitor.user();
                 let return_path = self.return_path();
                 let view = ConfirmSignOut { email: user.email.as_str(), return_to: return_path.as_str() };
-                reply::page(StatusCode::OK, view.render(self.brand()))
+                // Where the form's answer goes on to the provider, browsers hold that against the page.
+                reply::page_leading_to(StatusCode::OK, view.render(self.brand()), self.login_targets())
             }
-            Ok(None) => self.signed_out(),
+            Ok(None) => self.signed_out(&self.provider_session()),
             Err(error) => self.unavailable(&error),
         }
     }
@@ -36,17 +38,31 @@ impl Call {
                 let request_id = self.request_id.clone();
                 self.off_core(|sign_on| async move { sign_on.sign_out(&visitor, &request_id).await }).await
             }
-            Ok(None) => Ok(()),
+            Ok(None) => Ok(Farewell::Here),
             Err(error) => Err(error),
         };
         match outcome {
-            Ok(()) => self.signed_out(),
+            Ok(Farewell::Here) => self.signed_out(&ProviderSession::Open),
+            Ok(Farewell::Offered(url)) => self.signed_out(&ProviderSession::CanBeEnded { url: url.as_str() }),
+            Ok(Farewell::Onward(url)) => self.without_session(reply::redirect(url.as_str())),
             Err(error) => self.unavailable(&error),
         }
     }
 
-    fn signed_out(&self) -> Response<Body> {
-        let page = self.notice(StatusCode::OK, &Notice::SignedOut);
-        reply::with_cookie(page, self.settings.transport.clear(Kind::Session))
+    /// What is known of the provider's session when the browser comes back from there.
+    fn provider_session(&self) -> ProviderSession<'static> {
+        match self.query("provider").as_deref() {
+            Some("ended") => ProviderSession::Ended,
+            Some("unsure") => ProviderSession::Unsure,
+            _ => ProviderSession::Open,
+        }
+    }
+
+    fn signed_out(&self, provider: &ProviderSession<'_>) -> Response<Body> {
+        self.without_session(self.notice(StatusCode::OK, &Notice::SignedOut { provider: *provider }))
+    }
+
+    fn without_session(&self, response: Response<Body>) -> Response<Body> {
+        reply::with_cookie(response, self.settings.transport.clear(Kind::Session))
     }
 }

@@ -5,6 +5,7 @@
 //! | host | path | file |
 //! |---|---|---|
 //! | login | `/saml2/idpresponse` (from `saml.acs_url`), `/saml2/metadata` | `saml_service` |
+//! | login | `/saml2/logout` | `logout` |
 //! | app | `/.anteroom/sign-in`, `…/start`, `…/complete` | `sign_in` |
 //! | app | `/.anteroom/sign-out` | `sign_out` |
 //! | app | `/.anteroom/waiting-room`, `…/events` | `waiting_room` |
@@ -25,6 +26,7 @@ use crate::routes::site::Site;
 pub(super) enum Route {
     AssertionConsumerService,
     Metadata,
+    Logout,
     SignIn,
     SignInStart,
     SignInComplete,
@@ -119,6 +121,9 @@ impl Route {
         if site.has_login() && path == "/saml2/metadata" {
             return Some(Self::Metadata);
         }
+        if site.has_login() && path == "/saml2/logout" {
+            return Some(Self::Logout);
+        }
         if path.starts_with(crate::pages::assets::PATH_PREFIX) {
             return Some(Self::Asset);
         }
@@ -146,6 +151,8 @@ impl Route {
     pub(super) const fn methods(&self) -> &'static [Method] {
         match self {
             Self::AssertionConsumerService | Self::SignInStart => ONLY_POST,
+            // A look at the headers alone must not use anything up.
+            Self::Logout => GET_AND_POST,
             Self::SignIn | Self::SignOut | Self::WaitingRoom => BOTH,
             Self::Work(place) => place.methods(),
             _ => ONLY_GET,
@@ -232,6 +239,7 @@ fn is_below(path: &str, prefix: &str) -> bool {
 
 const ONLY_GET: &[Method] = &[Method::GET, Method::HEAD];
 const ONLY_POST: &[Method] = &[Method::POST];
+const GET_AND_POST: &[Method] = &[Method::GET, Method::POST];
 const BOTH: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
 
 #[cfg(test)]

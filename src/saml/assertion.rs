@@ -4,9 +4,11 @@
 //! constructor, and only `response` calls the private one.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::conditions::Validity;
 use super::message::Assertion;
+use super::statement;
 
 /// An assertion that passed every check.
 #[derive(Clone, PartialEq, Eq)]
@@ -14,6 +16,7 @@ pub struct VerifiedAssertion {
     id: String,
     issuer: String,
     in_response_to: String,
+    issued_at: Timestamp,
     name_id: Option<NameId>,
     attributes: Vec<Attribute>,
     authn_instant: Timestamp,
@@ -25,7 +28,7 @@ pub struct VerifiedAssertion {
 }
 
 /// The subject's name identifier (SAML Core 2.2.3).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameId {
     /// The value, without white space around it.
     pub value: String,
@@ -59,12 +62,8 @@ impl VerifiedAssertion {
             id: assertion.id.to_owned(),
             issuer: assertion.issuer.to_owned(),
             in_response_to: in_response_to.to_owned(),
-            name_id: assertion.subject.name_id.as_ref().map(|name_id| NameId {
-                value: name_id.value.to_owned(),
-                format: owned(name_id.format),
-                name_qualifier: owned(name_id.name_qualifier),
-                sp_name_qualifier: owned(name_id.sp_name_qualifier),
-            }),
+            issued_at: validity.issued_at,
+            name_id: assertion.subject.name_id.as_ref().map(NameId::from),
             attributes: assertion
                 .attributes
                 .attributes
@@ -99,6 +98,12 @@ impl VerifiedAssertion {
     #[must_use]
     pub fn in_response_to(&self) -> &str {
         &self.in_response_to
+    }
+
+    /// When the identity provider made the assertion.
+    #[must_use]
+    pub const fn issued_at(&self) -> Timestamp {
+        self.issued_at
     }
 
     /// The subject's name identifier, if there is one.
@@ -166,6 +171,25 @@ impl VerifiedAssertion {
     #[must_use]
     pub fn signed_octets(&self) -> &[u8] {
         &self.signed_octets
+    }
+}
+
+impl From<&statement::NameId<'_>> for NameId {
+    fn from(read: &statement::NameId<'_>) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Self {
+            value: read.value.to_owned(),
+            format: owned(read.format),
+            name_qualifier: owned(read.name_qualifier),
+            sp_name_qualifier: owned(read.sp_name_qualifier),
+        }
+    }
+}
+
+/// The value is personal data.
+impl std::fmt::Debug for NameId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NameId").field("format", &self.format).finish_non_exhaustive()
     }
 }
 

@@ -22,6 +22,7 @@ use super::statement::{AuthnStatement, Conditions, Confirmation, NameId};
 pub(super) struct Validity {
     /// When the assertion stops being acceptable, tolerance included.
     pub(super) expires_at: Timestamp,
+    pub(super) issued_at: Timestamp,
     pub(super) authn_instant: Timestamp,
     pub(super) session_not_on_or_after: Option<Timestamp>,
 }
@@ -93,6 +94,7 @@ pub(super) fn check_assertion(
     check_policy(&assertion.authn_statements, authn_instant, expected)?;
     Ok(Validity {
         expires_at: instant::later(conditions_end.min(confirmation_end), now.skew),
+        issued_at: issued,
         authn_instant,
         session_not_on_or_after,
     })

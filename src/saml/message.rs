@@ -189,7 +189,7 @@ fn check_document(root: Element<'_>) -> Result<(), Refusal> {
 }
 
 /// Names under which some library or other resolves a Reference.
-fn is_id_like(local: &str) -> bool {
+pub(super) fn is_id_like(local: &str) -> bool {
     local.eq_ignore_ascii_case("id") || matches!(local, "AssertionID" | "ResponseID" | "RequestID")
 }
 
@@ -199,7 +199,7 @@ fn is_encryption(element: Element<'_>) -> bool {
 }
 
 /// Checks version and ID, and gives the ID (SAML Core 1.3.4, 4.1.2).
-fn identified(element: Element<'_>) -> Result<&str, Refusal> {
+pub(super) fn identified(element: Element<'_>) -> Result<&str, Refusal> {
     let version = element.attribute("Version").unwrap_or("none");
     if version != "2.0" {
         return Err(Refusal::new(Reason::VersionUnsupported).expected("2.0").got(version));
@@ -218,7 +218,7 @@ fn identified(element: Element<'_>) -> Result<&str, Refusal> {
 
 const ID_OCTETS_MAX: usize = 256;
 
-fn read_issuer(element: Element<'_>) -> Result<&str, Refusal> {
+pub(super) fn read_issuer(element: Element<'_>) -> Result<&str, Refusal> {
     element.allow_attributes(&["Format"])?;
     if let Some(format) = element.attribute("Format")
         && format != super::names::FORMAT_ENTITY
@@ -228,7 +228,7 @@ fn read_issuer(element: Element<'_>) -> Result<&str, Refusal> {
     element.text()
 }
 
-fn take_signature<'t>(
+pub(super) fn take_signature<'t>(
     children: &mut Children<'t>,
     parent_id: &str,
 ) -> Result<Option<Signature<'t>>, Refusal> {
@@ -236,7 +236,7 @@ fn take_signature<'t>(
 }
 
 /// SAML Core 3.2.2. Nested codes are collected, the detail is skipped but may hold nothing of ours.
-fn read_status(element: Element<'_>) -> Result<Status, Refusal> {
+pub(super) fn read_status(element: Element<'_>) -> Result<Status, Refusal> {
     element.allow_attributes(&[])?;
     let mut children = element.children()?;
     let mut codes = Vec::new();

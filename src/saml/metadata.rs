@@ -24,7 +24,9 @@ pub struct IdentityProvider {
     entity_id: String,
     sso_url: Url,
     slo_redirect_url: Option<Url>,
+    slo_redirect_response_url: Option<Url>,
     slo_post_url: Option<Url>,
+    slo_post_response_url: Option<Url>,
     certificates: Vec<Certificate>,
     valid_until: Option<Timestamp>,
 }
@@ -178,6 +180,18 @@ impl IdentityProvider {
         self.slo_post_url.as_ref()
     }
 
+    /// Where to send a `LogoutResponse` by HTTP-Redirect.
+    #[must_use]
+    pub const fn slo_redirect_response_url(&self) -> Option<&Url> {
+        self.slo_redirect_response_url.as_ref()
+    }
+
+    /// Where to send a `LogoutResponse` by HTTP-POST.
+    #[must_use]
+    pub const fn slo_post_response_url(&self) -> Option<&Url> {
+        self.slo_post_response_url.as_ref()
+    }
+
     /// The signing certificates, at least one.
     #[must_use]
     pub fn certificates(&self) -> &[Certificate] {
@@ -272,20 +286,37 @@ impl<'t> Candidate<'t> {
             sso_url: self
                 .endpoint("SingleSignOnService", BINDING_REDIRECT)?
                 .ok_or_else(|| Error::NoRedirectEndpoint { entity_id: entity_id.clone() })?,
-            slo_redirect_url: self.endpoint("SingleLogoutService", BINDING_REDIRECT)?,
-            slo_post_url: self.endpoint("SingleLogoutService", BINDING_POST)?,
+            slo_redirect_url: self.endpoint(LOGOUT, BINDING_REDIRECT)?,
+            slo_redirect_response_url: self.response_endpoint(LOGOUT, BINDING_REDIRECT)?,
+            slo_post_url: self.endpoint(LOGOUT, BINDING_POST)?,
+            slo_post_response_url: self.response_endpoint(LOGOUT, BINDING_POST)?,
             certificates: self.certificates()?,
             valid_until: self.valid_until,
             entity_id,
         })
     }
 
-    /// The first endpoint of that service and binding.
+    /// Where the first endpoint of that service and binding takes requests.
     fn endpoint(&self, service: &'static str, binding: &str) -> Result<Option<Url>, Error> {
+        let endpoint = self.first_endpoint(service, binding)?;
+        let location = endpoint.map(|endpoint| endpoint.attribute("Location").unwrap_or(""));
+        location.map(|location| parse_endpoint(service, location)).transpose()
+    }
+
+    /// Where it takes responses: in the same place, unless it says otherwise (SAML Metadata 2.2.2).
+    fn response_endpoint(&self, service: &'static str, binding: &str) -> Result<Option<Url>, Error> {
+        let endpoint = self.first_endpoint(service, binding)?;
+        let location = endpoint.map(|endpoint| {
+            endpoint.attribute("ResponseLocation").or(endpoint.attribute("Location")).unwrap_or("")
+        });
+        location.map(|location| parse_endpoint(service, location)).transpose()
+    }
+
+    fn first_endpoint(&self, service: &'static str, binding: &str) -> Result<Option<Element<'t>>, Error> {
         let mut children = self.role.children()?;
         while let Some(child) = children.next() {
             if child.is(md(service)) && child.attribute("Binding") == Some(binding) {
-                return parse_endpoint(service, child.attribute("Location").unwrap_or("")).map(Some);
+                return Ok(Some(child));
             }
         }
         Ok(None)
@@ -328,6 +359,7 @@ impl<'t> Candidate<'t> {
     }
 }
 
+const LOGOUT: &str = "SingleLogoutService";
 /// SAML Core 1.3.2 advises at most 1024 characters for identifiers of systems.
 const ENTITY_ID_OCTETS_MAX: usize = 1024;
 /// A message with a foreign signature costs one verification per key.

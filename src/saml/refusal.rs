@@ -206,6 +206,11 @@ reasons! {
     EncryptionMalformed "encryption_malformed" "the encrypted assertion does not have the one shape that is allowed"
     EncryptionAlgorithmForbidden "encryption_algorithm_forbidden" "the assertion is encrypted by an algorithm that is not allowed"
     DecryptionFailed "decryption_failed" "the assertion cannot be decrypted with any of our keys, or what is in it is not one rightly signed assertion"
+    // Single logout.
+    NotALogoutMessage "not_a_logout_message" "the root element is not the SAML 2.0 logout message that was announced"
+    ParameterMalformed "parameter_malformed" "a parameter is missing, given twice, too long or not properly escaped"
+    NotDeflated "not_deflated" "the message of the redirect is not compressed with DEFLATE"
+    MessageTooOld "message_too_old" "the message was issued too long ago"
 }
 
 #[cfg(test)]

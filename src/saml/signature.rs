@@ -102,7 +102,7 @@ impl<'t> Signature<'t> {
 }
 
 impl Keys<'_> {
-    fn check(&self, algorithm: Algorithm, octets: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn check(&self, algorithm: Algorithm, octets: &[u8], signature: &[u8]) -> Result<(), Refusal> {
         if !self.certificates.iter().any(|c| c.key().fits(algorithm)) {
             return Err(Refusal::new(Reason::AlgorithmForbidden)
                 .expected("the algorithm of one of the pinned keys")

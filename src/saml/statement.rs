@@ -90,7 +90,7 @@ fn refuse_encrypted_id(subject: Element<'_>) -> Result<(), Refusal> {
 }
 
 impl<'t> NameId<'t> {
-    fn read(element: Element<'t>) -> Result<Self, Refusal> {
+    pub(super) fn read(element: Element<'t>) -> Result<Self, Refusal> {
         element.allow_attributes(&["Format", "NameQualifier", "SPNameQualifier", "SPProvidedID"])?;
         let value = element.text()?;
         if value.len() > NAME_ID_OCTETS_MAX {

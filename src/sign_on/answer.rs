@@ -65,7 +65,11 @@ pub(super) struct Passage {
     pub(super) email: String,
     pub(super) name: Option<String>,
     pub(super) authenticated_at: jiff::Timestamp,
+    #[serde(default)]
+    pub(super) asserted_at: jiff::Timestamp,
     pub(super) methods: Vec<String>,
+    #[serde(default)]
+    pub(super) name_id: Option<saml::NameId>,
     pub(super) session_index: Option<String>,
     pub(super) session_bound: Option<jiff::Timestamp>,
 }
@@ -108,8 +112,13 @@ impl SignOn {
             let unknown = unknown.about(Claimed::unverified(&octets));
             return self.refuse(None, unknown, request_id).await;
         };
-        if id.purpose() == Purpose::Trial {
-            return self.answer_trial(&octets, &id, connection, request_id).await;
+        match id.purpose() {
+            Purpose::SignOn => {}
+            Purpose::Trial => return self.answer_trial(&octets, &id, connection, request_id).await,
+            Purpose::Logout => {
+                let other = Refused::plain("unknown_request", "the answer is to a logout, not to a login");
+                return self.refuse(Some(connection), other, request_id).await;
+            }
         }
         if connections.is_paused(connection) {
             let paused = Refused::plain("connection_paused", "the organization is paused");
@@ -184,7 +193,9 @@ impl SignOn {
             email: person.email.as_str().to_owned(),
             name: person.name.map(|name| name.as_str().to_owned()),
             authenticated_at: person.authenticated_at,
+            asserted_at: assertion.issued_at(),
             methods: person.methods,
+            name_id: assertion.name_id().cloned(),
             session_index: assertion.session_index().map(str::to_owned),
             session_bound: assertion.session_not_on_or_after(),
         };

@@ -114,7 +114,8 @@ impl SignOn {
         }
         let to = (&*connection, return_path.clone());
         let Some(session_id) = self.begin_session(&user, passage, to, request_id).await? else {
-            // The organization has been paused meanwhile; the sign-on page says so.
+            // The organization has been paused meanwhile, which the sign-on page says, or the person has signed out
+            // at the provider.
             return Ok(Completion::Restart { return_path });
         };
         let tabs = tabs.without(&handoff.request_id);
@@ -168,8 +169,10 @@ impl SignOn {
             last_seen_at: now,
             ends_at: self.settings.load().lifetimes.end_of(now, passage.session_bound),
             authenticated_at: passage.authenticated_at,
+            asserted_at: passage.asserted_at,
             methods: passage.methods,
             return_path,
+            name_id: passage.name_id,
             session_index: passage.session_index,
         };
         let mut event = self.audit_event("session.begun", user.email.as_str(), request_id);

@@ -75,6 +75,14 @@ impl Connections {
         self.by_fingerprint.get(&fingerprint)
     }
 
+    /// The connections whose provider may be the one that issued a logout message, paused or not; of more than
+    /// anybody shares a provider among, some.
+    #[must_use]
+    pub fn by_logout_issuer(&self, issuer: &str) -> Vec<Arc<Connection>> {
+        let found = self.by_fingerprint.values().filter(|connection| connection.idp.issues_logout_as(issuer));
+        found.take(SHARING_MAX).cloned().collect()
+    }
+
     /// The connection of an organization, paused or not.
     #[must_use]
     pub fn of_organization(&self, id: &OrganizationId) -> Option<&Arc<Connection>> {
@@ -105,6 +113,9 @@ impl Connections {
         self.paused.contains(&connection.organization.id)
     }
 }
+
+/// Each of them costs the check of a signature.
+const SHARING_MAX: usize = 100;
 
 /// Where people of an e-mail domain sign on.
 #[derive(Debug)]

@@ -268,7 +268,7 @@ impl Stage {
             | Reason::SecondOpinionDisagrees => Self::Signature,
             Reason::WrongIssuer => Self::Issuer,
             Reason::WrongDestination | Reason::DestinationMissing => Self::Destination,
-            Reason::IssuedInFuture | Reason::TimeMalformed => Self::Clock,
+            Reason::IssuedInFuture | Reason::MessageTooOld | Reason::TimeMalformed => Self::Clock,
             Reason::AudienceMissing | Reason::WrongAudience => Self::Audience,
             Reason::NotYetValid
             | Reason::Expired
@@ -294,6 +294,9 @@ impl Stage {
             | Reason::XmlMalformed
             | Reason::NamespaceForbidden
             | Reason::NotAResponse
+            | Reason::NotALogoutMessage
+            | Reason::ParameterMalformed
+            | Reason::NotDeflated
             | Reason::VersionUnsupported
             | Reason::UnexpectedElement
             | Reason::MissingElement

@@ -3,7 +3,7 @@
 //! Separate because the whole binding of an answer to a login rests on this value: it is ours (MAC), it is for
 //! one connection, it was made at a known time, and no two are alike (DESIGN section 2, step 3).
 //!
-//! Form: the letter `a`, or `t` for a trial; then base64url of 12 random octets, the time of issue in
+//! Form: the letter `a`, `t` for a trial, or `l` for a logout; then base64url of 12 random octets, the time of issue in
 //! milliseconds (8 octets, big endian), 8 octets of SHA-256 of the connection's id, and the first 16 octets of an
 //! HMAC over all that and the purpose.
 
@@ -24,7 +24,7 @@ const BODY: usize = RANDOM + 8 + 8;
 const FULL: usize = BODY + 16;
 const ENCODED: usize = (FULL * 4).div_ceil(3);
 
-/// An ID of an AuthnRequest that we have made (SAML Core 3.2.1).
+/// An ID of a request that we have made (SAML Core 3.2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId {
     text: String,
@@ -40,6 +40,8 @@ pub enum Purpose {
     SignOn,
     /// A report on the connection, for support; never a session.
     Trial,
+    /// The end of the provider's session after that of ours.
+    Logout,
 }
 
 impl Purpose {
@@ -47,14 +49,16 @@ impl Purpose {
         match self {
             Self::SignOn => 'a',
             Self::Trial => 't',
+            Self::Logout => 'l',
         }
     }
 
-    /// What the MAC is made over, so that neither letter passes for the other.
+    /// What the MAC is made over, so that no letter passes for another.
     fn sealed(self, body: &[u8]) -> Vec<u8> {
         match self {
             Self::SignOn => body.to_vec(),
             Self::Trial => [body, b"trial"].concat(),
+            Self::Logout => [body, b"logout"].concat(),
         }
     }
 }
@@ -74,7 +78,7 @@ impl Fingerprint {
 }
 
 impl RequestId {
-    /// Makes an ID for a login or a trial that begins now.
+    /// Makes an ID for a request that is made now.
     #[must_use]
     pub fn new(
         purpose: Purpose,
@@ -95,7 +99,7 @@ impl RequestId {
     #[must_use]
     pub fn parse(text: &str, key: &MacKey) -> Option<Self> {
         let mut octets = [0_u8; FULL];
-        let found = [Purpose::SignOn, Purpose::Trial]
+        let found = [Purpose::SignOn, Purpose::Trial, Purpose::Logout]
             .into_iter()
             .find_map(|purpose| Some((purpose, text.strip_prefix(purpose.letter())?)));
         let (purpose, encoded) = found.filter(|(_, encoded)| encoded.len() == ENCODED)?;
@@ -170,11 +174,14 @@ mod tests {
             forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
             assert_eq!(RequestId::parse(&String::from_utf8(forged).unwrap(), &key), None, "octet {at}");
         }
-        // Neither does a login pass for a trial, nor a trial for a login.
-        let trial = RequestId::new(Purpose::Trial, &contoso, now, (&key, &SystemRandomness));
-        assert_eq!(RequestId::parse(trial.as_str(), &key).unwrap().purpose(), Purpose::Trial);
-        assert_eq!(RequestId::parse(&trial.as_str().replacen('t', "a", 1), &key), None);
-        assert_eq!(RequestId::parse(&id.as_str().replacen('a', "t", 1), &key), None);
+        // Neither does one purpose pass for another.
+        let purposes = [Purpose::SignOn, Purpose::Trial, Purpose::Logout];
+        for (purpose, other) in purposes.into_iter().flat_map(|one| purposes.map(|other| (one, other))) {
+            let id = RequestId::new(purpose, &contoso, now, (&key, &SystemRandomness));
+            let passed_off = format!("{}{}", other.letter(), &id.as_str()[1..]);
+            let read = RequestId::parse(&passed_off, &key).map(|id| id.purpose());
+            assert_eq!(read, (purpose == other).then_some(purpose), "{purpose:?} as {other:?}");
+        }
         for text in ["", "a", "t", "id123", "ä", &id.as_str()[1..], &format!("{}=", id.as_str())] {
             assert_eq!(RequestId::parse(text, &key), None, "{text:?}");
         }

@@ -15,7 +15,7 @@ use crate::session::{SessionHash, SessionId};
 use crate::sign_on::gate::{Authenticated, IdentityHeaders};
 use crate::sign_on::live::{LiveSession, Minted, State};
 use crate::sign_on::{SignOn, organizations};
-use crate::store::{self, SESSIONS_PER_USER_MAX, SessionSelector};
+use crate::store::{self, SESSIONS_PER_USER_MAX};
 use crate::target::RequestTarget;
 
 /// Who a cookie makes somebody, as far as memory tells.
@@ -106,17 +106,6 @@ impl SignOn {
                 })
             }
         }
-    }
-
-    /// Ends a visitor's session, here at once and on all nodes within a second.
-    pub async fn sign_out(&self, visitor: &Visitor, request_id: &str) -> store::Result<()> {
-        let session = visitor.live.session();
-        let email = visitor.user().email;
-        let mut event = self.audit_event("session.signed_out", email.as_str(), request_id);
-        event.subject = Some(email.as_str().to_owned());
-        event.details = serde_json::json!({ "sid": session.name.as_str() });
-        self.store.end_sessions(&SessionSelector::Hash(session.hash), event).await?;
-        self.live.revalidate(&session.user, self.clock.now()).await
     }
 
     /// The whole identity behind an assertion of ours, as long as its session lives.

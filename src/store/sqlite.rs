@@ -12,6 +12,7 @@ mod grants;
 mod housekeeping;
 mod import;
 mod keys;
+mod logout;
 mod migration;
 mod organization_changes;
 mod organizations;
@@ -45,8 +46,9 @@ use crate::store::{
     Admission, Arrival, AuditAnchor, AuditEntry, AuditEvent, AuditFilter, Batch, Change, ChangeSeq, Claim,
     ConnectionTest, Consumed, Consumption, Handoff, Imported, ImportedGrant, Message, NewMessage, NewRequest,
     NewUser, OrganizationChange, OrganizationChanged, OrganizationRecord, PropertiesAdded, PropertyChange,
-    RequestChange, RequestChanged, RequestCount, RequestFiled, RequestFilter, Result, SessionSelector,
-    SessionView, Store, StoredKey, Touch, UserAdded, UserChange, UserChanged, UserFilter,
+    ProviderLoggedOut, ProviderLogout, RequestChange, RequestChanged, RequestCount, RequestFiled,
+    RequestFilter, Result, SessionSelector, SessionView, Store, StoredKey, Touch, UserAdded, UserChange,
+    UserChanged, UserFilter,
 };
 
 /// An open SQLite database.
@@ -295,6 +297,10 @@ impl Store for Database {
 
     async fn end_sessions(&self, selector: &SessionSelector, audit: AuditEvent) -> Result<u64> {
         sessions::end(&self.connections, selector, &audit).await
+    }
+
+    async fn end_by_provider(&self, logout: &ProviderLogout, audit: AuditEvent) -> Result<ProviderLoggedOut> {
+        logout::end(&self.connections, logout, &audit).await
     }
 
     async fn keys(&self) -> Result<Vec<StoredKey>> {

@@ -32,6 +32,7 @@ mod encryption;
 mod exhaustion;
 mod identity_values;
 mod list;
+mod logout;
 mod metadata;
 mod mutation;
 mod parsing;

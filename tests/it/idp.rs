@@ -13,6 +13,8 @@
     reason = "short texts, and it must read as the message looks"
 )]
 
+pub(crate) mod logout;
+
 use std::sync::{Arc, OnceLock};
 
 use anteroom::saml::{KeyPair, PrivateKeyOctets, ServiceProvider};
@@ -167,6 +169,20 @@ impl SigningKey {
             }
             Pair::Ecdsa(_) => Algorithm::EcdsaSha256,
         }
+    }
+
+    /// A signature over any text.
+    pub(crate) fn sign_text(&self, text: &str) -> Vec<u8> {
+        self.sign(self.default_algorithm(), text)
+    }
+
+    /// Whether this key has made an RSA signature with SHA-256 over a text.
+    pub(crate) fn has_signed(&self, text: &str, value: &[u8]) -> bool {
+        use signature::KeyPair as _;
+        let Pair::Rsa(key) = &self.pair else { return false };
+        let public = key.public_key().as_ref();
+        let public = signature::UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, public);
+        public.verify(text.as_bytes(), value).is_ok()
     }
 
     pub(crate) fn sign(&self, algorithm: Algorithm, text: &str) -> Vec<u8> {

@@ -10,7 +10,9 @@ use std::path::Path;
 use anteroom::email::EmailAddress;
 use anteroom::pages::policy::{FormTargets, content_security_policy};
 use anteroom::pages::support::Done;
-use anteroom::pages::{Accent, Brand, Choice, ConfirmSignOut, Fault, Logo, Notice, Settings, SignIn};
+use anteroom::pages::{
+    Accent, Brand, Choice, ConfirmSignOut, Fault, Logo, Notice, Onward, ProviderSession, Settings, SignIn,
+};
 
 /// The texts that a view is filled with.
 struct Filling {
@@ -82,6 +84,7 @@ fn every_page(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
         sign_in_pages(brand, with),
         places::waiting_rooms(brand, with),
         vec![("sign-out", ConfirmSignOut { email: with.email, return_to: with.path }.render(brand))],
+        vec![("onward", onward(brand, with))],
         notices(brand, with),
         faults(brand, with),
         places::manage_pages(brand, with),
@@ -114,9 +117,19 @@ fn sign_in_pages(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
     ]
 }
 
+fn onward(brand: &Brand, with: &Filling) -> String {
+    Onward { address: "https://idp.example/slo", response: with.code, relay_state: Some(with.reference) }
+        .render(brand)
+}
+
 fn notices(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
     [
-        Notice::SignedOut,
+        Notice::SignedOut { provider: ProviderSession::Open },
+        Notice::SignedOut { provider: ProviderSession::CanBeEnded { url: with.url } },
+        Notice::SignedOut { provider: ProviderSession::Ended },
+        Notice::SignedOut { provider: ProviderSession::Unsure },
+        Notice::LogoutRefused { reference: with.reference, sign_out_url: with.path },
+        Notice::EndedByProvider,
         Notice::Disabled { email: with.email },
         Notice::Refused {
             reference: with.reference,
@@ -135,7 +148,14 @@ fn notices(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
 /// Without a catch-all, so that a new variant does not compile before it has a name, and a place above.
 fn notice_name(notice: &Notice<'_>) -> &'static str {
     match notice {
-        Notice::SignedOut => "signed-out",
+        Notice::SignedOut { provider } => match provider {
+            ProviderSession::Open => "signed-out",
+            ProviderSession::CanBeEnded { .. } => "signed-out-here",
+            ProviderSession::Ended => "signed-out-everywhere",
+            ProviderSession::Unsure => "signed-out-perhaps-everywhere",
+        },
+        Notice::LogoutRefused { .. } => "logout-refused",
+        Notice::EndedByProvider => "ended-by-provider",
         Notice::Disabled { .. } => "disabled",
         Notice::Refused { .. } => "refused",
         Notice::AlreadyUsed { .. } => "already-used",

@@ -233,6 +233,7 @@ async fn one_session() -> (SignOn, Visitor) {
             idle: std::time::Duration::from_hours(1),
             lifetime: std::time::Duration::from_hours(2),
         },
+        single_logout: sign_on::SingleLogout::Offered,
         public_paths: vec![PathRule::parse("/public/").unwrap()],
         identity,
         declared: Vec::new(),
@@ -291,8 +292,10 @@ async fn populate(store: &dyn store::Store, clock: &dyn Clock) -> (UserId, anter
         last_seen_at: now,
         ends_at: now + std::time::Duration::from_hours(1),
         authenticated_at: now,
+        asserted_at: now,
         methods: Vec::new(),
         return_path: ReturnPath::root(),
+        name_id: None,
         session_index: None,
     };
     store.begin_session(&session, audit("session.begun")).await.unwrap();

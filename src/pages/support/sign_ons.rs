@@ -182,6 +182,7 @@ fn english_action(action: &str) -> &str {
         "session.begun" => "Session begun",
         "session.signed_out" => "Signed out",
         "session.revoked" => "Session ended",
+        "session.ended_by_provider" => "Signed out at the identity provider",
         "session.replaced" => "Session replaced",
         "user.created" => "First sign-on",
         "user.bound" => "First sign-on, identity connected",
@@ -215,7 +216,7 @@ pub fn english_remedy(code: &str) -> &'static str {
         "status_not_success" => {
             "The identity provider itself refused. Often the person is not assigned to the application there."
         }
-        "expired" | "not_yet_valid" | "issued_in_future" => {
+        "expired" | "not_yet_valid" | "issued_in_future" | "message_too_old" => {
             "The identity provider’s clock is off, or the sign-in page was open for too long. Try again first."
         }
         "request_replayed" | "assertion_replayed" => {
@@ -223,6 +224,14 @@ pub fn english_remedy(code: &str) -> &'static str {
         }
         "unknown_request" | "wrong_in_response_to" | "unsolicited" => {
             "The answer belongs to no sign-in of ours. The person should begin at the application’s own address."
+        }
+        "not_a_logout_message" | "parameter_malformed" | "not_deflated" => {
+            "The identity provider’s logout message is not of the form that SAML has. Ask the administrator which \
+             product it is, and tell the operators."
+        }
+        "unknown_issuer" => {
+            "The logout message comes from an identity provider that no organization has. Compare its issuer with \
+             the uploaded metadata."
         }
         "email_missing" | "email_invalid" | "attribute_value_count" => {
             "Ask the administrator to send exactly one e-mail address (claim emailaddress from user.mail)."

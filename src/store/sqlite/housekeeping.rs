@@ -18,6 +18,7 @@ pub(super) async fn purge(connections: &Connections, now: Timestamp, idle_since:
         (CONSUMED_REQUESTS, now),
         (CONSUMED_ASSERTIONS, now),
         (HANDOFFS, now),
+        (PROVIDER_LOGOUTS, now),
         (ENDED_SESSIONS, now),
         (IDLE_SESSIONS, idle_since),
         (OLD_CHANGES, told_before),
@@ -39,6 +40,8 @@ const CONSUMED_ASSERTIONS: &str = "DELETE FROM consumed_assertions WHERE (connec
      (SELECT connection_id, assertion_id FROM consumed_assertions WHERE expires_at <= $1 LIMIT $2)";
 const HANDOFFS: &str = "DELETE FROM handoffs WHERE code_hash IN \
      (SELECT code_hash FROM handoffs WHERE expires_at <= $1 LIMIT $2)";
+const PROVIDER_LOGOUTS: &str = "DELETE FROM provider_logouts WHERE (connection_id, name_id, session_index) IN \
+     (SELECT connection_id, name_id, session_index FROM provider_logouts WHERE expires_at <= $1 LIMIT $2)";
 const ENDED_SESSIONS: &str =
     "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE ends_at <= $1 LIMIT $2)";
 const IDLE_SESSIONS: &str =

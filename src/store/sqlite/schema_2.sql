@@ -39,6 +39,28 @@ CREATE INDEX grants_by_end ON grants (until) WHERE until IS NOT NULL;
 CREATE INDEX grants_by_scope ON grants (scope);
 CREATE INDEX grants_by_level ON grants (level, scope);
 
+-- Whom the identity provider signed on, as it wrote it, and when it said so: what single logout names.
+ALTER TABLE sessions ADD COLUMN name_id TEXT;
+ALTER TABLE sessions ADD COLUMN name_id_format TEXT;
+ALTER TABLE sessions ADD COLUMN name_id_qualifier TEXT;
+ALTER TABLE sessions ADD COLUMN name_id_sp_qualifier TEXT;
+ALTER TABLE sessions ADD COLUMN asserted_at INTEGER;
+
+CREATE INDEX sessions_by_name_id ON sessions (connection_id, name_id) WHERE name_id IS NOT NULL;
+
+-- Sessions that identity providers have ended (an empty index: all of that name), as long as a sign-on from before
+-- may be on its way.
+CREATE TABLE provider_logouts (
+    connection_id TEXT NOT NULL,
+    name_id TEXT NOT NULL,
+    session_index TEXT NOT NULL,
+    issued_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (connection_id, name_id, session_index)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX provider_logouts_by_end ON provider_logouts (expires_at);
+
 -- Where people in the Waiting Room say they work.
 CREATE TABLE workplaces (
     user_id TEXT NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,

@@ -9,11 +9,12 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::id::{ConnectionId, SessionName, UserId};
+use crate::saml::NameId;
 use crate::session::{Session, SessionHash};
 use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
 use crate::store::sqlite::users::{self, account_columns};
-use crate::store::sqlite::{audit, feed, organizations};
+use crate::store::sqlite::{audit, feed, logout, organizations};
 use crate::store::{
     AuditEvent, Change, Error, Result, SESSIONS_PER_USER_MAX, SessionSelector, SessionView, Touch,
 };
@@ -23,7 +24,8 @@ use crate::target::ReturnPath;
 macro_rules! session_columns {
     () => {
         "s.hash, s.name AS session_name, s.connection_id, s.created_at AS session_created_at, s.last_seen_at, \
-         s.ends_at, s.authenticated_at, s.methods, s.return_path, s.session_index"
+         s.ends_at, s.authenticated_at, COALESCE(s.asserted_at, s.created_at) AS asserted_at, s.methods, \
+         s.return_path, s.name_id, s.name_id_format, s.name_id_qualifier, s.name_id_sp_qualifier, s.session_index"
     };
 }
 
@@ -55,6 +57,10 @@ pub(super) async fn begin(connections: &Connections, session: &Session, event: &
         write.roll_back().await?;
         return Ok(false);
     }
+    if logout::is_over(write.connection(), session, event.at).await? {
+        write.roll_back().await?;
+        return Ok(false);
+    }
     insert(write.connection(), session).await?;
     let evicted = sqlx::query(
         "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE user_id = $1 AND hash <> $2 \
@@ -76,10 +82,12 @@ pub(super) async fn begin(connections: &Connections, session: &Session, event: &
 
 async fn insert(db: &mut SqliteConnection, session: &Session) -> Result<()> {
     let methods = serde_json::Value::from(session.methods.clone()).to_string();
+    let name_id = session.name_id.as_ref();
     sqlx::query(
         "INSERT INTO sessions (hash, name, user_id, connection_id, created_at, last_seen_at, ends_at, \
-         authenticated_at, methods, return_path, session_index) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+         authenticated_at, asserted_at, methods, return_path, session_index, name_id, name_id_format, \
+         name_id_qualifier, name_id_sp_qualifier) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )
     .bind(session.hash.octets().as_slice())
     .bind(session.name.as_str())
@@ -89,9 +97,14 @@ async fn insert(db: &mut SqliteConnection, session: &Session) -> Result<()> {
     .bind(session.last_seen_at.as_millisecond())
     .bind(session.ends_at.as_millisecond())
     .bind(session.authenticated_at.as_millisecond())
+    .bind(session.asserted_at.as_millisecond())
     .bind(methods)
     .bind(session.return_path.as_str())
     .bind(session.session_index.as_deref())
+    .bind(name_id.map(|name_id| name_id.value.as_str()))
+    .bind(name_id.and_then(|name_id| name_id.format.as_deref()))
+    .bind(name_id.and_then(|name_id| name_id.name_qualifier.as_deref()))
+    .bind(name_id.and_then(|name_id| name_id.sp_name_qualifier.as_deref()))
     .execute(db)
     .await?;
     Ok(())
@@ -152,11 +165,23 @@ fn view(row: Row<'_>, hash: SessionHash) -> Result<SessionView> {
         last_seen_at: row.time("last_seen_at")?,
         ends_at: row.time("ends_at")?,
         authenticated_at: row.time("authenticated_at")?,
+        asserted_at: row.time("asserted_at")?,
         methods: row.json("methods")?,
         return_path: row.parsed("return_path", ReturnPath::parse)?,
+        name_id: name_id(row)?,
         session_index: row.raw("session_index")?,
     };
     Ok(SessionView { session, account })
+}
+
+fn name_id(row: Row<'_>) -> Result<Option<NameId>> {
+    let Some(value) = row.raw("name_id")? else { return Ok(None) };
+    Ok(Some(NameId {
+        value,
+        format: row.raw("name_id_format")?,
+        name_qualifier: row.raw("name_id_qualifier")?,
+        sp_name_qualifier: row.raw("name_id_sp_qualifier")?,
+    }))
 }
 
 /// Writes down when sessions were last used; time never goes back.

@@ -257,8 +257,10 @@ async fn begin(store: &dyn Store, user: &str, name: &str, began: SignedDuration)
         last_seen_at: began,
         ends_at: began + SignedDuration::from_hours(12),
         authenticated_at: began,
+        asserted_at: began,
         methods: vec!["pwd".to_owned()],
         return_path: ReturnPath::root(),
+        name_id: None,
         session_index: None,
     };
     let event = AuditEvent {

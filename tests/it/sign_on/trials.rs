@@ -60,6 +60,7 @@ impl Bench {
         let settings = sign_on::Settings {
             service_provider: Arc::new(crate::idp::service_provider(ENTITY_ID)),
             lifetimes: Lifetimes { idle: Duration::from_hours(1), lifetime: Duration::from_hours(2) },
+            single_logout: sign_on::SingleLogout::Offered,
             public_paths: Vec::new(),
             identity,
             declared: vec![Connection {

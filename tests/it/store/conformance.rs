@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anteroom::directory::{DisplayName, Grant, Level, Organization, Property, Role, Scope, Subject};
 use anteroom::email::{EmailAddress, EmailDomain};
 use anteroom::id::{ConnectionId, OrganizationId, PropertyId, SessionName, UserId};
+use anteroom::saml::NameId;
 use anteroom::session::{Session, SessionHash};
 use anteroom::store::{
     Admission, Arrival, AuditEvent, Change, ChangeSeq, Consumption, NewUser, Store, UserAdded, chain,
@@ -72,6 +73,8 @@ macro_rules! conformance {
                 more_sessions_than_allowed_end_the_oldest
                 a_touch_moves_time_forward_only
                 sessions_end_by_hash_name_and_user
+                a_provider_ends_the_sessions_it_names_and_no_others
+                a_providers_logout_reaches_sign_ons_from_before
                 sessions_are_listed_newest_first,
             log: keys_are_replaced_only_by_who_knows_the_present_ones
                 parallel_rotations_have_one_winner
@@ -272,9 +275,21 @@ pub(crate) fn session(number: u8, user: &str) -> Session {
         last_seen_at: seconds_later(number.into()),
         ends_at: seconds_later(43_200),
         authenticated_at: noon(),
+        asserted_at: noon(),
         methods: vec!["pwd".to_owned(), "mfa".to_owned()],
         return_path: ReturnPath::parse("/work-orders?open=1").expect("a path"),
+        name_id: Some(name_id(user)),
         session_index: Some("_index".to_owned()),
+    }
+}
+
+/// Whom the identity provider calls a user.
+pub(crate) fn name_id(user: &str) -> NameId {
+    NameId {
+        value: format!("{user}@contoso.com"),
+        format: Some("urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress".to_owned()),
+        name_qualifier: None,
+        sp_name_qualifier: Some("urn:us".to_owned()),
     }
 }
 

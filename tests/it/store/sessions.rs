@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use anteroom::session::SessionHash;
-use anteroom::store::{Change, Error, SESSIONS_PER_USER_MAX, SessionSelector, Store, Touch};
+use anteroom::session::{Session, SessionHash};
+use anteroom::store::{
+    AuditEvent, Change, Error, ProviderLoggedOut, ProviderLogout, SESSIONS_PER_USER_MAX, SessionSelector,
+    Store, Touch,
+};
 use anteroom::target::ReturnPath;
 
 use crate::store::conformance::{
-    Backend, Watch, add, event, furnished, grant, seconds_later, session, user_id,
+    Backend, Watch, add, connection_id, event, furnished, grant, name_id, seconds_later, session, user_id,
 };
 
 async fn with_users(backend: &dyn Backend) -> Arc<dyn Store> {
@@ -31,6 +34,7 @@ pub(crate) async fn a_session_comes_back_as_it_was_begun(backend: &dyn Backend) 
     let mut watch = Watch::begin(&*store).await;
     let mut bare = session(2, "u_ben");
     bare.methods = vec![];
+    bare.name_id = None;
     bare.session_index = None;
     for begun in [session(1, "u_adele"), bare] {
         store.begin_session(&begun, event("session.begun")).await.unwrap();
@@ -129,4 +133,92 @@ pub(crate) async fn sessions_are_listed_newest_first(backend: &dyn Backend) {
     for view in store.sessions(None, 10).await.unwrap() {
         assert_eq!(store.session(&view.session.hash).await.unwrap(), Some(view));
     }
+}
+
+/// A demand of Contoso's provider, which it made so many seconds after noon.
+fn demand(id: &str, user: &str, indexes: &[&str], seconds: i64) -> ProviderLogout {
+    ProviderLogout {
+        connection: connection_id("contoso"),
+        request_id: id.to_owned(),
+        name_id: name_id(user),
+        session_indexes: indexes.iter().map(|index| (*index).to_owned()).collect(),
+        issued_at: seconds_later(seconds),
+        expires_at: seconds_later(seconds + 480),
+        remembered_until: seconds_later(seconds + 3_600),
+    }
+}
+
+async fn begin_indexed(store: &dyn Store, number: u8, user: &str, index: &str) {
+    let begun = Session { session_index: Some(index.to_owned()), ..session(number, user) };
+    assert!(store.begin_session(&begun, event("session.begun")).await.unwrap());
+}
+
+pub(crate) async fn a_provider_ends_the_sessions_it_names_and_no_others(backend: &dyn Backend) {
+    let store = with_users(backend).await;
+    begin_indexed(&*store, 1, "u_adele", "one").await;
+    begin_indexed(&*store, 2, "u_adele", "two").await;
+    begin_indexed(&*store, 3, "u_adele", "three").await;
+    begin(&*store, 4, "u_ben").await;
+    let mut nameless = session(5, "u_ben");
+    nameless.name_id = None;
+    store.begin_session(&nameless, event("session.begun")).await.unwrap();
+
+    // Nobody of that name, index, format or connection.
+    let mut watch = Watch::begin(&*store).await;
+    let mut format = demand("_f", "u_adele", &[], 20);
+    format.name_id.format = Some("urn:oasis:names:tc:SAML:2.0:nameid-format:persistent".to_owned());
+    let mut connection = demand("_1", "u_adele", &[], 20);
+    connection.connection = connection_id("fabrikam");
+    for other in
+        [demand("_n", "u_nobody", &[], 20), demand("_i", "u_adele", &["four"], 20), format, connection]
+    {
+        let ended = store.end_by_provider(&other, event("session.ended_by_provider")).await.unwrap();
+        assert_eq!(ended, ProviderLoggedOut::Ended(vec![]), "{}", other.request_id);
+    }
+    assert_eq!(watch.since().await, (vec![], 0));
+
+    let demanded = demand("_1", "u_adele", &["one", "two", "gone"], 20);
+    let ended = store.end_by_provider(&demanded, event("session.ended_by_provider")).await.unwrap();
+    assert_eq!(ended, ProviderLoggedOut::Ended(vec![user_id("u_adele")]));
+    assert_eq!(watch.since().await, (vec![Change::User(user_id("u_adele"))], 1));
+    assert_eq!(numbers(&*store, None, 100).await, [5, 4, 3]);
+    let told = store.audit_entries(1).await.unwrap().remove(0);
+    assert_eq!(told.subject.as_deref(), Some("adele@contoso.com"));
+    assert_eq!(told.details["sessions"], serde_json::json!(["s_1", "s_2"]));
+
+    // The same demand again does nothing; without an index it is all of that name.
+    let again = store.end_by_provider(&demanded, event("session.ended_by_provider")).await.unwrap();
+    assert_eq!(again, ProviderLoggedOut::Replayed);
+    let mut all = demand("_2", "u_adele", &[], 20);
+    all.name_id.format = None;
+    store.end_by_provider(&all, event("session.ended_by_provider")).await.unwrap();
+    assert_eq!(numbers(&*store, None, 100).await, [5, 4]);
+    assert_eq!(watch.since().await, (vec![Change::User(user_id("u_adele"))], 1));
+}
+
+pub(crate) async fn a_providers_logout_reaches_sign_ons_from_before(backend: &dyn Backend) {
+    let store = with_users(backend).await;
+    let one = demand("_1", "u_adele", &["one"], 60);
+    store.end_by_provider(&one, event("session.ended_by_provider")).await.unwrap();
+    let begins = async |number: u8, index: &str, asserted: i64, at: i64| {
+        let mut late = session(number, "u_adele");
+        late.session_index = Some(index.to_owned());
+        late.asserted_at = seconds_later(asserted);
+        let begun = AuditEvent { at: seconds_later(at), ..event("session.begun") };
+        store.begin_session(&late, begun).await.unwrap()
+    };
+    assert!(!begins(1, "one", 59, 70).await, "its session is over");
+    assert!(begins(2, "two", 59, 70).await, "another one");
+    assert!(begins(3, "one", 61, 70).await, "asserted since");
+    assert!(begins(4, "one", 59, 60 + 3_600).await, "nothing from before comes so late");
+
+    let all = demand("_2", "u_adele", &[], 60);
+    store.end_by_provider(&all, event("session.ended_by_provider")).await.unwrap();
+    assert!(!begins(5, "two", 59, 70).await);
+    assert!(begins(6, "two", 61, 70).await);
+    assert_eq!(numbers(&*store, None, 100).await, [6]);
+    begin(&*store, 7, "u_ben").await;
+    // Once nothing from before can come any more, it is forgotten.
+    store.purge(seconds_later(60 + 3_600), seconds_later(-100_000)).await.unwrap();
+    assert!(begins(8, "two", 59, 70).await);
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::directory::{ConnectionOptions, DisplayName, Subject};
 use crate::email::EmailAddress;
-use crate::saml::VerifiedAssertion;
+use crate::saml::{Attribute, NameId, VerifiedAssertion};
 use crate::sign_on::connections::Connection;
 
 /// A person as one identity provider knows them.

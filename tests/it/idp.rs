@@ -13,6 +13,7 @@
     reason = "short texts, and it must read as the message looks"
 )]
 
+#[path = "idp/logout.rs"]
 pub(crate) mod logout;
 
 use std::sync::{Arc, OnceLock};

@@ -30,6 +30,8 @@ pub struct Expected<'a> {
     pub sp_entity_id: &'a str,
     /// Our single logout service, the destination.
     pub slo_url: &'a str,
+    /// Take signatures by certificates outside their validity: the key is pinned, the dates are ignored.
+    pub accept_expired_certificates: bool,
     /// How far clocks may differ; at most three minutes are granted.
     pub skew: Duration,
 }

@@ -210,6 +210,7 @@ impl SignOn {
             idp: &connection.idp,
             sp_entity_id: &service_provider.entity_id,
             slo_url: service_provider.slo_url.as_str(),
+            accept_expired_certificates: connection.options.accept_expired_certificate,
             skew: CLOCK_SKEW,
         })
     }

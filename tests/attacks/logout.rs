@@ -59,6 +59,7 @@ impl World {
             idp: &trusted,
             sp_entity_id: ENTITY_ID,
             slo_url: &self.slo_url,
+            accept_expired_certificates: false,
             skew: Duration::from_mins(3),
         };
         let message = incoming.read()?;

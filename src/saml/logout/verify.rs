@@ -167,7 +167,7 @@ impl VerifiedLogoutResponse {
 fn keys<'k>(expected: &Expected<'k>, now: Timestamp) -> Keys<'k> {
     Keys {
         certificates: expected.idp.certificates(),
-        accept_expired: expected.idp.accepts_expired_certificates(),
+        accept_expired: expected.accept_expired_certificates,
         now,
     }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::email::EmailDomain;
+use crate::saml::Certificate;
 
 use super::agreement::day;
 use super::problem::{Place, Problem, Problems};
@@ -45,6 +46,7 @@ impl Report {
                 "app_url": address::origin(&config.app.url),
                 "entity_id": config.saml.entity_id,
                 "acs_url": config.saml.acs_url.as_str(),
+                "own_certificates": config.saml.keys.iter().map(|key| certificate_json(key.certificate())).collect::<Vec<_>>(),
                 "mail": config.mail.route.as_ref().map(|(server, from)| json!({
                     "server": server.to_string(),
                     "from": from.to_string(),
@@ -69,6 +71,10 @@ impl fmt::Display for Report {
         writeln!(f, "  application    {}", address::origin(&config.app.url))?;
         writeln!(f, "  entity ID      {}", config.saml.entity_id)?;
         writeln!(f, "  reply URL      {}", config.saml.acs_url)?;
+        for key in &config.saml.keys {
+            let end = day(key.certificate().not_after());
+            writeln!(f, "  own key        until {end}, SHA-256 {}", key.certificate().fingerprint())?;
+        }
         let tls = if config.listen.tls.is_empty() { "http" } else { "https" };
         writeln!(f, "  listener       {} ({tls}), ops {}", config.listen.public, config.listen.ops)?;
         writeln!(f, "  store          {}", config.store.database.display())?;
@@ -109,13 +115,7 @@ fn write_organization(f: &mut fmt::Formatter<'_>, organization: &Organization) -
 
 fn organization_json(organization: &Organization) -> Value {
     let customer = &organization.organization;
-    let certificates = organization.idp.certificates().iter().map(|certificate| {
-        json!({
-            "subject": certificate.subject(),
-            "not_after": certificate.not_after().to_string(),
-            "sha256": certificate.fingerprint(),
-        })
-    });
+    let certificates = organization.idp.certificates().iter().map(certificate_json);
     json!({
         "id": customer.id.as_str(),
         "name": customer.name.as_str(),
@@ -123,6 +123,14 @@ fn organization_json(organization: &Organization) -> Value {
         "entity_id": organization.idp.entity_id(),
         "certificates": certificates.collect::<Vec<_>>(),
         "options": *organization.options,
+    })
+}
+
+fn certificate_json(certificate: &Certificate) -> Value {
+    json!({
+        "subject": certificate.subject(),
+        "not_after": certificate.not_after().to_string(),
+        "sha256": certificate.fingerprint(),
     })
 }
 

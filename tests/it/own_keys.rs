@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use anteroom::saml::{AuthnRequest, ServiceProvider};
+use anteroom::saml::{AuthnRequest, RequestOptions, ServiceProvider};
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -43,6 +43,7 @@ fn a_request_is_signed_over_its_very_octets() {
         sp_entity_id: ENTITY_ID,
         acs_url: "https://login.example.com/saml2/idpresponse",
         issue_instant: world.now,
+        options: RequestOptions::default(),
     };
     let url = request.redirect_url(Some("r &=?+ü"), Some("mia.berg+x@contoso.com"), Some(&ours));
     let query = url.query().expect("there is one");
@@ -67,7 +68,7 @@ fn a_request_is_signed_over_its_very_octets() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_key_requests_are_signed_and_encrypted_assertions_read() {
     let app = Wanted::default().own_keys(&[SigningKey::ours_next(), SigningKey::ours()]).start().await;
-    app.grant(MIA).await;
+    app.add_member(MIA).await;
     // To the second of our keys, as long as the provider has not heard of the first.
     for recipient in [SigningKey::ours(), SigningKey::ours_next()] {
         let mut visitor = app.visitor();
@@ -86,7 +87,7 @@ async fn without_a_key_an_encrypted_assertion_is_refused_with_the_remedy() {
     let app = Wanted::default().start().await;
     let mut visitor = app.visitor();
     let pending = visitor.begin("/").await;
-    assert_eq!(names(pending.url.query().expect("one")), ["SAMLRequest"]);
+    assert_eq!(names(pending.url.query().expect("one")), ["SAMLRequest", "login_hint"]);
     let message = visitor.answer(&pending).encrypted(Encryption::to(SigningKey::ours()));
     visitor.answer_with(&message).await.expect(403);
     assert_eq!(visitor.session(), None);

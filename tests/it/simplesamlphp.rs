@@ -138,7 +138,7 @@ async fn people_sign_on_with_simplesamlphp_when_requests_are_signed_and_assertio
     let keys = [SigningKey::ours(), SigningKey::ours_next()];
     let app = Wanted::default().metadata(metadata.clone()).net(&idp.net).own_keys(&keys).start().await;
     idp.trust(&app).await;
-    app.grant("mia.berg@contoso.com").await;
+    app.add_member("mia.berg@contoso.com").await;
     idp.encrypt();
     for signed in ["response", "assertion", "both"] {
         idp.sign(signed);

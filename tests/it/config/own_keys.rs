@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use anteroom::config::{Environment, check};
+
 use super::{Folder, LEAST, check_one};
 use crate::idp::{FAR_AWAY, KeyType, LONG_AGO, SigningKey, pem};
 
@@ -47,6 +49,11 @@ fn a_key_and_its_certificate_are_one_or_a_list() {
         folder.load(&with("[\"next.key\", \"sp.key\"]", "[\"next.crt\", \"sp.crt\"]")).expect("valid");
     let ders: Vec<_> = config.saml.keys.iter().map(|key| key.certificate().der()).collect();
     assert_eq!(ders, [&SigningKey::rsa_next().certificate[..], &SigningKey::rsa().certificate[..]]);
+
+    let report = check::report(&folder.path("anteroom.toml"), &Environment::default(), super::now());
+    let (text, json) = (report.to_string(), report.to_json());
+    assert_eq!(text.matches("  own key        until 2049-12-31, SHA-256 ").count(), 2, "{text}");
+    assert_eq!(json["own_certificates"].as_array().map(Vec::len), Some(2), "{json}");
 
     let variables =
         [("ANTEROOM_SAML__SIGNING_KEY", "[\"sp.key\"]"), ("ANTEROOM_SAML__CERTIFICATE", "sp.crt")];

@@ -5,7 +5,7 @@
 //!
 //! Rules: nothing panics; whatever is accepted is what we, or the test's identity provider, made.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anteroom::email::EmailAddress;
@@ -18,7 +18,8 @@ use anteroom::sign_on::tabs::Tabs;
 use anteroom::target::ReturnPath;
 use jiff::Timestamp;
 
-use crate::idp::{Idp, Request, Sign};
+use crate::idp::encryption::{Cipher, Encryption};
+use crate::idp::{Idp, Request, Sign, SigningKey};
 
 /// The parties: an identity provider, what was asked of it, and what it answered.
 pub(crate) struct World {
@@ -26,7 +27,8 @@ pub(crate) struct World {
     pub(crate) request: Request,
     pub(crate) now: Timestamp,
     pub(crate) trusted: saml::IdentityProvider,
-    /// One genuine answer for each way of signing and prefixing.
+    own_keys: Vec<Arc<saml::KeyPair>>,
+    /// One genuine answer for each way of signing and prefixing, and some that are encrypted.
     pub(crate) genuine: Vec<Vec<u8>>,
 }
 
@@ -42,6 +44,15 @@ impl World {
                 sp_entity_id: "urn:example:sp".to_owned(),
                 acs_url: "https://login.example.com/saml2/idpresponse".to_owned(),
             };
+            let encrypted = [
+                (Sign::Assertion, Cipher::Aes256Cbc),
+                (Sign::Assertion, Cipher::Aes128Gcm),
+                (Sign::Response, Cipher::Aes128Cbc),
+            ];
+            let encrypted = encrypted.map(|(sign, cipher)| {
+                let encryption = Encryption { cipher, ..Encryption::to(SigningKey::ours()) };
+                idp.answer(&request, now).signed(sign).encrypted(encryption).to_xml().into_bytes()
+            });
             let genuine = [Sign::Assertion, Sign::Response, Sign::Both]
                 .into_iter()
                 .flat_map(|sign| {
@@ -49,9 +60,11 @@ impl World {
                     let prefixed = idp.answer(&request, now).signed(sign).prefixed();
                     [plain.to_xml().into_bytes(), prefixed.to_xml().into_bytes()]
                 })
+                .chain(encrypted)
                 .collect();
+            let own_keys = vec![SigningKey::ours().own()];
             let trusted = saml::metadata::parse(&idp.metadata_xml(), now).expect("good metadata");
-            Self { idp, request, now, trusted, genuine }
+            Self { idp, request, now, trusted, own_keys, genuine }
         })
     }
 
@@ -71,7 +84,7 @@ impl World {
             sp_entity_id: &self.request.sp_entity_id,
             acs_url: &self.request.acs_url,
             in_response_to: &self.request.id,
-            own_keys: &[],
+            own_keys: &self.own_keys,
             policy: saml::Policy::default(),
             skew: Duration::from_mins(3),
         };

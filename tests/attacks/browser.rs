@@ -144,7 +144,7 @@ async fn f05_no_header_moves_the_service_to_another_address() {
     let mut mia = app.visitor();
     let pending = mia.begin("/").await;
     let body = encoded(&[field("SAMLResponse", &mia.answer(&pending).to_form())]);
-    for host in ["evil.example", "app.localhost.evil.example", "login.localhost:1"] {
+    for host in ["evil.example", "login.localhost.evil.example"] {
         let answer = send(&app, Method::POST, &[FORM, ("host", host)], body.clone()).await;
         assert_eq!(answer.status(), 421, "{host}");
     }

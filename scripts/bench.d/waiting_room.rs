@@ -108,6 +108,8 @@ async fn people(store: &Arc<dyn Store>, count: usize) -> anyhow::Result<Vec<Wait
             methods: Vec::new(),
             return_path: ReturnPath::parse(&format!("/work-orders/{number}"))?,
             session_index: None,
+            name_id: None,
+            asserted_at: now,
         };
         store.begin_session(&session, event("session.began")).await?;
         people.push(Waiting { number, user: user.id, cookie: id.to_cookie_value() });

@@ -44,9 +44,9 @@ impl Call {
             _counted: self.shared.open_pages.one_more(),
             visitor,
             told: self.query("told"),
-            stage: Stage::Opening,
         };
-        let stream = futures_util::stream::unfold(waiting, Waiting::next);
+        let telling = Telling { room: waiting, stage: Stage::Opening };
+        let stream = futures_util::stream::unfold(telling, Telling::next);
         let mut response = Response::new(Body::boxed(StreamBody::new(stream)));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -91,6 +91,32 @@ struct Waiting {
     _counted: OpenPage,
     /// What the page knows of the newest request; `None` until the store was asked for a page that does not say.
     told: Option<String>,
+}
+
+/// What a stream tells of. The server has one kind; tests have one whose store fails when they want it to.
+trait Room: Send + Sized {
+    /// Where the visitor stands, from memory alone.
+    fn look(&mut self) -> Seen;
+    /// How far the request has come, if the page does not know it yet; asks the store.
+    fn news(&mut self) -> impl Future<Output = store::Result<Option<&'static str>>> + Send;
+    /// Waits until something has happened; `false` once nothing ever will.
+    fn woken(&mut self) -> impl Future<Output = bool> + Send;
+    /// Waits as long as a stream may be silent.
+    fn heartbeat() -> impl Future<Output = ()> + Send;
+}
+
+/// Where a visitor stands.
+enum Seen {
+    Waiting,
+    /// Let in, and where to go.
+    Released(ReturnPath),
+    /// The session or the process has ended.
+    Gone,
+}
+
+/// A room and how far its stream is.
+struct Telling<R> {
+    room: R,
     stage: Stage,
 }
 
@@ -103,7 +129,7 @@ enum Stage {
     Over,
 }
 
-impl Waiting {
+impl<R: Room> Telling<R> {
     /// The next piece of the stream. Ends after the release, with the session, and when the process drains;
     /// the browser then asks again by itself. The store is asked only when something has happened.
     async fn next(mut self) -> Option<(Result<Frame<Bytes>, Infallible>, Self)> {
@@ -116,18 +142,17 @@ impl Waiting {
             Stage::Over => return None,
         }
         loop {
-            self.changes.borrow_and_update();
-            self.visitor = self.shared.sign_on.again(&self.visitor);
-            if self.visitor.live().ended().is_cancelled() || self.shared.closing.is_cancelled() {
-                return None;
-            }
-            if matches!(self.visitor.standing(), Standing::Admitted(_)) {
-                self.stage = Stage::Over;
-                let event = format!("event: released\ndata: {}\n\n", self.return_path.as_str());
-                return Some((Ok(frame(event)), self));
+            match self.room.look() {
+                Seen::Waiting => {}
+                Seen::Released(path) => {
+                    self.stage = Stage::Over;
+                    let event = format!("event: released\ndata: {}\n\n", path.as_str());
+                    return Some((Ok(frame(event)), self));
+                }
+                Seen::Gone => return None,
             }
             if matches!(self.stage, Stage::Woken) {
-                match self.news().await {
+                match self.room.news().await {
                     Ok(news) => {
                         self.stage = Stage::Quiet;
                         if let Some(code) = news {
@@ -141,17 +166,32 @@ impl Waiting {
                 }
             }
             tokio::select! {
-                changed = self.changes.changed() => {
-                    changed.ok()?;
+                biased;
+                goes_on = self.room.woken() => {
+                    if !goes_on {
+                        return None;
+                    }
                     self.stage = Stage::Woken;
                 }
-                () = self.shared.closing.cancelled() => {}
-                () = tokio::time::sleep(HEARTBEAT) => return Some((Ok(frame(ALIVE)), self)),
+                () = R::heartbeat() => return Some((Ok(frame(ALIVE)), self)),
             }
         }
     }
+}
 
-    /// How far it has come, if the page does not know it yet.
+impl Room for Waiting {
+    fn look(&mut self) -> Seen {
+        self.changes.borrow_and_update();
+        self.visitor = self.shared.sign_on.again(&self.visitor);
+        if self.visitor.live().ended().is_cancelled() || self.shared.closing.is_cancelled() {
+            return Seen::Gone;
+        }
+        match self.visitor.standing() {
+            Standing::Admitted(_) => Seen::Released(self.return_path.clone()),
+            Standing::Waiting | Standing::Disabled => Seen::Waiting,
+        }
+    }
+
     async fn news(&mut self) -> store::Result<Option<&'static str>> {
         let (admin, account) = (Arc::clone(&self.shared.admin), account_of(&self.visitor));
         let standing = on_control(&self.shared, async move { admin.standing_of(&account).await }).await;
@@ -163,6 +203,18 @@ impl Waiting {
         let before = self.told.replace(told_of(&progress));
         let is_new = before.is_some() && before != self.told;
         Ok(is_new.then(|| code_of(&progress)))
+    }
+
+    async fn woken(&mut self) -> bool {
+        tokio::select! {
+            changed = self.changes.changed() => changed.is_ok(),
+            // The next look finds that it is over.
+            () = self.shared.closing.cancelled() => true,
+        }
+    }
+
+    async fn heartbeat() {
+        tokio::time::sleep(HEARTBEAT).await;
     }
 }
 
@@ -194,7 +246,69 @@ const HEARTBEAT: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
+
+    /// A room that changes so many times, whose store answers as it is told to, and whose heartbeats come at once.
+    struct Scripted {
+        answers: VecDeque<store::Result<Option<&'static str>>>,
+        changes: u32,
+    }
+
+    impl Room for Scripted {
+        fn look(&mut self) -> Seen {
+            Seen::Waiting
+        }
+
+        async fn news(&mut self) -> store::Result<Option<&'static str>> {
+            self.answers.pop_front().expect("the store is not asked without need")
+        }
+
+        async fn woken(&mut self) -> bool {
+            if self.changes == 0 {
+                std::future::pending::<()>().await;
+            }
+            self.changes -= 1;
+            true
+        }
+
+        async fn heartbeat() {}
+    }
+
+    fn failed() -> store::Result<Option<&'static str>> {
+        Err(store::Error::Unavailable("the disk is full".into()))
+    }
+
+    /// The first lines of the next pieces of a stream.
+    async fn pieces(room: Scripted, count: usize) -> Vec<String> {
+        let mut telling = Telling { room, stage: Stage::Opening };
+        let mut pieces = Vec::new();
+        for _ in 0..count {
+            let (piece, next) = telling.next().await.expect("the stream goes on");
+            let octets = piece.expect("it never fails").into_data().expect("it is data");
+            let text = String::from_utf8(octets.to_vec()).expect("it is text");
+            pieces.push(text.lines().next().unwrap_or_default().to_owned());
+            telling = next;
+        }
+        pieces
+    }
+
+    #[tokio::test]
+    async fn the_store_is_asked_again_after_it_has_failed_and_not_before() {
+        let answers = [failed(), failed(), Ok(Some("approved"))].into();
+        let room = Scripted { answers, changes: 0 };
+        let told = ["retry: 1000", "event: alive", "event: alive", "event: status", "event: alive"];
+        assert_eq!(pieces(room, told.len()).await, told, "once with each heartbeat, until it has answered");
+    }
+
+    #[tokio::test]
+    async fn a_change_is_told_at_once_and_a_quiet_room_asks_nothing() {
+        let answers = [Ok(None), failed(), Ok(Some("in_work"))].into();
+        let room = Scripted { answers, changes: 2 };
+        let told = ["retry: 1000", "event: status", "event: alive", "event: alive"];
+        assert_eq!(pieces(room, told.len()).await, told);
+    }
 
     #[test]
     fn the_script_of_the_page_hears_the_sign_of_life() {

@@ -26,6 +26,7 @@ use crate::keys::Keys;
 use crate::mail::{self, Courier};
 use crate::routes::ops::Ops;
 use crate::routes::{OpenPages, Routes, Shared};
+use crate::secret::MacKey;
 use crate::server::{Certificates, Handler, Server};
 use crate::sign_on::SignOn;
 use crate::store::{self, AuditEvent};
@@ -70,7 +71,8 @@ pub async fn start(
 ) -> anyhow::Result<Running> {
     log_notes(&config);
     let stop = CancellationToken::new();
-    let shared = Arc::new(open(&config, &sources, stop.clone()).await?);
+    let (shared, key) = open(&config, &sources, stop.clone()).await?;
+    let shared = Arc::new(shared);
     let (sign_on, courier) = (Arc::clone(&shared.sign_on), Arc::clone(&shared.courier));
     let store = Arc::clone(&shared.store);
     let certificates = match config.listen.tls.as_slice() {
@@ -90,6 +92,7 @@ pub async fn start(
         courier: Arc::clone(&courier),
         watched: Arc::clone(&watched),
         config: tokio::sync::Mutex::new(config),
+        key,
     });
 
     let mut tasks = JoinSet::new();
@@ -112,13 +115,20 @@ pub async fn start(
 }
 
 /// Opens the store and puts the use cases together.
-async fn open(config: &Config, sources: &Sources, closing: CancellationToken) -> anyhow::Result<Shared> {
+async fn open(
+    config: &Config,
+    sources: &Sources,
+    closing: CancellationToken,
+) -> anyhow::Result<(Shared, MacKey)> {
     let (clock, randomness) = (&sources.clock, &sources.randomness);
     let secret = secret_file::load_or_create(&config.store.secret_file, &**randomness)?;
     let database = store::Settings::Sqlite { path: config.store.database.clone() };
     let store = store::open(&database).await.context("cannot open the store")?;
     declare(&*store, config, &**clock).await?;
-    store.audit(reload::started(config, clock.now())).await.context("cannot write to the store")?;
+    let key = secret.mac_key(reload::KEY_PURPOSE);
+    reload::write_down("configuration.started", config, (&*store, &key), clock.now(), &[])
+        .await
+        .context("cannot write to the store")?;
     let seal = secret.seal_key("identity keys");
     let keys = Keys::load(Arc::clone(&store), seal, Arc::clone(clock), config.identity.algorithm);
     let keys = Arc::new(keys.await.context("cannot use the identity keys")?);
@@ -135,7 +145,7 @@ async fn open(config: &Config, sources: &Sources, closing: CancellationToken) ->
     let admin = Admin::new(Arc::clone(&store), clock, randomness, settings::admin(config));
     let (clock, randomness) = time_and_chance();
     let parts = mail::Parts { store: Arc::clone(&store), clock, randomness };
-    Ok(Shared {
+    let shared = Shared {
         sign_on: Arc::new(sign_on),
         admin: Arc::new(admin),
         courier: Arc::new(Courier::new(parts, settings::mail(config)?)),
@@ -145,7 +155,8 @@ async fn open(config: &Config, sources: &Sources, closing: CancellationToken) ->
         control: Handle::current(),
         closing,
         open_pages: OpenPages::default(),
-    })
+    };
+    Ok((shared, key))
 }
 
 impl Running {

@@ -44,6 +44,7 @@ mod reading;
 mod session;
 mod source;
 mod time;
+mod values;
 mod watch;
 
 pub use access::Access;

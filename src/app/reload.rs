@@ -12,11 +12,12 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, Config, Environment, Problems, Watch};
+use crate::config::{self, Config, Digest, Environment, Problems, Watch};
 use crate::mail::Courier;
 use crate::routes::Shared;
+use crate::secret::MacKey;
 use crate::server::Certificates;
-use crate::store::AuditEvent;
+use crate::store::{self, AuditEvent, Store};
 
 use super::watch::Watched;
 use super::{Sources, declare, log_notes, settings};
@@ -32,6 +33,7 @@ pub(super) struct Reloader {
     pub(super) courier: Arc<Courier>,
     pub(super) watched: Arc<Watched>,
     pub(super) config: Mutex<Config>,
+    pub(super) key: MacKey,
 }
 
 impl Reloader {
@@ -89,8 +91,9 @@ impl Reloader {
             certificates.replace(&settings::key_pairs(&newer.listen.tls)).context("listen.tls")?;
         }
         let sections = current.digest.changed_sections(&newer.digest);
-        let event = event("configuration.reloaded", &newer, self.sources.clock.now(), &sections);
-        self.shared.store.audit(event).await.context("cannot write to the store")?;
+        let (now, kept_in) = (self.sources.clock.now(), (&*self.shared.store, &self.key));
+        let written = write_down("configuration.reloaded", &newer, kept_in, now, &sections);
+        written.await.context("cannot write to the store")?;
         self.shared.sign_on.reload(sign_on);
         self.shared.admin.reload(settings::admin(&newer));
         self.shared.settings.store(Arc::new(routes));
@@ -114,14 +117,29 @@ impl Reloader {
     }
 }
 
-/// The event of a start.
-pub(super) fn started(config: &Config, now: Timestamp) -> AuditEvent {
-    event("configuration.started", config, now, &[])
+/// Writes down that a configuration is in force, and which values it has that the one before had not.
+pub(super) async fn write_down(
+    action: &'static str,
+    config: &Config,
+    (store, key): (&dyn Store, &MacKey),
+    now: Timestamp,
+    sections: &[&str],
+) -> store::Result<()> {
+    let kept = config.digest.kept(key);
+    // With the first one there is nothing to compare.
+    let before = store.configuration().await?.unwrap_or_else(|| kept.clone());
+    let (changes, left_out) = Digest::changes(&before, &kept);
+    let event = AuditEvent {
+        details: json!({
+            "sha256": config.digest.file_hex(),
+            "sections_changed": sections,
+            "changes": changes,
+            "changes_left_out": left_out,
+        }),
+        ..AuditEvent::of_anteroom(now, action)
+    };
+    store.keep_configuration(&kept, event).await
 }
 
-fn event(action: &'static str, config: &Config, now: Timestamp, sections: &[&str]) -> AuditEvent {
-    AuditEvent {
-        details: json!({"sha256": config.digest.file_hex(), "sections_changed": sections}),
-        ..AuditEvent::of_anteroom(now, action)
-    }
-}
+/// What the marks of secret values are made under.
+pub(super) const KEY_PURPOSE: &str = "configuration";

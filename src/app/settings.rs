@@ -26,7 +26,7 @@ use crate::sign_on::connections::Connection;
 use super::Sources;
 
 /// What sign-on needs to know.
-pub(super) fn sign_on(config: &Config) -> sign_on::Settings {
+pub(crate) fn sign_on(config: &Config) -> sign_on::Settings {
     let declared = config.organizations.iter().map(|declared| Connection {
         id: ConnectionId::parse(declared.organization.id.as_str())
             .expect("an organization's id has the form of a connection's"),
@@ -92,12 +92,16 @@ pub(super) fn mail(config: &Config) -> anyhow::Result<mail::Settings> {
         }
         None => None,
     };
-    let words = mail::Words {
+    Ok(mail::Settings { words: words(config), route, digest: config.mail.digest })
+}
+
+/// What letters name.
+pub(crate) fn words(config: &Config) -> mail::Words {
+    mail::Words {
         application_name: config.app.name.as_str().to_owned(),
         application_url: config.app.url.clone(),
         support_email: config.app.support_email.clone(),
-    };
-    Ok(mail::Settings { words, route, digest: config.mail.digest })
+    }
 }
 
 fn brand(config: &Config) -> pages::Settings {

@@ -171,6 +171,29 @@ pub(super) async fn anchor(db: &SqlitePool) -> Result<AuditAnchor> {
     Ok(AuditAnchor { seq: row.raw("seq")?, hash: row.hash("hash")? })
 }
 
+/// What was kept of the configuration.
+pub(super) async fn configuration(db: &SqlitePool) -> Result<Option<Value>> {
+    let row = sqlx::query("SELECT kept FROM configuration").fetch_optional(db).await?;
+    row.as_ref().map(|row| Row::of("configuration", row).json("kept")).transpose()
+}
+
+/// Keeps what may be kept of the configuration.
+pub(super) async fn keep_configuration(
+    connections: &Connections,
+    values: &Value,
+    event: &AuditEvent,
+) -> Result<()> {
+    let mut write = connections.begin().await?;
+    sqlx::query(
+        "INSERT INTO configuration (one, kept) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET kept = excluded.kept",
+    )
+    .bind(values.to_string())
+    .execute(write.connection())
+    .await?;
+    append(write.connection(), event).await?;
+    write.commit().await
+}
+
 /// Removes the oldest events.
 pub(super) async fn purge(connections: &Connections, before: Timestamp, audit: &AuditEvent) -> Result<u64> {
     // A look first: mostly there is nothing to do.

@@ -164,6 +164,12 @@ CREATE INDEX audit_by_claimed_subject ON audit (json_extract(details, '$.claimed
     WHERE json_extract(details, '$.claimed.subject') IS NOT NULL;
 ALTER TABLE audit ADD COLUMN hash BLOB CHECK (hash IS NULL OR length(hash) = 32);
 
+-- The configuration that was last in force, without secrets, for the audit log to tell what has changed.
+CREATE TABLE configuration (
+    one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    kept TEXT NOT NULL
+) STRICT;
+
 -- The last row that was removed, or zeroes: where the chain begins.
 CREATE TABLE audit_anchor (
     one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),

@@ -92,7 +92,7 @@ pub fn run_with(
     let arguments: Vec<_> = arguments.into_iter().collect();
     let wants_json = arguments.iter().any(|argument| argument == "--json");
     let (json, done) = match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => (arguments.command.format().json, arguments.run(out)),
+        Ok(arguments) => (arguments.command.format().json, arguments.run(out, errors)),
         // Asking for help or the version.
         Err(error) if !error.use_stderr() => return printed(write!(out, "{}", error.render())),
         Err(error) => (wants_json, Err(Failure::from(error))),
@@ -108,7 +108,7 @@ pub fn run_with(
 }
 
 impl Arguments {
-    fn run(self, out: &mut dyn Write) -> Result<Answer, Failure> {
+    fn run(self, out: &mut dyn Write, errors: &mut dyn Write) -> Result<Answer, Failure> {
         let config = self.config.unwrap_or_else(default_config);
         match self.command {
             Command::Serve => serve::run(&config),
@@ -116,18 +116,18 @@ impl Arguments {
             Command::Check(_) => setup::check(&config),
             Command::Init(_) => setup::init(&config),
             Command::Health(_) => block_on(async { health::run(opened::load(&config)?.listen.ops).await }),
-            Command::User(user) => in_store(&config, async |opened| user.run(&opened.admin).await),
+            Command::User(user) => in_store(&config, async |opened| user.run(opened).await),
             Command::Property(property) => {
                 in_store(&config, async |opened| property.run(&opened.admin).await)
             }
             Command::Organization(organization) => {
-                in_store(&config, async |opened| organization.run(&opened.admin).await)
+                in_store(&config, async |opened| organization.run(opened, errors).await)
             }
             Command::Request(request) => in_store(&config, async |opened| request.run(&opened.admin).await),
             Command::Session(session) => in_store(&config, async |opened| session.run(opened).await),
             Command::Keys(keys) => in_store(&config, async |opened| keys.run(opened).await),
             Command::Audit(audit) => in_store(&config, async |opened| audit.run(&opened.admin, out).await),
-            Command::Mail(mail) => in_store(&config, async |opened| mail.run(&opened.admin).await),
+            Command::Mail(mail) => in_store(&config, async |opened| mail.run(opened).await),
         }
     }
 }

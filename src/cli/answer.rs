@@ -114,7 +114,7 @@ fn pad(field: &str, width: usize) -> String {
 }
 
 /// Text without characters that would command the terminal or turn the line round.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let is_hidden = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -31,7 +31,8 @@ enum Action {
         /// Only events whose action begins with this, e.g. "request.".
         #[arg(long, value_name = "PREFIX")]
         action: Option<String>,
-        /// Only events in which actor, subject, reason or reference contain this.
+        /// Only events in which actor, subject, reason, reference or the address that a refused sign-on spoke of
+        /// contain this.
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
     },
@@ -118,7 +119,8 @@ fn row(entry: &AuditEntry) -> [String; 8] {
     ]
 }
 
-fn object(entry: &AuditEntry) -> Value {
+/// An event in JSON.
+pub(super) fn object(entry: &AuditEntry) -> Value {
     json!({
         "seq": entry.seq,
         "at": entry.at.to_string(),

@@ -5,9 +5,11 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::answer::{Answer, dash, moment, moment_or_dash};
+use super::answer::{Answer, dash, moment, moment_or_dash, printable};
+use super::opened::Opened;
 use super::{Failure, Format};
-use crate::admin::Admin;
+use crate::app::settings;
+use crate::mail::{Notice, render};
 use crate::store::Message;
 
 /// Look at the outbox.
@@ -27,17 +29,46 @@ enum Action {
         #[arg(long)]
         all: bool,
     },
+    /// Show one message with its text.
+    Show {
+        /// The message's id, as `list` shows it.
+        id: i64,
+    },
 }
 
 impl Arguments {
-    pub(super) async fn run(self, admin: &Admin) -> Result<Answer, Failure> {
-        let Action::List { all } = self.action;
-        let messages = admin.messages(!all).await?;
+    pub(super) async fn run(self, opened: &Opened) -> Result<Answer, Failure> {
+        let all = match self.action {
+            Action::List { all } => all,
+            Action::Show { id } => return show(opened, id).await,
+        };
+        let messages = opened.admin.messages(!all).await?;
         let rows: Vec<_> = messages.iter().map(row).collect();
         let columns =
             ["id", "recipient", "kind", "created_at", "sent_at", "attempts", "next_attempt_at", "error"];
         Ok(Answer::list(columns, &rows, messages.iter().map(object).collect()))
     }
+}
+
+/// A message as it would be read if it went out alone.
+async fn show(opened: &Opened, id: i64) -> Result<Answer, Failure> {
+    let Some(message) = opened.admin.message(id).await? else {
+        let message = format!("there is no message {id}; `anteroom mail list --all` shows all that are kept");
+        return Err(Failure::new("no_such_message", message));
+    };
+    let letter = serde_json::from_value::<Notice>(message.notice.clone())
+        .map(|notice| render(&[notice], &settings::words(&opened.config)));
+    let mut json = object(&message);
+    // What a newer version has put there cannot be told by this one.
+    let (subject, text) =
+        letter.map_or_else(|_| (String::new(), String::new()), |one| (one.subject, one.text));
+    let text = text.replace('\r', "");
+    if let Some(json) = json.as_object_mut() {
+        json.insert("subject".to_owned(), Value::String(subject.clone()));
+        json.insert("text".to_owned(), Value::String(text.clone()));
+    }
+    let lines = format!("To: {}\nSubject: {subject}\n\n{text}", message.recipient);
+    Ok(Answer::new(lines.lines().map(printable).collect::<Vec<_>>().join("\n"), json))
 }
 
 fn row(message: &Message) -> [String; 8] {

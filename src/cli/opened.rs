@@ -11,7 +11,9 @@ use crate::app::settings;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Environment, check, secret_file};
 use crate::id::SystemRandomness;
+use crate::keys::{self, Keys};
 use crate::secret::SealKey;
+use crate::sign_on::SignOn;
 use crate::store::{self, AuditEvent, Store};
 
 /// The parts that commands work with.
@@ -40,6 +42,19 @@ impl Opened {
             settings::admin(&config),
         );
         Ok(Self { config, store, clock, admin })
+    }
+
+    /// The sign-on as a server has it, to try connections out.
+    pub(super) async fn sign_on(&self) -> Result<SignOn, Failure> {
+        let secret = secret_file::load_or_create(&self.config.store.secret_file, &SystemRandomness)?;
+        let seal = secret.seal_key(keys::SEAL_PURPOSE);
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        let keys = Keys::load(Arc::clone(&store), seal, Arc::clone(&clock), self.config.identity.algorithm);
+        let parts = (clock, Arc::new(SystemRandomness) as _);
+        let sign_on =
+            SignOn::new(settings::sign_on(&self.config), store, Arc::new(keys.await?), &secret, parts);
+        sign_on.refresh_organizations().await?;
+        Ok(sign_on)
     }
 
     /// The key for a purpose, from the secret that this cluster shares.

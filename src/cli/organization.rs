@@ -2,23 +2,25 @@
 //!
 //! Separate, as every group of commands has a file with its arguments and what they do.
 
+mod described;
 mod options;
+mod trial;
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::answer::{Answer, dash, moment, moment_or_dash};
-use super::{Failure, Format, property, read_file};
+use self::described::{changed, object, row, show_options};
+use self::options::Options;
+use super::answer::Answer;
+use super::opened::Opened;
+use super::{Failure, Format, read_file};
 use crate::admin::{
-    Actor, Admin, OrganizationForm, OrganizationView, Outcome, Provider, ProviderState, SharedDomains,
+    Actor, Admin, EntityIdChange, OrganizationForm, Outcome, ProviderState, Refused, SharedDomains,
 };
-use crate::directory::Organization;
-use crate::email::EmailDomain;
 use crate::id::OrganizationId;
-use crate::store::Origin;
-use options::Options;
 
 /// Connect organizations and look at them; those that the configuration declares are changed there.
 #[derive(Debug, Args)]
@@ -49,6 +51,33 @@ enum Action {
         #[command(flatten)]
         options: Options,
     },
+    /// Give an organization another name.
+    Rename {
+        /// The organization's id.
+        #[arg(value_parser = OrganizationId::parse)]
+        id: OrganizationId,
+        /// The new name for people.
+        #[arg(long)]
+        name: String,
+    },
+    /// Set the e-mail domains of an organization's staff, all of them; tells of users who are left outside.
+    Domains {
+        /// The organization's id.
+        #[arg(value_parser = OrganizationId::parse)]
+        id: OrganizationId,
+        /// The domains, e.g. contoso.com.
+        #[arg(required = true)]
+        domain: Vec<String>,
+        /// Allow domains that another organization has too: people choose when they sign on.
+        #[arg(long)]
+        share_domains: bool,
+    },
+    /// Replace the Federation Metadata of an organization, e.g. for new certificates.
+    Metadata(Metadata),
+    /// Sign on as a trial, paused or not: prints a link to open in a browser, and reports on each check.
+    Trial(trial::Trial),
+    /// Show what a customer's administrator has to enter at the identity provider.
+    Values,
     /// Let nobody of an organization sign on any more, and end their sessions.
     Pause {
         /// The organization's id.
@@ -70,6 +99,21 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
+struct Metadata {
+    /// The organization's id.
+    #[arg(value_parser = OrganizationId::parse)]
+    id: OrganizationId,
+    /// The file with the Federation Metadata XML, or - for the standard input.
+    file: PathBuf,
+    /// Show what was read and what would change, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Allow metadata of another identity provider: the customer has moved.
+    #[arg(long)]
+    accept_entity_id: bool,
+}
+
+#[derive(Debug, Args)]
 struct Add {
     /// The organization's id: a short name that never changes.
     id: String,
@@ -85,13 +129,16 @@ struct Add {
     /// Allow domains that another organization has too: people choose when they sign on.
     #[arg(long)]
     share_domains: bool,
+    /// Show what was read and what stands against it, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     options: Options,
 }
 
 impl Arguments {
-    pub(super) async fn run(self, admin: &Admin) -> Result<Answer, Failure> {
-        let actor = Actor::command();
+    pub(super) async fn run(self, opened: &Opened, errors: &mut dyn Write) -> Result<Answer, Failure> {
+        let (admin, actor) = (&opened.admin, Actor::command());
         match self.action {
             Action::Add(add) => add.run(admin).await,
             Action::List => {
@@ -100,7 +147,10 @@ impl Arguments {
                 let columns = ["id", "name", "domains", "origin", "paused_at", "certificates_until"];
                 Ok(Answer::list(columns, &rows, views.iter().map(object).collect()))
             }
-            Action::Show { id } => Ok(show(&admin.organization_view(&id).await?)),
+            Action::Show { id } => {
+                let view = admin.organization_view(&id).await?;
+                Ok(described::show(&view, &admin.outsiders(&id).await?))
+            }
             Action::Options { id, options } if options.is_empty() => {
                 Ok(show_options(&admin.organization_view(&id).await?))
             }
@@ -108,6 +158,17 @@ impl Arguments {
                 let outcome = admin.set_options(&id, &options.typed().form(), &actor).await?;
                 Ok(changed("changed", &outcome))
             }
+            Action::Rename { id, name } => {
+                Ok(changed("renamed", &admin.rename_organization(&id, &name, &actor).await?))
+            }
+            Action::Domains { id, domain, share_domains } => {
+                let done = admin.set_domains(&id, &domain.join(" "), shared(share_domains), &actor).await?;
+                let outcome = Outcome { value: done.value, changed: done.changed };
+                Ok(described::domains_changed(&outcome, &done.outsiders))
+            }
+            Action::Metadata(metadata) => metadata.run(admin).await,
+            Action::Trial(trial) => trial.run(opened, errors).await,
+            Action::Values => Ok(described::values(&admin.values_for_customer())),
             Action::Pause { id } => Ok(changed("paused", &admin.pause_organization(&id, &actor).await?)),
             Action::Resume { id } => Ok(changed("resumed", &admin.resume_organization(&id, &actor).await?)),
             Action::Remove { id } => {
@@ -129,134 +190,50 @@ impl Add {
             metadata: &metadata,
             options: options.form(),
         };
-        let shared = if self.share_domains { SharedDomains::Accept } else { SharedDomains::Refuse };
-        let view = admin.create_organization(&form, shared, &Actor::command()).await?;
-        let mut answer = changed("added", &Outcome { value: view.clone(), changed: true });
-        if let ProviderState::Known(provider) = &view.provider {
-            for warning in &provider.warnings {
-                answer = answer.with_note(format!("note: {warning}"));
-            }
+        if self.dry_run {
+            return preview(admin, &form).await;
         }
-        Ok(answer)
+        let shared = shared(self.share_domains);
+        let view = admin.create_organization(&form, shared, &Actor::command()).await?;
+        let answer = changed("added", &Outcome { value: view.clone(), changed: true });
+        Ok(with_warnings(answer, &view.provider))
     }
 }
 
-fn changed(verb: &str, outcome: &Outcome<OrganizationView>) -> Answer {
-    let organization = &outcome.value.record.organization;
-    let summary = format!("{}, {:?}", organization.id, organization.name.as_str());
-    Answer::change(verb, outcome.changed, &summary, object(&outcome.value))
-}
-
-fn show(view: &OrganizationView) -> Answer {
-    let [id, name, domains, origin, paused_at, _] = row(view);
-    let mut rows = vec![
-        ["id".to_owned(), id],
-        ["name".to_owned(), name],
-        ["domains".to_owned(), domains],
-        ["origin".to_owned(), origin],
-        ["paused at".to_owned(), paused_at],
-    ];
-    match &view.provider {
-        ProviderState::Known(provider) => rows.extend(provider_rows(provider)),
-        ProviderState::Unusable(why) => rows.push(["provider".to_owned(), why.clone()]),
-        ProviderState::Absent => rows.push(["provider".to_owned(), dash()]),
-    }
-    rows.extend(options::rows(&view.options));
-    rows.extend(view.properties.iter().map(|property| {
-        let retired = if property.retired_at.is_some() { ", retired" } else { "" };
-        ["property".to_owned(), format!("{} ({}){retired}", property.id, property.name)]
-    }));
-    let mut json = object(view);
-    if let Some(json) = json.as_object_mut() {
-        json.insert("properties".to_owned(), view.properties.iter().map(property::object).collect());
-    }
-    Answer::list(["organization", ""], &rows, Vec::new()).with_json(json)
-}
-
-fn show_options(view: &OrganizationView) -> Answer {
-    let rows = options::rows(&view.options);
-    if rows.is_empty() {
-        let text = format!("{}: all options are as usual", view.record.organization.id);
-        return Answer::new(text, options::object(&view.options));
-    }
-    Answer::list(["option", ""], &rows, Vec::new()).with_json(options::object(&view.options))
-}
-
-fn provider_rows(provider: &Provider) -> Vec<[String; 2]> {
-    let mut rows = vec![
-        ["entity ID".to_owned(), provider.entity_id.clone()],
-        ["sign-on at".to_owned(), provider.sso_url.to_string()],
-    ];
-    rows.extend(provider.certificates.iter().map(|certificate| {
-        let until = moment(certificate.not_after);
-        ["certificate".to_owned(), format!("until {until}, SHA-256 {}", certificate.fingerprint)]
-    }));
-    rows.extend(provider.warnings.iter().map(|warning| ["note".to_owned(), warning.to_string()]));
-    rows
-}
-
-fn row(view: &OrganizationView) -> [String; 6] {
-    let organization = &view.record.organization;
-    let until = match &view.provider {
-        ProviderState::Known(provider) => moment_or_dash(provider.last_not_after()),
-        ProviderState::Unusable(_) => "unusable".to_owned(),
-        ProviderState::Absent => dash(),
+/// What would become of a new organization.
+async fn preview(admin: &Admin, form: &OrganizationForm<'_>) -> Result<Answer, Failure> {
+    let preview = admin.preview_organization(form).await?;
+    let Some(provider) = preview.provider.clone().filter(|_| preview.problems.is_empty()) else {
+        return Err(crate::admin::Error::Refused(Refused::Fields(preview.problems)).into());
     };
-    [
-        organization.id.to_string(),
-        organization.name.to_string(),
-        domains(organization).join(", "),
-        origin(view.record.origin).to_owned(),
-        moment_or_dash(view.record.paused_at),
-        until,
-    ]
-}
-
-/// An organization in JSON.
-fn object(view: &OrganizationView) -> Value {
-    let organization = &view.record.organization;
-    let (provider, fault) = match &view.provider {
-        ProviderState::Known(provider) => (Some(provider_object(provider)), None),
-        ProviderState::Unusable(why) => (None, Some(why)),
-        ProviderState::Absent => (None, None),
-    };
-    json!({
-        "id": organization.id.as_str(),
-        "name": organization.name.as_str(),
-        "domains": domains(organization),
-        "origin": origin(view.record.origin),
-        "paused_at": view.record.paused_at.map(|at| at.to_string()),
-        "provider": provider,
-        "provider_fault": fault,
-        "options": options::object(&view.options),
-    })
-}
-
-fn provider_object(provider: &Provider) -> Value {
-    let certificates = provider.certificates.iter().map(|certificate| {
-        json!({
-            "subject": certificate.subject,
-            "sha256": certificate.fingerprint,
-            "not_before": certificate.not_before.to_string(),
-            "not_after": certificate.not_after.to_string(),
-            "key": certificate.key,
-        })
-    });
-    json!({
-        "entity_id": provider.entity_id,
-        "sso_url": provider.sso_url.as_str(),
-        "certificates": certificates.collect::<Vec<_>>(),
-        "warnings": provider.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    })
-}
-
-fn domains(organization: &Organization) -> Vec<&str> {
-    organization.domains.iter().map(EmailDomain::as_str).collect()
-}
-
-const fn origin(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Declared => "declared",
-        Origin::Created => "created",
+    if let Some(organization) = preview.provider_of {
+        let refused = Refused::EntityIdTaken { entity_id: provider.entity_id, organization };
+        return Err(crate::admin::Error::Refused(refused).into());
     }
+    Ok(described::preview(&preview, &provider))
+}
+
+impl Metadata {
+    async fn run(self, admin: &Admin) -> Result<Answer, Failure> {
+        let octets = read_file(&self.file)?;
+        if self.dry_run {
+            return Ok(described::metadata_preview(
+                &self.id,
+                &admin.preview_metadata(&self.id, &octets).await?,
+            ));
+        }
+        let change = if self.accept_entity_id { EntityIdChange::Accept } else { EntityIdChange::Refuse };
+        let outcome = admin.replace_metadata(&self.id, &octets, change, &Actor::command()).await?;
+        Ok(with_warnings(changed("replaced", &outcome), &outcome.value.provider))
+    }
+}
+
+/// With what is wrong with an identity provider, or soon will be.
+fn with_warnings(answer: Answer, provider: &ProviderState) -> Answer {
+    let ProviderState::Known(provider) = provider else { return answer };
+    provider.warnings.iter().fold(answer, |answer, warning| answer.with_note(format!("note: {warning}")))
+}
+
+const fn shared(is_allowed: bool) -> SharedDomains {
+    if is_allowed { SharedDomains::Accept } else { SharedDomains::Refuse }
 }

@@ -2,17 +2,19 @@
 //!
 //! Separate, as every group of commands has a file with its arguments and what they do.
 
+mod file;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, dash, moment};
 use super::{Failure, Format};
 use crate::admin::{Actor, Admin, ApproveForm, Approved, QueueLine, RequestView};
-use crate::directory::request::{Event, Request, State};
-use crate::directory::{DisplayName, Note};
+use crate::directory::request::{Event, Proposal, Request, State};
+use crate::directory::{DisplayName, Grant, Note};
 use crate::email::EmailAddress;
 use crate::id::{AccessRequestId, OrganizationId};
-use crate::store::RequestFilter;
+use crate::store::{RequestCount, RequestFilter};
 
 /// Decide on New User requests.
 #[derive(Debug, Args)]
@@ -36,7 +38,34 @@ enum Action {
         /// Those that have been decided, too.
         #[arg(long, conflicts_with = "state")]
         all: bool,
+        /// Only those that this agent works on.
+        #[arg(long, value_name = "EMAIL", value_parser = EmailAddress::parse)]
+        agent: Option<EmailAddress>,
+        /// Only those in which every word of this occurs: id, person, requesters, organization, property, note.
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
     },
+    /// Show how many requests are in each state, and since when the oldest of them.
+    Counts,
+    /// Ask for access in the place of a user who may.
+    File(file::File),
+    /// Give a request to a support agent, perhaps from another.
+    Take {
+        /// The request's id.
+        #[arg(value_parser = AccessRequestId::parse)]
+        id: AccessRequestId,
+        /// The agent who works on it from now on.
+        #[arg(long, value_name = "EMAIL", value_parser = EmailAddress::parse)]
+        agent: EmailAddress,
+    },
+    /// Confirm an agent's approval that needs a second pair of eyes.
+    Confirm {
+        /// The request's id.
+        #[arg(value_parser = AccessRequestId::parse)]
+        id: AccessRequestId,
+    },
+    /// Answer a question of support in the place of a requester.
+    Answer(file::Reply),
     /// Show one request with its history.
     Show {
         /// The request's id.
@@ -88,16 +117,28 @@ impl Arguments {
     pub(super) async fn run(self, admin: &Admin) -> Result<Answer, Failure> {
         let actor = Actor::command();
         match self.action {
-            Action::List { state, organization, all } => {
+            Action::List { state, organization, all, agent, search } => {
                 let states = match (all, state.as_slice()) {
                     (true, _) => Vec::new(),
                     (false, []) => State::OPEN.to_vec(),
                     (false, _) => state,
                 };
-                let filter = RequestFilter { states, organization, ..RequestFilter::default() };
+                let filter =
+                    RequestFilter { states, organization, agent, text: search, ..RequestFilter::default() };
                 Ok(list(&admin.request_lines(&filter).await?))
             }
             Action::Show { id } => Ok(show(&admin.request(&id).await?)),
+            Action::Counts => Ok(counts(&admin.request_counts().await?)),
+            Action::File(file) => file.run(admin).await,
+            Action::Take { id, agent } => {
+                let seen = admin.request(&id).await?.request;
+                Ok(changed("taken", &admin.assign(&id, seen.version, &agent, &actor).await?))
+            }
+            Action::Confirm { id } => {
+                let seen = admin.request(&id).await?.request;
+                Ok(changed("approved", &admin.confirm(&id, seen.version, &actor).await?))
+            }
+            Action::Answer(answer) => answer.run(admin).await,
             Action::Approve(approve) => approve.run(admin).await,
             Action::Deny { id, reason } => {
                 let seen = admin.request(&id).await?.request;
@@ -125,6 +166,15 @@ impl Approve {
             Approved::Proposed(request) => Ok(changed("proposed", &request)),
         }
     }
+}
+
+fn counts(counts: &[RequestCount]) -> Answer {
+    let rows: Vec<_> = counts
+        .iter()
+        .map(|one| [one.state.as_str().to_owned(), one.count.to_string(), moment(one.oldest_at)])
+        .collect();
+    let object = |one: &RequestCount| json!({"state": one.state.as_str(), "count": one.count, "oldest_at": one.oldest_at.to_string()});
+    Answer::list(["state", "count", "oldest_at"], &rows, counts.iter().map(object).collect())
 }
 
 /// A request after a change.
@@ -180,6 +230,17 @@ fn show(view: &RequestView) -> Answer {
         ["agent".to_owned(), request.agent.as_ref().map_or_else(dash, ToString::to_string)],
         ["reason".to_owned(), text(request.reason.as_ref())],
     ];
+    if let Some(proposal) = &request.proposal {
+        let one = |grant: &Grant| {
+            let until = grant.until.map(|until| format!(" until {}", moment(until))).unwrap_or_default();
+            format!("{}:{}{until}", grant.scope.as_str(), grant.level)
+        };
+        let grants: Vec<_> = proposal.grants.iter().map(one).collect();
+        rows.push([
+            "proposed".to_owned(),
+            format!("{} by {}, to be confirmed", grants.join(", "), proposal.agent),
+        ]);
+    }
     rows.extend(view.history.iter().map(|event| {
         let said = event.text.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
         [moment(event.at), format!("{} by {}{said}", event.kind.as_str(), event.actor)]
@@ -192,7 +253,7 @@ fn show(view: &RequestView) -> Answer {
 }
 
 /// A request in JSON.
-fn object(request: &Request) -> Value {
+pub(super) fn object(request: &Request) -> Value {
     let wanted = &request.wanted;
     let requesters: Vec<_> = request.requesters.iter().map(|requester| requester.email.as_str()).collect();
     json!({
@@ -208,8 +269,24 @@ fn object(request: &Request) -> Value {
         "requesters": requesters,
         "agent": request.agent.as_ref().map(EmailAddress::as_str),
         "reason": request.reason.as_ref().map(Note::as_str),
+        "proposal": request.proposal.as_ref().map(proposal_object),
         "created_at": request.created_at.to_string(),
         "changed_at": request.changed_at.to_string(),
+    })
+}
+
+fn proposal_object(proposal: &Proposal) -> Value {
+    let grant = |grant: &Grant| {
+        json!({
+            "property": grant.scope.as_str(),
+            "level": grant.level.as_str(),
+            "until": grant.until.map(|until| until.to_string()),
+        })
+    };
+    json!({
+        "agent": proposal.agent.as_str(),
+        "grants": proposal.grants.iter().map(grant).collect::<Vec<_>>(),
+        "note": proposal.note.as_ref().map(Note::as_str),
     })
 }
 

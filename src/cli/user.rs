@@ -2,6 +2,8 @@
 //!
 //! Separate, as every group of commands has a file with its arguments and what they do.
 
+mod shown;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -9,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, dash, moment, moment_or_dash};
+use super::opened::Opened;
 use super::{Failure, Format, read_file};
 use crate::admin::{Actor, Admin, GrantToMake, Granted, Outcome, UserToAdd, parse_until};
 use crate::directory::{Account, DisplayName, Grant, Membership, Role, Scope};
@@ -39,7 +42,7 @@ enum Action {
     Export(Selection),
     /// List users.
     List(Selection),
-    /// Show one user.
+    /// Show one user: access, sessions, conflicts, requests, and the last sign-ons, refused ones too.
     Show {
         /// The user's address.
         #[arg(value_parser = EmailAddress::parse)]
@@ -82,6 +85,18 @@ enum Action {
         /// The user's address.
         #[arg(value_parser = EmailAddress::parse)]
         email: EmailAddress,
+    },
+    /// List sign-ons that met a user with another identity, and wait for a decision.
+    Conflicts,
+    /// Settle a conflict: who signed on then is the user from now on; ends all sessions.
+    Bind {
+        /// The conflict's reference.
+        reference: String,
+    },
+    /// Settle a conflict: it was somebody else, and the user stays who it was.
+    Dismiss {
+        /// The conflict's reference.
+        reference: String,
     },
     /// Make a user support staff, or a member again.
     Role {
@@ -140,7 +155,8 @@ struct Selection {
 }
 
 impl Arguments {
-    pub(super) async fn run(self, admin: &Admin) -> Result<Answer, Failure> {
+    pub(super) async fn run(self, opened: &Opened) -> Result<Answer, Failure> {
+        let admin = &opened.admin;
         match self.action {
             Action::Add(add) => add.run(admin).await,
             Action::Import { file } => {
@@ -159,7 +175,7 @@ impl Arguments {
                 let columns = ["email", "name", "organization", "state", "role", "grants", "last_sign_on"];
                 Ok(Answer::list(columns, &rows, accounts.iter().map(object).collect()))
             }
-            Action::Show { email } => Ok(show(&admin.user(&email).await?)),
+            Action::Show { email } => shown::show(opened, &email).await,
             Action::Grant { email, access: Access { level, property }, until } => {
                 let grant = GrantToMake { scope: property, level, until };
                 match admin.grant(&email, grant, &Actor::command()).await? {
@@ -179,6 +195,14 @@ impl Arguments {
             }
             Action::Unbind { email } => {
                 Ok(changed("unbound", &admin.unbind(&email, &Actor::command()).await?))
+            }
+            Action::Conflicts => shown::conflicts(opened).await,
+            Action::Bind { reference } => {
+                Ok(changed("bound", &admin.bind_conflict(&reference, &Actor::command()).await?))
+            }
+            Action::Dismiss { reference } => {
+                let account = admin.dismiss_conflict(&reference, &Actor::command()).await?;
+                Ok(changed("dismissed", &Outcome { value: account, changed: true }))
             }
             Action::Role { email, role } => {
                 Ok(changed("changed", &admin.set_role(&email, role, &Actor::command()).await?))
@@ -233,27 +257,6 @@ fn changed(verb: &str, outcome: &Outcome<Account>) -> Answer {
     let grants = grants(&outcome.value);
     let summary = format!("{} of {} is {}, {}", user.email, user.organization, user.state.as_str(), grants);
     Answer::change(verb, outcome.changed, &summary, object(&outcome.value))
-}
-
-fn show(account: &Account) -> Answer {
-    let [email, name, organization, state, role, grants, last_sign_on] = row(account);
-    let user = &account.user;
-    let bound = user.subject.as_ref().map_or_else(dash, |subject| subject.connection.to_string());
-    let rows = [
-        ["id".to_owned(), user.id.to_string()],
-        ["email".to_owned(), email],
-        ["name".to_owned(), name],
-        ["organization".to_owned(), organization],
-        ["state".to_owned(), state],
-        ["role".to_owned(), role],
-        ["grants".to_owned(), grants],
-        ["bound to".to_owned(), bound],
-        ["access version".to_owned(), user.access_version.to_string()],
-        ["created at".to_owned(), moment(user.created_at)],
-        ["last sign-on".to_owned(), last_sign_on],
-    ];
-    let text = Answer::list(["user", ""], &rows, Vec::new());
-    text.with_json(object(account))
 }
 
 fn row(account: &Account) -> [String; 7] {

@@ -3,6 +3,7 @@
 //! Separate from the tests of the use cases because here it is about who gets which page, and what a form does.
 
 mod access;
+mod commands;
 mod console;
 mod organizations;
 mod people;

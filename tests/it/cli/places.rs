@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Office;
-use crate::idp::Idp;
+use crate::idp::{Idp, SigningKey};
 
 #[test]
 fn properties_are_added_once_and_listed() {
@@ -208,6 +208,112 @@ fn sign_on_options_are_given_changed_and_shown() {
     let bad = office.refused(&["organization", "options", "north", "--authn-context", "Password"]);
     assert!(bad.1.contains("\"Password\" is not a URI"), "{}", bad.1);
     office.fails(2, &["organization", "options", "north", "--force-authn", "maybe"]);
+}
+
+#[test]
+fn an_organization_is_renamed_and_gets_other_domains_and_certificates() {
+    let office = Office::furnished();
+    let mut idp = Idp::entra();
+    idp.entity_id = "https://sts.windows.net/north/".to_owned();
+    office.write("north.xml", &idp.metadata_xml());
+    let add = [
+        "organization",
+        "add",
+        "north",
+        "--name",
+        "North",
+        "--domain",
+        "north.com",
+        "--metadata",
+        "north.xml",
+    ];
+    // First what was read.
+    let preview = office.json(&[&add[..], &["--dry-run"]].concat());
+    assert_eq!((&preview["id"], &preview["provider"]["entity_id"]), (&json!("north"), &json!(idp.entity_id)));
+    assert!(
+        office
+            .ok(&[&add[..], &["--dry-run"]].concat())
+            .contains("entity ID       https://sts.windows.net/north/")
+    );
+    assert_eq!(office.refused(&["organization", "show", "north"]).0, "no_such_organization");
+    let taken = [
+        "organization",
+        "add",
+        "x",
+        "--name",
+        "X",
+        "--domain",
+        "x.com",
+        "--metadata",
+        "contoso.xml",
+        "--dry-run",
+    ];
+    assert_eq!(office.refused(&taken).0, "entity_id_taken");
+    office.ok(&add);
+
+    assert_eq!(
+        office.ok(&["organization", "rename", "north", "--name", "Northwind"]),
+        "renamed: north, \"Northwind\"\n"
+    );
+    assert_eq!(office.refused(&["organization", "rename", "contoso", "--name", "X"]).0, "declared");
+
+    // Who is left outside the new domains is told of, at once and later.
+    office.ok(&["user", "add", "nia@north.com", "--organization", "north"]);
+    let done = office.run(&["organization", "domains", "north", "northwind.com", "north.org"]);
+    assert_eq!((done.code, done.out.as_str()), (0, "changed: north: northwind.com, north.org\n"));
+    assert!(
+        done.err.contains("one user cannot sign on") && done.err.contains("nia@north.com"),
+        "{}",
+        done.err
+    );
+    let shown = office.json(&["organization", "show", "north"]);
+    assert_eq!(shown["outsiders"], json!({"count": 1, "first": ["nia@north.com"]}));
+    assert!(office.ok(&["organization", "show", "north"]).contains("nia@north.com"));
+    let shared = ["organization", "domains", "north", "north.com", "contoso.com"];
+    assert_eq!(office.refused(&shared).0, "domains_shared");
+    assert_eq!(office.json(&[&shared[..], &["--share-domains"]].concat())["outsiders"]["count"], 0);
+
+    // A new certificate, then another identity provider.
+    let before =
+        office.json(&["organization", "show", "north"])["provider"]["certificates"][0]["sha256"].clone();
+    idp.key = SigningKey::rsa_next();
+    office.write("next.xml", &idp.metadata_xml());
+    let metadata = ["organization", "metadata", "north", "next.xml"];
+    let preview = office.json(&[&metadata[..], &["--dry-run"]].concat());
+    assert_eq!(preview["certificates"]["removed"], json!([before]));
+    assert_eq!(preview["certificates"]["added"].as_array().unwrap().len(), 1);
+    let unchanged = office.json(&["organization", "show", "north"]);
+    assert_eq!(unchanged["provider"]["certificates"][0]["sha256"], before, "a look changes nothing");
+    assert!(office.ok(&[&metadata[..], &["--dry-run"]].concat()).contains("goes"));
+    let replaced = office.json(&metadata);
+    assert_eq!(replaced["provider"]["certificates"][0]["sha256"], preview["certificates"]["added"][0]);
+    assert_eq!(office.json(&metadata)["changed"], false);
+    idp.entity_id = "https://sts.windows.net/moved/".to_owned();
+    office.write("moved.xml", &idp.metadata_xml());
+    let moved = ["organization", "metadata", "north", "moved.xml"];
+    let (code, message) = office.refused(&moved);
+    assert_eq!(code, "entity_id_changed");
+    assert!(message.ends_with("--accept-entity-id does that"), "{message}");
+    let accepted = office.json(&[&moved[..], &["--accept-entity-id"]].concat());
+    assert_eq!(accepted["provider"]["entity_id"], idp.entity_id);
+}
+
+#[test]
+fn a_customers_administrator_gets_the_values_to_enter() {
+    let office = Office::new();
+    let values = office.json(&["organization", "values"]);
+    assert_eq!(
+        values,
+        json!({
+            "identifier": "urn:example:anteroom",
+            "reply_url": "https://login.example.com/saml2/idpresponse",
+            "sign_on_url": "https://app.example.com/",
+            "metadata_url": "https://login.example.com/saml2/metadata",
+        })
+    );
+    assert!(
+        office.ok(&["organization", "values"]).contains("Identifier (Entity ID)  urn:example:anteroom\n")
+    );
 }
 
 #[test]

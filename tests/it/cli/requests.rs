@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use anteroom::admin::{Actor, Admin, Filed, RequestForm, SecondApproval, ServiceProvider, Settings};
+use anteroom::admin::{
+    Actor, Admin, ApproveForm, Approved, Filed, RequestForm, SecondApproval, ServiceProvider, Settings,
+};
 use anteroom::clock::SystemClock;
 use anteroom::directory::Levels;
 use anteroom::email::EmailAddress;
-use anteroom::id::SystemRandomness;
+use anteroom::id::{AccessRequestId, SystemRandomness};
+use anteroom::store::Store;
 use serde_json::{Value, json};
 
 use super::Office;
@@ -28,15 +31,15 @@ fn staffed() -> Office {
     office
 }
 
-/// Files a request as the Manage page does.
-async fn file(office: &Office, property: &str, email: &str) -> String {
+/// The use cases as a server has them, with a second pair of eyes for all properties.
+async fn admin(office: &Office) -> (Admin, Arc<dyn Store>) {
     let store = office.store().await;
     let levels = Levels::new(["viewer", "technician", "manager"].map(str::to_owned).to_vec());
     let settings = Settings {
         may_request: vec![levels.parse("manager").unwrap()],
         levels,
         support_self_level: None,
-        second_approval: SecondApproval::Never,
+        second_approval: SecondApproval::ForAllProperties,
         support_email: Some(EmailAddress::parse("support@example.com").unwrap()),
         service_provider: ServiceProvider {
             entity_id: "urn:example:anteroom".to_owned(),
@@ -46,7 +49,13 @@ async fn file(office: &Office, property: &str, email: &str) -> String {
         },
         declared: Vec::new(),
     };
-    let admin = Admin::new(Arc::clone(&store), Arc::new(SystemClock), Arc::new(SystemRandomness), settings);
+    let parts = (Arc::new(SystemClock), Arc::new(SystemRandomness));
+    (Admin::new(Arc::clone(&store), parts.0, parts.1, settings), store)
+}
+
+/// Files a request as the Manage page does.
+async fn file(office: &Office, property: &str, email: &str) -> String {
+    let (admin, store) = admin(office).await;
     let account = admin.user(&EmailAddress::parse("max@contoso.com").unwrap()).await.unwrap();
     let form = RequestForm { property, email, name: "Noa", level: "technician", note: "new here" };
     let filed = admin.file_request(&account, &form, &Actor::person(&account.user, "r-1")).await.unwrap();
@@ -140,7 +149,6 @@ async fn what_cannot_be_approved_is_told_with_every_mistake() {
 #[tokio::test]
 async fn questions_and_reasons_reach_the_requester_by_mail() {
     let office = staffed();
-    assert_eq!(office.json(&["mail", "list"]), json!([]));
     let id = file(&office, "maple", "one@contoso.com").await;
     let asked = office.json(&["request", "ask", &id, "--question", "Who is that?"]);
     assert_eq!((&asked["state"], &asked["reason"]), (&json!("needs_info"), &json!("Who is that?")));
@@ -158,8 +166,86 @@ async fn questions_and_reasons_reach_the_requester_by_mail() {
             ("max@contoso.com", "request_denied"),
             ("max@contoso.com", "information_needed"),
             ("support@example.com", "request_received"),
+            // Max has been added with a grant.
+            ("max@contoso.com", "access_granted"),
         ]
     );
     assert_eq!(mail[0]["notice"]["reason"], "unknown");
     assert!(office.ok(&["mail", "list", "--all"]).starts_with("ID  RECIPIENT "));
+
+    let asked = mail[1]["id"].to_string();
+    let shown = office.json(&["mail", "show", &asked]);
+    assert!(shown["text"].as_str().unwrap().contains("Who is that?"), "{shown}");
+    let text = office.ok(&["mail", "show", &asked]);
+    assert!(text.starts_with("To: max@contoso.com\nSubject: "), "{text}");
+    assert_eq!(office.refused(&["mail", "show", "999"]).0, "no_such_message");
+}
+
+#[tokio::test]
+async fn a_request_is_filed_handed_out_and_answered_by_command() {
+    let office = staffed();
+    office.ok(&["user", "add", "sue@contoso.com", "--organization", "contoso", "--support"]);
+    let filing =
+        ["request", "file", "noa@contoso.com", "--requester", "max@contoso.com", "--property", "maple"];
+    let filed =
+        office.json(&[&filing[..], &["--level", "viewer", "--name", "Noa", "--note", "new"]].concat());
+    assert_eq!((&filed["state"], &filed["requester"]), (&json!("received"), &json!("max@contoso.com")));
+    let id = filed["id"].as_str().unwrap();
+    // The rights of the requester count, and what stands against the form is told.
+    let error = office.fails(1, &[&filing[..], &["--level", "king"]].concat());
+    assert_eq!(error["fields"][0]["field"], "level");
+    let by_sue =
+        ["request", "file", "x@contoso.com", "--requester", "sue@contoso.com", "--property", "maple"];
+    assert_eq!(office.refused(&[&by_sue[..], &["--level", "viewer"]].concat()).0, "may_not_request");
+    let own = ["request", "file", "max@contoso.com", "--requester", "max@contoso.com", "--property", "maple"];
+    assert_eq!(office.json(&[&own[..], &["--level", "viewer"]].concat())["changed"], false);
+
+    let taken = office.json(&["request", "take", id, "--agent", "sue@contoso.com"]);
+    assert_eq!((&taken["state"], &taken["agent"]), (&json!("in_work"), &json!("sue@contoso.com")));
+    assert_eq!(office.refused(&["request", "take", id, "--agent", "max@contoso.com"]).0, "not_an_agent");
+    assert_eq!(ids(&office.json(&["request", "list", "--agent", "sue@contoso.com"])), [id]);
+    assert_eq!(office.json(&["request", "list", "--agent", "max@contoso.com"]), json!([]));
+    assert_eq!(ids(&office.json(&["request", "list", "--search", "noa maple"])), [id]);
+    assert_eq!(office.json(&["request", "list", "--search", "oak"]), json!([]));
+    let counts = office.json(&["request", "counts"]);
+    assert_eq!((&counts[0]["state"], &counts[0]["count"]), (&json!("in_work"), &json!(1)));
+
+    assert_eq!(office.refused(&["request", "answer", id, "--text", "hm"]).0, "nothing_asked");
+    office.ok(&["request", "ask", id, "--question", "Who is that?"]);
+    let answered = office.json(&["request", "answer", id, "--text", "The new one"]);
+    assert_eq!((&answered["state"], &answered["changed"]), (&json!("in_work"), &json!(true)));
+    let history = office.ok(&["request", "show", id]);
+    assert!(history.contains("answered by command: The new one"), "{history}");
+    let other = ["request", "answer", id, "--text", "x", "--requester", "sue@contoso.com"];
+    assert_eq!(office.refused(&other).0, "no_such_request");
+}
+
+#[tokio::test]
+async fn an_approval_that_needs_a_second_pair_of_eyes_is_confirmed_by_command() {
+    let office = staffed();
+    office.ok(&["user", "add", "sue@contoso.com", "--organization", "contoso", "--support"]);
+    let id = file(&office, "*", "noa@contoso.com").await;
+    assert_eq!(office.refused(&["request", "confirm", &id]).0, "nothing_proposed");
+    let (admin, store) = admin(&office).await;
+    let sue = admin.user(&EmailAddress::parse("sue@contoso.com").unwrap()).await.unwrap();
+    let request = AccessRequestId::parse(&id).unwrap();
+    let seen = admin.request(&request).await.unwrap().request.version;
+    let actor = Actor::person(&sue.user, "r-2");
+    let approved = admin.approve(&request, seen, &ApproveForm::default(), &actor).await.unwrap();
+    assert!(matches!(approved, Approved::Proposed(_)));
+    store.close().await;
+
+    let shown = office.json(&["request", "show", &id]);
+    assert_eq!(
+        shown["proposal"],
+        json!({
+            "agent": "sue@contoso.com",
+            "grants": [{"property": "*", "level": "technician", "until": null}],
+            "note": null,
+        })
+    );
+    let text = office.ok(&["request", "show", &id]);
+    assert!(text.contains("*:technician by sue@contoso.com, to be confirmed"), "{text}");
+    assert_eq!(office.json(&["request", "confirm", &id])["state"], "approved");
+    assert_eq!(office.json(&["user", "show", "noa@contoso.com"])["grants"][0]["property"], "*");
 }

@@ -40,9 +40,9 @@ pub use desk::{ApproveForm, Approved, Dossier, Queue, QueueFilter, QueueLine, Tu
 pub use export::Exported;
 pub use import::{LineProblem, LineProblemKind, UsersImported};
 pub use options::OptionsForm;
-pub use organizations::{CustomerValues, EntityIdChange, OrganizationView, SharedDomains};
+pub use organizations::{CustomerValues, DomainsChanged, EntityIdChange, OrganizationView, SharedDomains};
 pub use people::{Person, USERS_PAGE, UserList, UserPage};
-pub use preview::{MetadataPreview, OrganizationForm, Preview, suggest_id};
+pub use preview::{MetadataPreview, OrganizationForm, Preview, RESERVED_IDS, suggest_id};
 pub use properties::PropertiesImported;
 pub use providers::{Certificate, CertificateState, Provider, ProviderState, SOON, Warning};
 pub use refused::{FieldProblem, Refused};

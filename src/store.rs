@@ -42,8 +42,8 @@ use crate::target::ReturnPath;
 pub use audit::{AuditAnchor, AuditEntry, AuditEvent, AuditFilter, CLAIMS_MAX, Claimant};
 pub use logout::{ProviderLoggedOut, ProviderLogout};
 pub use organizations::{
-    ConnectionTest, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, PropertiesAdded,
-    PropertyChange, StoredConnection,
+    ConnectionTest, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, Outsiders,
+    PropertiesAdded, PropertyChange, StoredConnection,
 };
 pub use outbox::{Batch, Claim, Message, NewMessage};
 pub use requests::{NewRequest, RequestChange, RequestChanged, RequestCount, RequestFiled, RequestFilter};
@@ -497,6 +497,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn accounts(&self, filter: &UserFilter) -> Result<Vec<Account>>;
     /// How many users each organization has that has any.
     async fn user_counts(&self) -> Result<HashMap<OrganizationId, u64>>;
+    /// Users of an organization, apart from disabled ones, whose addresses are outside its domains: how many, and
+    /// the first by address.
+    async fn outsiders(&self, organization: &OrganizationId, limit: u32) -> Result<Outsiders>;
     /// How many users hold, at `now`, a grant for each property of an organization that anybody has one for;
     /// grants for all properties do not count.
     async fn grant_counts(
@@ -504,8 +507,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         organization: &OrganizationId,
         now: Timestamp,
     ) -> Result<HashMap<PropertyId, u64>>;
-    /// Makes a user.
-    async fn add_user(&self, user: &NewUser, audit: AuditEvent) -> Result<UserAdded>;
+    /// Makes a user. The messages are kept if one was made.
+    async fn add_user(&self, user: &NewUser, audit: AuditEvent, mail: Vec<NewMessage>) -> Result<UserAdded>;
     /// Changes a user's access. A change that would leave nobody who is not disabled with the role `support`
     /// is refused. The messages are kept if anything changed.
     async fn change_user(
@@ -596,6 +599,11 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn purge_audit(&self, before: Timestamp, audit: AuditEvent) -> Result<u64>;
     /// The event under a reference that a visitor was shown.
     async fn audit_by_reference(&self, reference: &str) -> Result<Option<AuditEntry>>;
+
+    /// What was kept of the configuration that was last in force.
+    async fn configuration(&self) -> Result<Option<serde_json::Value>>;
+    /// Keeps what may be kept of the configuration in force, in the place of what was.
+    async fn keep_configuration(&self, values: &serde_json::Value, audit: AuditEvent) -> Result<()>;
 
     // Outbox
 

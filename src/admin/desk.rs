@@ -18,7 +18,7 @@ use super::requests::{RequestView, check_open};
 use super::users::{GrantToMake, grant_details};
 use super::{Actor, Admin, FieldProblem, Refused, Result, until};
 use crate::directory::request::{self, Proposal, Request, Requester, State};
-use crate::directory::{Account, Grant, Note, Property, Scope};
+use crate::directory::{Account, Grant, Membership, Note, Property, Role, Scope};
 use crate::email::EmailAddress;
 use crate::id::{AccessRequestId, OrganizationId, UserId};
 use crate::store::{OrganizationRecord, RequestChange, RequestChanged, RequestCount, RequestFilter};
@@ -139,6 +139,11 @@ impl Dossier {
 }
 
 impl Admin {
+    /// How many requests there are in each state that has any, and since when.
+    pub async fn request_counts(&self) -> Result<Vec<RequestCount>> {
+        Ok(self.store.request_counts().await?)
+    }
+
     /// A page of the queue.
     pub async fn queue(&self, filter: &QueueFilter) -> Result<Queue> {
         let states = if filter.states.is_empty() { State::OPEN.to_vec() } else { filter.states.clone() };
@@ -212,7 +217,37 @@ impl Admin {
         let request = self.open_request(id).await?;
         // A command decides without taking: nobody else would know whom to ask.
         let Some(agent) = actor.email().cloned() else { return Ok(request) };
-        let details = json!({"from": request.agent.as_ref().map(EmailAddress::as_str)});
+        self.hand_over(&request, version, agent, actor).await
+    }
+
+    /// Gives a request to an agent, perhaps from another.
+    pub async fn assign(
+        &self,
+        id: &AccessRequestId,
+        version: i64,
+        agent: &EmailAddress,
+        actor: &Actor,
+    ) -> Result<Request> {
+        let request = self.open_request(id).await?;
+        let user = self.user(agent).await?.user;
+        if user.role != Role::Support || user.state == Membership::Disabled {
+            return Err(Refused::NotAnAgent { email: user.email }.into());
+        }
+        self.hand_over(&request, version, user.email, actor).await
+    }
+
+    async fn hand_over(
+        &self,
+        request: &Request,
+        version: i64,
+        agent: EmailAddress,
+        actor: &Actor,
+    ) -> Result<Request> {
+        let id = &request.id;
+        let details = json!({
+            "from": request.agent.as_ref().map(EmailAddress::as_str),
+            "agent": agent.as_str(),
+        });
         let event = self.event("request.taken", actor, id.as_str(), details);
         let change = RequestChange::Take { agent };
         self.settled(self.store.change_request(id, version, &change, event, Vec::new()).await?, id).await

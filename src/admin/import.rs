@@ -4,7 +4,7 @@
 //!
 //! The columns are `email,name,organization,level,property`, one line a grant, and `until` if wanted. A line with
 //! neither level nor property is a user without a grant, who waits. Users who are there already keep their
-//! name and state, and get the grants; those who have signed on and wait for it are told by mail.
+//! name and state, and get the grants; who had no access before, or is new, is told by one mail.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -151,9 +151,7 @@ impl Admin {
     async fn known(&self) -> Result<Known> {
         let accounts = self.store.accounts(&UserFilter::default()).await?;
         let now = self.now();
-        let waits = |account: &&Account| {
-            account.user.last_sign_on_at.is_some() && account.standing_at(now) == Standing::Waiting
-        };
+        let waits = |account: &&Account| account.standing_at(now) == Standing::Waiting;
         Ok(Known {
             organizations: self.store.organizations().await?,
             properties: self.store.properties(None).await?,
@@ -218,7 +216,7 @@ struct Known {
     /// By id.
     properties: Vec<Property>,
     users: HashMap<EmailAddress, OrganizationId>,
-    /// Who has signed on and sits in the Waiting Room.
+    /// Who is there and has no access.
     waiting: HashSet<EmailAddress>,
 }
 
@@ -245,10 +243,10 @@ impl Known {
         })
     }
 
-    /// What those are told who wait and are let in.
+    /// What those are told who are let in: one mail each, whatever the number of their lines.
     fn told(&self, lines: &[ImportedGrant]) -> Vec<NewMessage> {
         let mut let_in: BTreeMap<&str, (&NewUser, Vec<Grant>)> = BTreeMap::new();
-        for user in lines.iter().map(|line| &line.user).filter(|user| self.waiting.contains(&user.email)) {
+        for user in lines.iter().map(|line| &line.user).filter(|user| self.is_outside(user)) {
             let (_, grants) = let_in.entry(user.email.as_str()).or_insert_with(|| (user, Vec::new()));
             // The same line twice is one grant.
             grants.extend(
@@ -263,6 +261,11 @@ impl Known {
                 Some(notices::granted(organization, &grants, &self.properties).to(&user.email))
             })
             .collect()
+    }
+
+    /// Whether a user is new, or has no access so far.
+    fn is_outside(&self, user: &NewUser) -> bool {
+        self.waiting.contains(&user.email) || !self.users.contains_key(&user.email)
     }
 
     /// What the store found wrong although it was right a moment ago.

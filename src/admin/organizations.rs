@@ -16,7 +16,9 @@ use super::{Actor, Admin, FieldProblem, Outcome, Refused, Result};
 use crate::directory::{ConnectionOptions, DisplayName, Property};
 use crate::email::EmailDomain;
 use crate::id::{ConnectionId, OrganizationId};
-use crate::store::{OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, StoredConnection};
+use crate::store::{
+    OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, Outsiders, StoredConnection,
+};
 
 /// Whether domains may be shared with other organizations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,17 @@ pub struct OrganizationView {
     pub options: ConnectionOptions,
     /// Its properties, by id, retired ones too.
     pub properties: Vec<Property>,
+}
+
+/// An organization after a change of its domains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DomainsChanged {
+    /// The organization.
+    pub value: OrganizationView,
+    /// Whether anything changed; `false` if it was so already.
+    pub changed: bool,
+    /// Users who cannot sign on with these domains.
+    pub outsiders: Outsiders,
 }
 
 /// What a customer's administrator has to enter at the identity provider.
@@ -138,14 +151,14 @@ impl Admin {
         self.changed(id, &change, ("organization.renamed", json!({})), actor).await
     }
 
-    /// Gives an organization other domains.
+    /// Gives an organization other domains. Users outside them stay, but cannot sign on: the outcome tells of them.
     pub async fn set_domains(
         &self,
         id: &OrganizationId,
         domains: &str,
         shared: SharedDomains,
         actor: &Actor,
-    ) -> Result<Outcome<OrganizationView>> {
+    ) -> Result<DomainsChanged> {
         let domains = read_domains(domains).map_err(|error| FieldProblem::refuse("domains", error))?;
         let records = self.store.organization_records().await?;
         let before = self.organization_record(id).await?.organization;
@@ -153,7 +166,15 @@ impl Admin {
         let new: Vec<_> = domains.iter().filter(|domain| !before.domains.contains(domain)).cloned().collect();
         check_shared(shared_domains(&new, Some(id), &records), shared)?;
         let change = OrganizationChange::Domains(id.clone(), domains);
-        self.changed(id, &change, ("organization.domains_changed", json!({})), actor).await
+        let told = ("organization.domains_changed", json!({}));
+        let Outcome { value, changed } = self.changed(id, &change, told, actor).await?;
+        Ok(DomainsChanged { value, changed, outsiders: self.outsiders(id).await? })
+    }
+
+    /// Users of an organization whose addresses are outside its domains: its identity provider may not vouch for
+    /// them, so they cannot sign on.
+    pub async fn outsiders(&self, id: &OrganizationId) -> Result<Outsiders> {
+        Ok(self.store.outsiders(id, OUTSIDERS_NAMED_MAX).await?)
     }
 
     /// Replaces the metadata of an organization, e.g. with new certificates.
@@ -290,6 +311,9 @@ impl OrganizationView {
         self.record.origin == Origin::Declared
     }
 }
+
+/// As many as show who is meant.
+const OUTSIDERS_NAMED_MAX: u32 = 5;
 
 fn check_shared(
     found: Vec<(EmailDomain, OrganizationId)>,

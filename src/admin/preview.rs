@@ -205,7 +205,7 @@ fn check(
 }
 
 /// What the console calls other pages, where an organization's id stands in its address.
-const RESERVED_IDS: [&str; 2] = ["new", "preview"];
+pub const RESERVED_IDS: [&str; 2] = ["new", "preview"];
 
 /// Reads a list of domains as people write one: in lines, with commas, with an `@` in front.
 pub(super) fn read_domains(text: &str) -> std::result::Result<Vec<EmailDomain>, String> {

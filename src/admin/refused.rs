@@ -207,6 +207,12 @@ pub enum Refused {
         /// Who.
         agent: EmailAddress,
     },
+    /// Only agents work on requests.
+    #[error("{email} is no support agent; give the role support first")]
+    NotAnAgent {
+        /// The address.
+        email: EmailAddress,
+    },
     /// There is no open question.
     #[error("request {id} has no open question")]
     NothingAsked {
@@ -340,6 +346,7 @@ impl Refused {
             Self::Decided { .. } => "decided",
             Self::Stale(_) => "stale",
             Self::TakenByAnother { .. } => "taken_by_another",
+            Self::NotAnAgent { .. } => "not_an_agent",
             Self::NothingAsked { .. } => "nothing_asked",
             Self::NothingProposed { .. } => "nothing_proposed",
             Self::OwnProposal => "own_proposal",

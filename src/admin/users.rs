@@ -74,7 +74,7 @@ impl Admin {
         Ok(self.store.grant_counts(organization, self.now()).await?)
     }
 
-    /// Adds a user, with a first grant or waiting for one.
+    /// Adds a user, with a first grant or waiting for one. Who gets a grant is told by mail.
     pub async fn add_user(&self, user: UserToAdd, actor: &Actor) -> Result<Account> {
         let organization = self.organization(&user.organization).await?;
         check_domain(&user.email, &organization)?;
@@ -86,6 +86,14 @@ impl Admin {
             "role": user.role.as_str(),
             "grant": grant.as_ref().map(grant_details),
         });
+        let mail = match &grant {
+            Some(grant) => {
+                let properties = self.store.properties(Some(&organization.id)).await?;
+                let granted = notices::granted(&organization, std::slice::from_ref(grant), &properties);
+                vec![granted.to(&user.email)]
+            }
+            None => Vec::new(),
+        };
         let new = NewUser {
             id: UserId::random(&*self.randomness),
             email: user.email,
@@ -96,7 +104,7 @@ impl Admin {
         };
 
         let event = self.event("user.added", actor, new.email.as_str(), details);
-        match self.store.add_user(&new, event).await? {
+        match self.store.add_user(&new, event, mail).await? {
             UserAdded::Added => self.user(&new.email).await,
             UserAdded::EmailTaken => {
                 let taken = self.user(&new.email).await?.user;

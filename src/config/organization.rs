@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::admin::RESERVED_IDS;
 use crate::directory::{self, ConnectionOptions};
 use crate::email::EmailDomain;
 use crate::id::OrganizationId;
@@ -67,6 +68,10 @@ fn one(at: &str, typed: &file::Organization, reading: &mut Reading<'_>) -> Parts
         typed.id.as_deref(),
         "write a short name that never changes, e.g. id = \"contoso\"",
         |text| {
+            if RESERVED_IDS.contains(&text) {
+                let message = format!("{text:?} is the address of a page of the console");
+                return Err(Fault::new(message, "write another short name, e.g. \"contoso\""));
+            }
             OrganizationId::parse(text).map_err(|error| {
                 Fault::new(format!("{text:?} {error}"), "write a short name, e.g. \"contoso\"")
             })

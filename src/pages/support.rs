@@ -160,6 +160,7 @@ done! {
     Unbound "unbound" "The identity was forgotten. The next sign-on with this address connects anew."
     SignedOut "signed-out" "The person is signed out everywhere."
     OrganizationCreated "created" "The organization is connected. Test it, then send the values below to its administrator."
+    OrganizationRemoved "removed" "The organization was removed, with its properties."
     Renamed "renamed" "The name was changed."
     DomainsChanged "domains" "The domains were changed."
     MetadataChanged "metadata" "The new metadata is in force. Test the connection now."

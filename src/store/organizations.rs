@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use crate::directory::{ConnectionOptions, DisplayName, Organization};
-use crate::email::EmailDomain;
+use crate::email::{EmailAddress, EmailDomain};
 use crate::id::{ConnectionId, OrganizationId, PropertyId, UserId};
 
 /// Where an organization comes from.
@@ -128,4 +128,13 @@ pub struct ConnectionTest {
     pub begun_at: Timestamp,
     /// What was found, as JSON; `None` until the identity provider has answered.
     pub report: Option<serde_json::Value>,
+}
+
+/// Users whom nobody can vouch for any more: their addresses are outside the domains of their organization.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outsiders {
+    /// How many.
+    pub count: u64,
+    /// The first of them, by address.
+    pub first: Vec<EmailAddress>,
 }

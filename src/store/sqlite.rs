@@ -45,7 +45,7 @@ use crate::session::{Session, SessionHash};
 use crate::store::{
     Admission, Arrival, AuditAnchor, AuditEntry, AuditEvent, AuditFilter, Batch, Change, ChangeSeq, Claim,
     ConnectionTest, Consumed, Consumption, Handoff, Imported, ImportedGrant, Message, NewMessage, NewRequest,
-    NewUser, OrganizationChange, OrganizationChanged, OrganizationRecord, PropertiesAdded, PropertyChange,
+    NewUser, OrganizationChange, OrganizationChanged, OrganizationRecord, Outsiders, PropertiesAdded, PropertyChange,
     ProviderLoggedOut, ProviderLogout, RequestChange, RequestChanged, RequestCount, RequestFiled,
     RequestFilter, Result, SessionSelector, SessionView, Store, StoredKey, Touch, UserAdded, UserChange,
     UserChanged, UserFilter,
@@ -216,6 +216,10 @@ impl Store for Database {
         users::counts(self.connections.readers()).await
     }
 
+    async fn outsiders(&self, organization: &OrganizationId, limit: u32) -> Result<Outsiders> {
+        users::outsiders(self.connections.readers(), organization, limit).await
+    }
+
     async fn grant_counts(
         &self,
         organization: &OrganizationId,
@@ -224,8 +228,8 @@ impl Store for Database {
         users::grant_counts(self.connections.readers(), organization, now).await
     }
 
-    async fn add_user(&self, user: &NewUser, audit: AuditEvent) -> Result<UserAdded> {
-        users::add(&self.connections, user, &audit).await
+    async fn add_user(&self, user: &NewUser, audit: AuditEvent, mail: Vec<NewMessage>) -> Result<UserAdded> {
+        users::add(&self.connections, user, &audit, &mail).await
     }
 
     async fn change_user(
@@ -355,6 +359,14 @@ impl Store for Database {
 
     async fn release_mail(&self) -> Result<u64> {
         outbox::release(&self.connections).await
+    }
+
+    async fn configuration(&self) -> Result<Option<serde_json::Value>> {
+        audit::configuration(self.connections.readers()).await
+    }
+
+    async fn keep_configuration(&self, values: &serde_json::Value, audit: AuditEvent) -> Result<()> {
+        audit::keep_configuration(&self.connections, values, &audit).await
     }
 
     async fn claim_mail(&self, claim: &Claim) -> Result<Option<Batch>> {

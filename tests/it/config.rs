@@ -525,6 +525,10 @@ fn organizations_do_not_contradict_each_other() {
             ["13: organization[1].id", "also the id of organization[0]"],
         ),
         (
+            organization("preview", "Fabrikam", "\"fabrikam.com\"", "fabrikam"),
+            ["13: organization[1].id", "the address of a page of the console"],
+        ),
+        (
             organization("fabrikam", "Fabrikam", "\"fabrikam.com\"", "contoso"),
             ["16: organization[1].metadata", "same identity provider"],
         ),

@@ -281,7 +281,7 @@ async fn populate(store: &dyn store::Store, clock: &dyn Clock) -> (UserId, anter
         role: Role::Member,
         grants: vec![Grant { scope: Scope::parse("*").unwrap(), level, until: None }],
     };
-    store.add_user(&user, audit("user.added")).await.unwrap();
+    store.add_user(&user, audit("user.added"), Vec::new()).await.unwrap();
     let hash = SessionId::random(&SystemRandomness).hash();
     let session = Session {
         hash,

@@ -77,6 +77,13 @@ pub enum Question {
         /// How many users it has.
         users: u64,
     },
+    /// Remove an organization without users?
+    RemoveOrganization {
+        /// Its name.
+        organization: String,
+        /// How many properties it has.
+        properties: u64,
+    },
     /// Give up a property?
     Retire {
         /// Its name.
@@ -190,6 +197,9 @@ impl Question {
                 "Forget the identity",
             ),
             Self::Pause { organization, users } => english_pause(organization, *users),
+            Self::RemoveOrganization { organization, properties } => {
+                english_remove(organization, *properties)
+            }
             Self::Retire { property, users } => english_retire(property, *users),
         }
     }
@@ -204,6 +214,18 @@ fn english_pause(organization: &str, users: u64) -> Words {
             "Users and access are kept. You can resume at any time.",
         ],
         "Pause",
+    )
+}
+
+fn english_remove(organization: &str, properties: u64) -> Words {
+    let properties = support::english_count(properties, "property", "properties");
+    Words::harmful(
+        format!("Remove {organization}?"),
+        &[
+            &format!("Its connection and its properties ({properties}) are gone for good."),
+            "An organization that has users cannot be removed; pause it instead.",
+        ],
+        "Remove",
     )
 }
 

@@ -49,6 +49,8 @@ pub struct OrganizationPage {
     pub properties: Vec<PropertyLine>,
     /// How many users it has.
     pub users: u64,
+    /// How many users have an address outside its domains, and the first of them.
+    pub outsiders: (u64, Vec<String>),
     /// What was typed in `…/rename`.
     pub new_name: Field,
     /// What was typed in `…/domains`, one on each line.
@@ -130,6 +132,7 @@ impl OrganizationPage {
             domains: self.domains.join(", "),
             users: support::english_count(self.users, "user", "users"),
             users_href: format!("{}?organization={}", Section::Users.path(), link::query_value(&self.id)),
+            outsiders: english_outsiders(&self.outsiders),
             letter: english_letter(self, brand),
             typed: [],
             metadata_text: MetadataTexts::english(),
@@ -209,6 +212,7 @@ struct Html<'a> {
     domains: String,
     users: String,
     users_href: String,
+    outsiders: Option<String>,
     letter: String,
     typed: [(&'static str, String); 0],
     page: &'a OrganizationPage,
@@ -256,6 +260,8 @@ texts! {
         pause_lead: "Pausing ends all its sessions, and nobody can sign on until you resume.",
         pause: "Pause",
         resume: "Resume",
+        remove: "Remove",
+        remove_lead: "Without users, the organization can be removed with everything that belongs to it.",
         properties: "Properties",
         no_properties: "No property yet. Access can only be granted to all properties then.",
         retired: "Retired",
@@ -271,6 +277,18 @@ texts! {
         table_hint: "The first line is id,name; then one property on each line. All or nothing.",
         import_submit: "Import",
     }
+}
+
+/// Whom a change of the domains has left out.
+fn english_outsiders((count, first): &(u64, Vec<String>)) -> Option<String> {
+    let users = match count {
+        0 => return None,
+        1 => "1 user has an address outside these domains and cannot sign on:".to_owned(),
+        _ => format!("{count} users have addresses outside these domains and cannot sign on:"),
+    };
+    let shown = first.join(", ");
+    let more = if u64::try_from(first.len()).is_ok_and(|shown| shown < *count) { ", …" } else { "" };
+    Some(format!("{users} {shown}{more}"))
 }
 
 /// What to send to the customer's administrator, ready to be pasted into a mail.

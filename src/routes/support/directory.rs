@@ -15,7 +15,7 @@ use crate::pages::support::{
     Banner, Certificate, Done, Endpoint, LastTest, MetadataFacts, OrganizationLine, OrganizationPage,
     Organizations, PropertyLine, ProviderFacts, Question, Section, SharedDomain,
 };
-use crate::routes::support::{changed, organization_path};
+use crate::routes::support::{changed, done, organization_path};
 use crate::routes::table::OrganizationDeed;
 use crate::routes::work::{Desk, Handled, Reply, problem_of, sentence, status_of};
 use crate::store::AuditFilter;
@@ -88,8 +88,16 @@ impl Desk {
             }
             OrganizationDeed::Resume => admin.resume_organization(id, actor).await?.changed,
             OrganizationDeed::Remove => {
+                let view = admin.organization_view(id).await?;
+                let question = Question::RemoveOrganization {
+                    organization: view.record.organization.name.as_str().to_owned(),
+                    properties: u64::try_from(view.properties.len()).unwrap_or(u64::MAX),
+                };
+                if let Some(question) = self.ask_first(question, (&page, "remove"), Section::Organizations) {
+                    return Ok(question);
+                }
                 admin.remove_organization(id, actor).await?;
-                return Ok(Reply::See("/.anteroom/support/organizations".to_owned()));
+                return Ok(done("/.anteroom/support/organizations", Done::OrganizationRemoved));
             }
             OrganizationDeed::MetadataPreview => return self.preview_metadata(id).await,
             OrganizationDeed::Metadata => return self.replace_metadata(id).await,
@@ -115,6 +123,7 @@ impl Desk {
         let organization = &view.record.organization;
         let others = self.admin().organizations().await?;
         let users_at = self.admin().users_by_property(id).await?;
+        let outsiders = self.admin().outsiders(id).await?;
         let of = |deed| refused.filter(|(of, _)| *of == deed).map(|(_, refused)| refused);
         let typed = |deed, name, present: &str| {
             of(deed).map_or_else(|| Field::with(present), |refused| self.typed(name, Some(refused)))
@@ -141,6 +150,7 @@ impl Desk {
             last_test: self.last_test(id).await?,
             properties: self.property_lines(&view.properties, &users_at),
             users: self.users_of(id).await?,
+            outsiders: (outsiders.count, outsiders.first.iter().map(ToString::to_string).collect()),
             new_name: typed(OrganizationDeed::Rename, "name", organization.name.as_str()),
             new_domains: match domains {
                 Some(Refused::DomainsShared(shared)) => Field {
@@ -248,7 +258,7 @@ impl OrganizationDeed {
             Self::Resume => Done::Resumed,
             Self::AddProperty => Done::PropertyAdded,
             Self::ImportProperties => Done::PropertiesImported,
-            Self::Remove => Done::Unchanged,
+            Self::Remove => Done::OrganizationRemoved,
         }
     }
 }

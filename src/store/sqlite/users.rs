@@ -13,8 +13,8 @@ use crate::email::EmailAddress;
 use crate::id::{ConnectionId, OrganizationId, PropertyId, UserId};
 use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
-use crate::store::sqlite::{grants, organizations, search};
-use crate::store::{AuditEvent, NewUser, Result, UserAdded, UserFilter};
+use crate::store::sqlite::{grants, organizations, outbox, search};
+use crate::store::{AuditEvent, NewMessage, NewUser, Outsiders, Result, UserAdded, UserFilter};
 
 /// The columns that an account is read from, of `users u` and `grants g`.
 macro_rules! account_columns {
@@ -103,6 +103,30 @@ pub(super) async fn counts(db: &SqlitePool) -> Result<HashMap<OrganizationId, u6
         .collect()
 }
 
+/// Users of an organization whose addresses are outside its domains.
+pub(super) async fn outsiders(
+    db: &SqlitePool,
+    organization: &OrganizationId,
+    limit: u32,
+) -> Result<Outsiders> {
+    let rows = sqlx::query(
+        "SELECT email, COUNT(*) OVER () AS users FROM users WHERE organization_id = $1 AND state <> 'disabled' \
+         AND substr(email, instr(email, '@') + 1) NOT IN \
+         (SELECT domain FROM organization_domains WHERE organization_id = $1) ORDER BY email LIMIT $2",
+    )
+    .bind(organization.as_str())
+    .bind(i64::from(limit))
+    .fetch_all(db)
+    .await?;
+    let mut outsiders = Outsiders::default();
+    for row in &rows {
+        let row = Row::of("users", row);
+        outsiders.count = row.count("users")?;
+        outsiders.first.push(row.parsed("email", EmailAddress::parse)?);
+    }
+    Ok(outsiders)
+}
+
 /// How many users of an organization hold a grant for each property.
 pub(super) async fn grant_counts(
     db: &SqlitePool,
@@ -170,7 +194,12 @@ pub(super) fn grant(row: Row<'_>) -> Result<Option<Grant>> {
 }
 
 /// Makes a user with the first grants.
-pub(super) async fn add(connections: &Connections, user: &NewUser, event: &AuditEvent) -> Result<UserAdded> {
+pub(super) async fn add(
+    connections: &Connections,
+    user: &NewUser,
+    event: &AuditEvent,
+    mail: &[NewMessage],
+) -> Result<UserAdded> {
     let mut write = connections.begin().await?;
     let refusal = refusal(write.connection(), user).await?;
     if let Some(refusal) = refusal {
@@ -183,6 +212,7 @@ pub(super) async fn add(connections: &Connections, user: &NewUser, event: &Audit
     }
     grants::settle(write.connection(), &user.id).await?;
     grants::tell(write.connection(), &user.id, None, event).await?;
+    outbox::put(write.connection(), mail, event.at).await?;
     write.commit().await?;
     Ok(UserAdded::Added)
 }

@@ -127,7 +127,8 @@ async fn a_shared_domain_has_to_be_confirmed_and_says_with_whom() {
         let (house, id) = (&house, &id);
         async move { house.admin.set_domains(id, domains, SharedDomains::Refuse, &Actor::command()).await }
     };
-    assert!(set("contoso.com").await.unwrap().changed);
+    let changed = set("contoso.com").await.unwrap();
+    assert!(changed.changed && changed.outsiders.count == 0);
     assert_eq!(code(set("contoso.com, fabrikam.com").await), "domains_shared");
     assert_eq!(fields(set(" ").await), ["domains"]);
 }

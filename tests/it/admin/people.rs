@@ -51,6 +51,28 @@ async fn only_who_has_waited_is_told_of_a_direct_grant() {
 }
 
 #[tokio::test]
+async fn who_is_added_with_a_grant_is_told_once() {
+    let house = House::new().await;
+    let (_, mail) = house.mail_of(house.add("a@contoso.com", Role::Member, Some(("maple", "viewer")))).await;
+    assert_eq!(mail, told(&[("a@contoso.com", "access_granted")]));
+    let message = house.admin.messages(true).await.unwrap().remove(0);
+    assert_eq!(message.notice["access"][0]["property"], "maple Court");
+    let (_, mail) = house.mail_of(house.grant("a@contoso.com", "oak", "viewer")).await;
+    assert_eq!(mail, [], "who has access already is not told of more");
+    let (_, mail) = house.mail_of(house.add("b@contoso.com", Role::Member, None)).await;
+    assert_eq!(mail, [], "there is nothing to tell yet");
+    let taken = anteroom::admin::UserToAdd {
+        email: email("a@contoso.com"),
+        name: None,
+        organization: super::organization("contoso"),
+        role: Role::Member,
+        grant: Some(super::to_make("maple", "viewer")),
+    };
+    let (refused, mail) = house.mail_of(house.admin.add_user(taken, &Actor::command())).await;
+    assert_eq!((code(refused), mail), ("email_taken", Vec::new()));
+}
+
+#[tokio::test]
 async fn users_are_listed_page_by_page_and_found_by_words() {
     let house = House::new().await;
     let mut filter = UserFilter { limit: 3, ..UserFilter::default() };
@@ -110,7 +132,7 @@ async fn a_conflict_is_settled_by_binding_or_dismissing_it_once() {
 }
 
 #[tokio::test]
-async fn who_has_signed_on_and_waits_is_told_of_an_import_once() {
+async fn who_is_let_in_by_an_import_is_told_once() {
     let house = House::new().await;
     house.sign_on("nell", "nell@contoso.com", "R1").await;
     house.add("invited@contoso.com", Role::Member, None).await;
@@ -120,8 +142,16 @@ async fn who_has_signed_on_and_waits_is_told_of_an_import_once() {
         vera@contoso.com,,contoso,viewer,oak\nnew@contoso.com,,contoso,viewer,oak\n";
     let (imported, mail) = house.mail_of(house.admin.import_users(table, &Actor::command())).await;
     assert_eq!(imported.unwrap().grants_changed, 5);
-    assert_eq!(mail, told(&[("nell@contoso.com", "access_granted")]));
-    let message = house.admin.messages(true).await.unwrap().remove(0);
+    let mut told_people = told(&["invited", "nell", "new"].map(|name| (name, "access_granted")));
+    for (recipient, _) in &mut told_people {
+        recipient.push_str("@contoso.com");
+    }
+    let mut mail = mail;
+    mail.sort();
+    assert_eq!(mail, told_people, "not vera, who has access already");
+    let messages = house.admin.messages(true).await.unwrap();
+    let of_nell = |message: &&anteroom::store::Message| message.recipient.as_str() == "nell@contoso.com";
+    let message = messages.iter().find(of_nell).unwrap();
     assert_eq!(message.notice["access"].as_array().unwrap().len(), 2);
     assert_eq!(message.notice["access"][1]["property"], "oak Court");
 }

@@ -552,6 +552,7 @@ fn organization(with: &Filling) -> OrganizationPage {
         last_test: None,
         properties: vec![property(12, None), property(1, None), property(0, Some(ago(40 * DAY)))],
         users: 412,
+        outsiders: (0, Vec::new()),
         new_name: Field::with(with.organization),
         new_domains: Field::with(with.code),
         asks_for_shared: false,
@@ -601,6 +602,8 @@ fn one_organization(brand: &Brand, with: &Filling) -> Pages {
                 metadata_changed: None,
                 options: SignOnOptions::default(),
                 properties: Vec::new(),
+                // Without users it can be removed.
+                users: 0,
                 ..page.clone()
             }
             .render(brand),
@@ -609,6 +612,7 @@ fn one_organization(brand: &Brand, with: &Filling) -> Pages {
             "organization-problems",
             OrganizationPage {
                 shared: vec![shared],
+                outsiders: (3, vec![with.email.to_owned()]),
                 last_test: last_test(Some(false)),
                 new_name: refused_field(with),
                 new_domains: refused_field(with),
@@ -780,6 +784,7 @@ fn confirmations(brand: &Brand, with: &Filling) -> Pages {
         Question::Bind { person: person(), subject: with.subject.to_owned() },
         Question::Unbind { person: person() },
         Question::Pause { organization: with.organization.to_owned(), users: 412 },
+        Question::RemoveOrganization { organization: with.organization.to_owned(), properties: 3 },
         Question::Retire { property: with.property.to_owned(), users: 12 },
     ]
     .map(|question| {
@@ -808,6 +813,7 @@ fn question_name(question: &Question) -> &'static str {
         Question::Bind { .. } => "confirm-bind",
         Question::Unbind { .. } => "confirm-unbind",
         Question::Pause { .. } => "confirm-pause",
+        Question::RemoveOrganization { .. } => "confirm-remove",
         Question::Retire { .. } => "confirm-retire",
     }
 }

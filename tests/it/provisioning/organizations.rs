@@ -92,6 +92,33 @@ async fn a_trial_sign_on_reports_each_check() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_left_outside_the_domains_is_told_of_and_an_empty_organization_is_removed() {
+    let app = contoso(Wanted::default()).await;
+    let mut ann = agent(&app, ANN).await;
+    let page = connect(&mut ann, &Idp::other_tenant()).await;
+    // Nobody is there yet: it can be removed, but not by one click.
+    let remove = format!("{FABRIKAM}/remove");
+    let asked = ann.browser.submit(&page, &page.form(&remove)).await.expect(200);
+    assert!(said(&asked).contains("Remove Fabrikam Homes?"), "{}", asked.body);
+    ann.visit(FABRIKAM).await.expect(200);
+    let list = ann.browser.submit(&asked, &asked.form(&remove)).await.expect(200);
+    assert_eq!(list.url.path(), "/.anteroom/support/organizations");
+    assert!(said(&list).contains("The organization was removed"), "{}", list.body);
+    ann.visit(FABRIKAM).await.expect(404);
+
+    let page = connect(&mut ann, &Idp::other_tenant()).await;
+    app.command(&["user", "add", LEA, "--organization", "fabrikam-homes"]).await;
+    assert!(!said(&page).contains("cannot sign on:"), "{}", page.body);
+    let form = page.form(&format!("{FABRIKAM}/domains")).fill("domains", "fabrikam.org");
+    let page = ann.browser.submit(&page, &form).await.expect(200);
+    let warning = format!("1 user has an address outside these domains and cannot sign on: {LEA}");
+    assert!(said(&page).contains(&warning), "{}", page.body);
+    let confirmed = [("confirmed".to_owned(), "1".to_owned())];
+    let refused = ann.browser.post_from(&page.url, &app.url(&remove), &confirmed).await.expect(422);
+    assert!(said(&refused).contains("has one user"), "{}", refused.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn metadata_is_replaced_and_another_provider_has_to_be_confirmed() {
     let app = contoso(Wanted::default()).await;
     let mut ann = agent(&app, ANN).await;

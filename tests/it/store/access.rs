@@ -140,7 +140,7 @@ pub(crate) async fn a_grant_for_a_property_of_another_organization_is_refused(ba
 
 async fn add_support(store: &dyn Store, address: &str) -> UserId {
     let user = NewUser { role: Role::Support, ..new_user(address, &[]) };
-    store.add_user(&user, event("user.added")).await.unwrap();
+    store.add_user(&user, event("user.added"), Vec::new()).await.unwrap();
     user.id
 }
 

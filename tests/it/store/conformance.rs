@@ -29,6 +29,8 @@ macro_rules! conformance {
     ($backend:expr) => {
         $crate::store::conformance::conformance! { $backend,
             directory: declared_organizations_are_kept_and_brought_up_to_date
+                users_outside_the_domains_are_counted
+                who_is_added_is_told_only_if_it_was_done
                 declaring_what_is_known_changes_nothing
                 a_property_needs_its_organization_and_a_free_id
                 properties_are_added_together_or_not_at_all
@@ -83,6 +85,8 @@ macro_rules! conformance {
                 positions_never_go_back_when_changes_are_purged
                 the_audit_log_is_read_newest_first_and_by_reference
                 an_event_that_is_too_long_is_cut
+                the_configuration_that_was_last_in_force_is_kept
+                refused_sign_ons_are_found_by_whom_they_spoke_of
                 purging_removes_what_has_expired_and_nothing_else
                 everything_is_there_after_a_restart
                 a_closed_store_says_that_it_is_unavailable,
@@ -312,7 +316,7 @@ pub(crate) async fn furnished(backend: &dyn Backend) -> Arc<dyn Store> {
 /// Adds staff of Contoso or Fabrikam.
 pub(crate) async fn add(store: &dyn Store, address: &str, grants: &[Grant]) -> UserId {
     let user = new_user(address, grants);
-    let added = store.add_user(&user, event("user.added")).await;
+    let added = store.add_user(&user, event("user.added"), Vec::new()).await;
     assert_eq!(added.expect("a working store"), UserAdded::Added);
     user.id
 }

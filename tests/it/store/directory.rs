@@ -1,7 +1,9 @@
 //! Organizations, properties, and making and finding users.
 
 use anteroom::directory::{Membership, Role};
-use anteroom::store::{Change, NewUser, PropertiesAdded, UserAdded, UserFilter};
+use anteroom::store::{
+    Change, NewMessage, NewUser, Outsiders, PropertiesAdded, UserAdded, UserChange, UserFilter,
+};
 
 use crate::store::conformance::{
     Backend, Watch, add, email, event, furnished, grant, name, new_user, noon, organization, organization_id,
@@ -109,7 +111,7 @@ pub(crate) async fn a_new_user_waits_without_grants_and_is_active_with_one(backe
         role: Role::Support,
         ..new_user("adele@contoso.com", &[grant("tower", "viewer"), grant("*", "manager")])
     };
-    assert_eq!(store.add_user(&adele, event("user.added")).await.unwrap(), UserAdded::Added);
+    assert_eq!(store.add_user(&adele, event("user.added"), Vec::new()).await.unwrap(), UserAdded::Added);
     assert_eq!(watch.since().await, (vec![Change::User(adele.id.clone())], 1));
 
     let account = store.account(&adele.id).await.unwrap().unwrap();
@@ -140,7 +142,7 @@ pub(crate) async fn a_user_who_cannot_be_made_leaves_no_trace(backend: &dyn Back
         (missing, UserAdded::NoSuchProperty(property_id("nowhere"))),
         (homeless, UserAdded::NoSuchOrganization),
     ] {
-        assert_eq!(store.add_user(&user, event("user.added")).await.unwrap(), refusal);
+        assert_eq!(store.add_user(&user, event("user.added"), Vec::new()).await.unwrap(), refusal);
         assert_eq!(store.account(&user.id).await.unwrap(), None);
     }
     assert_eq!(watch.since().await, (vec![], 0));
@@ -186,7 +188,7 @@ pub(crate) async fn users_are_found_by_role_and_by_all_words(backend: &dyn Backe
         ("cleo@fabrikam.com", None, Role::Support),
     ] {
         let user = NewUser { name: person.map(name), role, ..new_user(address, &[]) };
-        assert_eq!(store.add_user(&user, event("user.added")).await.unwrap(), UserAdded::Added);
+        assert_eq!(store.add_user(&user, event("user.added"), Vec::new()).await.unwrap(), UserAdded::Added);
     }
     let all = UserFilter::default();
     let text = |text: &str| UserFilter { text: Some(text.to_owned()), ..UserFilter::default() };
@@ -206,5 +208,39 @@ pub(crate) async fn users_are_found_by_role_and_by_all_words(backend: &dyn Backe
         let found: Vec<_> =
             accounts.iter().map(|account| account.user.email.as_str().split('@').next().unwrap()).collect();
         assert_eq!(found, expected, "{filter:?}");
+    }
+}
+
+pub(crate) async fn users_outside_the_domains_are_counted(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let adele = add(&*store, "adele@contoso.com", &[]).await;
+    add(&*store, "ben@contoso.co.uk", &[]).await;
+    add(&*store, "eve@fabrikam.com", &[]).await;
+    let contoso = organization_id("contoso");
+    assert_eq!(store.outsiders(&contoso, 5).await.unwrap(), Outsiders::default());
+    let moved = [organization("contoso", &["contoso.org"]), organization("fabrikam", &["fabrikam.com"])];
+    store.declare_organizations(&moved, event("organizations.declared")).await.unwrap();
+    let outsiders =
+        |count, first: &[&str]| Outsiders { count, first: first.iter().map(|one| email(one)).collect() };
+    let both = outsiders(2, &["adele@contoso.com", "ben@contoso.co.uk"]);
+    assert_eq!(store.outsiders(&contoso, 5).await.unwrap(), both);
+    assert_eq!(store.outsiders(&contoso, 1).await.unwrap(), outsiders(2, &["adele@contoso.com"]));
+    store.change_user(&adele, &UserChange::Disable, event("user.changed"), Vec::new()).await.unwrap();
+    assert_eq!(store.outsiders(&contoso, 5).await.unwrap(), outsiders(1, &["ben@contoso.co.uk"]));
+}
+
+pub(crate) async fn who_is_added_is_told_only_if_it_was_done(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let message = || NewMessage {
+        recipient: email("adele@contoso.com"),
+        topic: "access".to_owned(),
+        notice: serde_json::json!({}),
+        key: None,
+    };
+    let adele = new_user("adele@contoso.com", &[grant("tower", "viewer")]);
+    let again = NewUser { id: user_id("u_other"), ..adele.clone() };
+    for (user, outcome) in [(adele, UserAdded::Added), (again, UserAdded::EmailTaken)] {
+        let added = store.add_user(&user, event("user.added"), vec![message()]).await.unwrap();
+        assert_eq!((added, store.mail_waiting().await.unwrap()), (outcome, 1));
     }
 }

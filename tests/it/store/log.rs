@@ -1,13 +1,16 @@
 //! Keys, the change feed, the audit log, housekeeping.
 
+use anteroom::directory::Subject;
 use anteroom::session::SessionHash;
 use anteroom::store::{
-    AuditEvent, Change, ChangeSeq, Consumed, Error, Handoff, StoredKey, UserChange, UserFilter,
+    AuditEvent, AuditFilter, Change, ChangeSeq, Claimant, Consumed, Error, Handoff, StoredKey, UserChange,
+    UserFilter,
 };
 use serde_json::json;
 
 use crate::store::conformance::{
-    Backend, Watch, add, consumption, event, furnished, grant, noon, seconds_later, session, user_id,
+    Backend, Watch, add, connection_id, consumption, email, event, furnished, grant, noon, seconds_later,
+    session, user_id,
 };
 
 fn key(kid: &str) -> StoredKey {
@@ -147,6 +150,50 @@ pub(crate) async fn the_audit_log_is_read_newest_first_and_by_reference(backend:
         (refused.subject, refused.reason, refused.reference)
     );
     assert_eq!(store.audit_by_reference("ABCD234568").await.unwrap(), None);
+}
+
+pub(crate) async fn the_configuration_that_was_last_in_force_is_kept(backend: &dyn Backend) {
+    let store = backend.open().await;
+    assert_eq!(store.configuration().await.unwrap(), None);
+    for values in [json!({ "app.url": ["https://a.example", "00"] }), json!({})] {
+        let before = store.audit_entries(10).await.unwrap().len();
+        store.keep_configuration(&values, event("configuration.started")).await.unwrap();
+        assert_eq!(store.configuration().await.unwrap(), Some(values));
+        assert_eq!(store.audit_entries(10).await.unwrap().len(), before + 1);
+    }
+    store.close().await;
+    assert_eq!(backend.open().await.configuration().await.unwrap(), Some(json!({})));
+}
+
+pub(crate) async fn refused_sign_ons_are_found_by_whom_they_spoke_of(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let refused = |connection: &str, claimed: serde_json::Value| AuditEvent {
+        subject: Some(connection.to_owned()),
+        details: json!({ "text": "x", "claimed": claimed }),
+        ..event("sign_on.refused")
+    };
+    let key = |key: &str| json!({ "email": null, "subject": key });
+    for event in [
+        refused("contoso", json!({ "email": "adele@contoso.com", "subject": null })),
+        refused("contoso", key("entra:a")),
+        refused("fabrikam", key("entra:a")),
+        refused("contoso", key("entra:b")),
+        refused("contoso", json!({ "email": "ben@contoso.com", "subject": "entra:a" })),
+        event("sign_on.refused"),
+    ] {
+        store.audit(event).await.unwrap();
+    }
+    let found = async |claimant: Claimant| -> Vec<i64> {
+        let filter = AuditFilter { claimant: Some(claimant), limit: 10, ..AuditFilter::default() };
+        store.audit_search(&filter).await.unwrap().into_iter().map(|entry| entry.seq).collect()
+    };
+    let subject = Subject { connection: connection_id("contoso"), key: "entra:a".to_owned() };
+    let adele = Claimant { email: email("adele@contoso.com"), subject: None };
+    assert_eq!(found(adele.clone()).await, [1]);
+    assert_eq!(found(Claimant { subject: Some(subject), ..adele }).await, [5, 2, 1], "of the own provider");
+    assert_eq!(found(Claimant { email: email("eve@contoso.com"), subject: None }).await, [0; 0]);
+    let text = AuditFilter { text: Some("ADELE@".to_owned()), limit: 10, ..AuditFilter::default() };
+    assert_eq!(store.audit_search(&text).await.unwrap().len(), 1, "and by a part of the address");
 }
 
 pub(crate) async fn an_event_that_is_too_long_is_cut(backend: &dyn Backend) {

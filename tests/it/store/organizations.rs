@@ -82,7 +82,7 @@ pub(crate) async fn an_organization_is_created_changed_and_removed(backend: &dyn
 
     assert!(store.add_property(&property("hangar", "tailspin"), event("property.added")).await.unwrap());
     let user = new_user("tina@tailspin.com", &[]);
-    assert_eq!(store.add_user(&user, event("user.added")).await.unwrap(), UserAdded::Added);
+    assert_eq!(store.add_user(&user, event("user.added"), Vec::new()).await.unwrap(), UserAdded::Added);
     let remove = OrganizationChange::Remove(id);
     assert_eq!(change(&*store, &remove).await, OrganizationChanged::HasUsers(1));
     assert_eq!(record(&*store, "tailspin").await, Some(kept));
@@ -201,7 +201,7 @@ pub(crate) async fn a_pause_can_keep_somebody_to_work_the_console(backend: &dyn 
     let mut ids = Vec::new();
     for address in ["sue@contoso.com", "tom@fabrikam.com", "uma@fabrikam.com"] {
         let user = NewUser { role: Role::Support, ..new_user(address, &[]) };
-        store.add_user(&user, event("user.added")).await.unwrap();
+        store.add_user(&user, event("user.added"), Vec::new()).await.unwrap();
         ids.push(user.id);
     }
     let [sue, tom, uma] = ids.as_slice() else { panic!("three") };
@@ -323,7 +323,7 @@ pub(crate) async fn retiring_a_property_ends_all_grants_for_it(backend: &dyn Bac
     let refused = store.change_user(&adele, &granted, event("user.granted"), Vec::new()).await.unwrap();
     assert_eq!(refused, UserChanged::NoSuchProperty(property_id("tower")));
     let eve = new_user("eve@contoso.com", &[grant("tower", "viewer")]);
-    let added = store.add_user(&eve, event("user.added")).await.unwrap();
+    let added = store.add_user(&eve, event("user.added"), Vec::new()).await.unwrap();
     assert_eq!(added, UserAdded::NoSuchProperty(property_id("tower")));
     let line = ImportedGrant { user: eve, line: 2 };
     let kind = ImportProblemKind::NoSuchProperty(property_id("tower"));

@@ -243,7 +243,10 @@ async fn writes_that_went_through(store: &dyn Store) -> Vec<&'static str> {
             ),
         ),
         ("property", is_unavailable(&store.add_property(&property, event("x")).await)),
-        ("add", is_unavailable(&store.add_user(&new_user("ben@contoso.com", &[]), event("x")).await)),
+        (
+            "add",
+            is_unavailable(&store.add_user(&new_user("ben@contoso.com", &[]), event("x"), Vec::new()).await),
+        ),
         (
             "change",
             is_unavailable(&store.change_user(&user, &UserChange::Disable, event("x"), Vec::new()).await),
@@ -304,6 +307,7 @@ async fn provisioning_that_went_through(store: &dyn Store, request: &Request) ->
         ("lapse", is_unavailable(&store.lapse_grants(ages).await)),
         ("dismiss", is_unavailable(&store.dismiss_conflict("AAAA", event("x")).await)),
         ("purge", is_unavailable(&store.purge_audit(ages, event("x")).await)),
+        ("keep", is_unavailable(&store.keep_configuration(&Value::Null, event("x")).await)),
         ("claim", is_unavailable(&store.claim_mail(&claim).await)),
         ("sent", is_unavailable(&store.mail_sent("m", noon()).await)),
         ("failed", is_unavailable(&store.mail_failed("m", "x", noon()).await)),
@@ -396,7 +400,7 @@ async fn on_a_full_disk_writes_are_unavailable_leave_nothing_behind_and_work_aga
     let refused = loop {
         let user =
             new_user(&format!("user-{added}@contoso.com"), &[grant("*", "viewer"), grant("tower", "viewer")]);
-        match store.add_user(&user, event("user.added")).await {
+        match store.add_user(&user, event("user.added"), Vec::new()).await {
             Ok(UserAdded::Added) => added += 1,
             other => break (user, other),
         }
@@ -412,7 +416,7 @@ async fn on_a_full_disk_writes_are_unavailable_leave_nothing_behind_and_work_aga
     }
 
     store.purge(seconds_later(60), noon()).await.unwrap();
-    let again = store.add_user(&refused.0, event("user.added")).await.unwrap();
+    let again = store.add_user(&refused.0, event("user.added"), Vec::new()).await.unwrap();
     assert_eq!(again, UserAdded::Added, "room again, without a restart");
     store.close().await;
     assert_eq!(integrity(&mut file.raw().await).await, "ok");

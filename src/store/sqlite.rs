@@ -45,10 +45,10 @@ use crate::session::{Session, SessionHash};
 use crate::store::{
     Admission, Arrival, AuditAnchor, AuditEntry, AuditEvent, AuditFilter, Batch, Change, ChangeSeq, Claim,
     ConnectionTest, Consumed, Consumption, Handoff, Imported, ImportedGrant, Message, NewMessage, NewRequest,
-    NewUser, OrganizationChange, OrganizationChanged, OrganizationRecord, Outsiders, PropertiesAdded, PropertyChange,
-    ProviderLoggedOut, ProviderLogout, RequestChange, RequestChanged, RequestCount, RequestFiled,
-    RequestFilter, Result, SessionSelector, SessionView, Store, StoredKey, Touch, UserAdded, UserChange,
-    UserChanged, UserFilter,
+    NewUser, OrganizationChange, OrganizationChanged, OrganizationRecord, Outsiders, PropertiesAdded,
+    PropertyChange, ProviderLoggedOut, ProviderLogout, RequestChange, RequestChanged, RequestCount,
+    RequestFiled, RequestFilter, Result, SessionSelector, SessionView, Store, StoredKey, Touch, UserAdded,
+    UserChange, UserChanged, UserFilter,
 };
 
 /// An open SQLite database.

@@ -4,12 +4,14 @@
 
 use serde_json::{Value, json};
 
-use super::super::answer::{Answer, dash, moment, moment_or_dash};
-use super::super::property;
 use super::options;
 use crate::admin::{
     CustomerValues, MetadataPreview, OrganizationView, Outcome, Preview, Provider, ProviderState,
 };
+use crate::cli::answer::{Answer, dash, moment, moment_or_dash};
+use crate::cli::answer::{Answer, dash, moment, moment_or_dash};
+use crate::cli::property;
+use crate::cli::property;
 use crate::directory::Organization;
 use crate::email::{EmailAddress, EmailDomain};
 use crate::id::OrganizationId;

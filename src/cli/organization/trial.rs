@@ -8,9 +8,9 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::super::Failure;
-use super::super::answer::{Answer, printable};
-use super::super::opened::Opened;
+use crate::cli::Failure;
+use crate::cli::answer::{Answer, printable};
+use crate::cli::opened::Opened;
 use crate::id::OrganizationId;
 use crate::sign_on::SignOn;
 use crate::sign_on::report::{Check, Outcome, Report};

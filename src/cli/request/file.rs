@@ -5,10 +5,10 @@
 use clap::Args;
 use serde_json::json;
 
-use super::super::Failure;
-use super::super::answer::Answer;
 use super::{changed, object};
 use crate::admin::{Actor, Admin, Filed, RequestForm};
+use crate::cli::Failure;
+use crate::cli::answer::Answer;
 use crate::email::EmailAddress;
 use crate::id::AccessRequestId;
 

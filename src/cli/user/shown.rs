@@ -4,11 +4,11 @@
 
 use serde_json::{Value, json};
 
-use super::super::answer::{Answer, dash, moment};
-use super::super::opened::Opened;
-use super::super::{Failure, audit, request};
 use super::{object, row};
 use crate::admin::UserPage;
+use crate::cli::answer::{Answer, dash, moment};
+use crate::cli::opened::Opened;
+use crate::cli::{Failure, audit, request};
 use crate::directory::{DisplayName, SubjectConflict, Workplace};
 use crate::email::EmailAddress;
 use crate::session::Session;

@@ -71,7 +71,7 @@ pub async fn start(
 ) -> anyhow::Result<Running> {
     log_notes(&config);
     let stop = CancellationToken::new();
-    let (shared, key) = open(&config, &sources, stop.clone()).await?;
+    let (shared, key) = Box::pin(open(&config, &sources, stop.clone())).await?;
     let shared = Arc::new(shared);
     let (sign_on, courier) = (Arc::clone(&shared.sign_on), Arc::clone(&shared.courier));
     let store = Arc::clone(&shared.store);

@@ -124,14 +124,15 @@ const fn hint(refused: &Refused) -> Option<&'static str> {
         }
         Refused::PropertyRetired { .. } => "`anteroom property restore` does that",
         Refused::UntilPast => "`anteroom user revoke` does that",
-        Refused::LastSupport { .. } => "`anteroom user role EMAIL support` does that",
+        Refused::LastSupport { .. } | Refused::NotAnAgent { .. } => {
+            "`anteroom user role EMAIL support` does that"
+        }
         Refused::UserDisabled { .. } => "`anteroom user enable` does that",
         Refused::NoSuchSession { .. } => "`anteroom session list` shows all",
         Refused::NoSuchRequest { .. } => "`anteroom request list --all` shows all",
         Refused::DomainsShared(_) => "--share-domains does that",
         Refused::EntityIdChanged { .. } | Refused::EntityIdLost { .. } => "--accept-entity-id does that",
         Refused::NoSuchConflict { .. } => "`anteroom user conflicts` shows all that are open",
-        Refused::NotAnAgent { .. } => "`anteroom user role EMAIL support` does that",
         _ => return None,
     })
 }

@@ -88,7 +88,7 @@ fn what_the_configuration_file_declares_is_not_changed_here() {
     assert!(!renames);
     assert_eq!(
         actions("organization-paused"),
-        set(&["preview", "rename", "domains", "resume", "properties", "import"])
+        set(&["preview", "rename", "domains", "resume", "remove", "properties", "import"])
     );
 }
 

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::{NOAH, contoso};
 use crate::app::{Pending, Person, TestApp, Wanted};
-use crate::idp::SigningKey;
 
 /// Runs a command and reads its JSON.
 async fn ask(app: &TestApp, arguments: &[&str]) -> Value {
@@ -49,13 +48,15 @@ async fn a_connection_is_tried_out_from_the_command_line() {
     // What fails is a failure, with what to do about it.
     let begun = ask(&app, &["organization", "trial", "contoso"]).await;
     let pending = Pending::read(begun["url"].as_str().expect("a URL").parse().expect("a URL"));
-    visitor.answer_with(&visitor.answer(&pending).signed_by(SigningKey::rsa_next())).await;
+    let wrong = |message: &mut crate::idp::Message| message.audiences = vec![vec!["urn:other".to_owned()]];
+    visitor.answer_with(&visitor.answer(&pending).with(wrong)).await;
     let show = ["organization", "trial", "contoso", "--show", begun["reference"].as_str().expect("a text")];
     let (code, report) = refused(&app, &show).await;
     assert_eq!((code.as_str(), &report["ok"]), ("trial_failed", &json!(false)));
     let told = String::from_utf8(app.try_command(&show).await.stderr).expect("text");
-    assert!(told.contains("failed       It is signed with a certificate of the metadata"), "{told}");
-    assert!(told.contains("upload its present Federation Metadata here"), "{told}");
+    assert!(told.contains("failed       It is meant for us. "), "{told}");
+    assert!(told.contains("Set the Identifier (Entity ID) to the value that we gave"), "{told}");
+    assert!(told.contains("got: urn:other"), "both sides: {told}");
 
     assert_eq!(
         refused(&app, &["organization", "trial", "contoso", "--show", "t123"]).await.0,

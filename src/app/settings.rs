@@ -26,7 +26,7 @@ use crate::sign_on::connections::Connection;
 use super::Sources;
 
 /// What sign-on needs to know.
-pub(super) fn sign_on(config: &Config) -> sign_on::Settings {
+pub(crate) fn sign_on(config: &Config) -> sign_on::Settings {
     let declared = config.organizations.iter().map(|declared| Connection {
         id: ConnectionId::parse(declared.organization.id.as_str())
             .expect("an organization's id has the form of a connection's"),

@@ -83,6 +83,7 @@ macro_rules! conformance {
                 positions_never_go_back_when_changes_are_purged
                 the_audit_log_is_read_newest_first_and_by_reference
                 an_event_that_is_too_long_is_cut
+                traces_are_kept_under_their_references_with_their_events
                 purging_removes_what_has_expired_and_nothing_else
                 everything_is_there_after_a_restart
                 a_closed_store_says_that_it_is_unavailable,

@@ -10,6 +10,7 @@
 mod answer;
 mod audit;
 mod demo;
+mod explain;
 mod failure;
 mod health;
 mod keys;
@@ -64,6 +65,7 @@ enum Command {
     Keys(keys::Arguments),
     Audit(audit::Arguments),
     Mail(mail::Arguments),
+    Explain(explain::Arguments),
     /// Ask the running server whether it is ready (for the health check of a container).
     Health(Format),
 }
@@ -98,7 +100,10 @@ pub fn run_with(
         Err(error) => (wants_json, Err(Failure::from(error))),
     };
     match done {
-        Ok(answer) => printed(answer.print(json, out, errors)),
+        Ok(answer) => match printed(answer.print(json, out, errors)) {
+            ExitCode::SUCCESS if answer.is_negative() => ExitCode::FAILURE,
+            code => code,
+        },
         Err(failure) => {
             // If nobody reads it, the exit code says it all the same.
             failure.print(json, out, errors).ok();
@@ -127,6 +132,7 @@ impl Arguments {
             Command::Session(session) => in_store(&config, async |opened| session.run(opened).await),
             Command::Keys(keys) => in_store(&config, async |opened| keys.run(opened).await),
             Command::Audit(audit) => in_store(&config, async |opened| audit.run(&opened.admin, out).await),
+            Command::Explain(explain) => explain.run(&config),
             Command::Mail(mail) => in_store(&config, async |opened| mail.run(opened).await),
         }
     }
@@ -145,6 +151,7 @@ impl Command {
             Self::Keys(arguments) => arguments.format,
             Self::Audit(arguments) => arguments.format,
             Self::Mail(arguments) => arguments.format,
+            Self::Explain(arguments) => arguments.format,
         }
     }
 }

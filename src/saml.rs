@@ -8,6 +8,7 @@
 //! [`metadata::parse`], [`AuthnRequest`], [`Response::parse`] and [`Response::verify`]; for single logout
 //! it is [`logout`].
 
+pub mod diagnosis;
 pub mod logout;
 pub mod metadata;
 

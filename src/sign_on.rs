@@ -30,6 +30,7 @@ mod complete;
 mod feed;
 mod logout;
 mod organizations;
+mod traces;
 mod trial;
 mod visitor;
 
@@ -104,6 +105,7 @@ pub struct SignOn {
     handoff_key: SealKey,
     hearing: feed::Hearing,
     refusals: budget::Budget,
+    traces: budget::Budget,
 }
 
 impl SignOn {
@@ -126,11 +128,12 @@ impl SignOn {
             keys,
             clock,
             randomness,
-            request_key: secret.mac_key("request id"),
+            request_key: RequestId::key(secret),
             tabs_key: secret.seal_key("pending logins"),
             handoff_key: secret.seal_key("hand-off"),
             hearing: feed::Hearing::default(),
-            refusals: budget::Budget::new(),
+            refusals: budget::Budget::new(budget::REFUSALS),
+            traces: budget::Budget::new(budget::TRACES),
         }
     }
 

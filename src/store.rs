@@ -21,6 +21,7 @@ mod logout;
 mod organizations;
 mod outbox;
 mod requests;
+mod traces;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,7 @@ pub use organizations::{
 };
 pub use outbox::{Batch, Claim, Message, NewMessage};
 pub use requests::{NewRequest, RequestChange, RequestChanged, RequestCount, RequestFiled, RequestFilter};
+pub use traces::{TRACES_MAX, TRACES_OF_ONE_MAX, Trace};
 
 /// Why the store did not do its work. What it says is for the log, never for a visitor.
 #[derive(Debug, thiserror::Error)]
@@ -586,6 +588,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn changes_after(&self, seq: ChangeSeq) -> Result<(ChangeSeq, Vec<Change>)>;
     /// Adds an event to the audit log.
     async fn audit(&self, event: AuditEvent) -> Result<()>;
+    /// Adds an event to the audit log, and keeps what was found out about the refused answer it tells of. Of more
+    /// than [`TRACES_OF_ONE_MAX`] traces of one connection (or of none), and of more than [`TRACES_MAX`] in all, the
+    /// oldest go.
+    async fn audit_with_trace(&self, event: AuditEvent, trace: &Trace) -> Result<()>;
+    /// What was found out about the answer that was refused under a reference.
+    async fn trace(&self, reference: &str) -> Result<Option<Trace>>;
+    /// Removes traces from before a moment. Bounded work per call; how many were removed.
+    async fn purge_traces(&self, before: Timestamp) -> Result<u64>;
     /// The newest events, newest first.
     async fn audit_entries(&self, limit: u32) -> Result<Vec<AuditEntry>>;
     /// Events by filter, newest first.

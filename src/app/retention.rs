@@ -1,4 +1,4 @@
-//! How long the audit log is kept.
+//! How long the audit log and the traces of refused sign-ons are kept.
 //!
 //! Separate because nobody waits for it: once an hour, what is older than the configuration allows is removed.
 
@@ -12,7 +12,7 @@ use crate::store::{self, AuditEvent};
 
 use super::reload::Reloader;
 
-/// Removes old entries of the audit log until told to stop.
+/// Removes old entries of the audit log and old traces until told to stop.
 pub(super) async fn keep(reloader: Arc<Reloader>, stop: CancellationToken) -> anyhow::Result<()> {
     let mut hours = tokio::time::interval(EVERY);
     hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -22,6 +22,9 @@ pub(super) async fn keep(reloader: Arc<Reloader>, stop: CancellationToken) -> an
             _ = hours.tick() => {
                 if let Err(error) = purge(&reloader, &stop).await {
                     tracing::warn!(error = %error, cause = ?std::error::Error::source(&error), "the audit log was not shortened");
+                }
+                if let Err(error) = purge_traces(&reloader).await {
+                    tracing::warn!(error = %error, cause = ?std::error::Error::source(&error), "old traces were not removed");
                 }
             }
         }
@@ -40,6 +43,15 @@ async fn purge(reloader: &Reloader, stop: &CancellationToken) -> store::Result<(
         }
     }
     Ok(())
+}
+
+async fn purge_traces(reloader: &Reloader) -> store::Result<()> {
+    let keep = reloader.config.lock().await.audit.traces_keep;
+    match reloader.sources.clock.now().checked_sub(keep) {
+        Ok(before) => reloader.shared.store.purge_traces(before).await.map(drop),
+        // Nothing is that old.
+        Err(_) => Ok(()),
+    }
 }
 
 /// Days are what people keep.

@@ -17,12 +17,14 @@ pub(super) struct Answer {
     notes: Vec<String>,
     /// Whether the command has written its output itself.
     is_written: bool,
+    /// Whether the answer is a "no".
+    is_negative: bool,
 }
 
 impl Answer {
     /// A sentence, or text in a form of its own.
     pub(super) fn new(text: String, json: Value) -> Self {
-        Self { text, json, notes: Vec::new(), is_written: false }
+        Self { text, json, notes: Vec::new(), is_written: false, is_negative: false }
     }
 
     /// Nothing more to say: the command has written its output itself, because it is too much to keep.
@@ -47,6 +49,16 @@ impl Answer {
     /// Says something else to programs.
     pub(super) fn with_json(self, json: Value) -> Self {
         Self { json, ..self }
+    }
+
+    /// Says "no": the exit code is that of a refusal.
+    pub(super) fn negative(self) -> Self {
+        Self { is_negative: true, ..self }
+    }
+
+    /// Whether the answer is a "no".
+    pub(super) const fn is_negative(&self) -> bool {
+        self.is_negative
     }
 
     /// Adds a remark.

@@ -125,6 +125,7 @@ pub(super) struct Access {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Audit {
     pub(super) keep: Option<String>,
+    pub(super) traces_keep: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -210,6 +210,11 @@ pub const KEYS: &[Key] = &[
     ),
     text("audit.keep", Absent::Means("for ever"), "How long the audit log is kept, e.g. `400d`."),
     text(
+        "audit.traces_keep",
+        Absent::Value("\"14d\""),
+        "How long is kept what was wrong with a refused sign-on, check by check: at most `90d`.",
+    ),
+    text(
         "mail.smtp",
         Absent::Means("messages wait in the outbox"),
         "The mail server: `smtp://HOST:PORT` or `smtps://HOST:PORT`, with `USER:PASSWORD@` where it wants them.",

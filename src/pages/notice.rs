@@ -29,6 +29,8 @@ pub enum Notice<'a> {
     Disabled {
         /// Whose account.
         email: &'a str,
+        /// Leads support to the explanation.
+        reference: &'a str,
     },
     /// The identity provider's answer was refused, or it refused itself.
     Refused {
@@ -43,11 +45,15 @@ pub enum Notice<'a> {
     },
     /// An answer that has been used before: the back button, or a page loaded twice.
     AlreadyUsed {
+        /// Leads support to the explanation.
+        reference: &'a str,
         /// Starts over, with the deep link.
         restart_url: &'a str,
     },
     /// Nobody of the visitor's organization can sign on for now.
     Paused {
+        /// Leads support to the explanation, if somebody came back from an identity provider.
+        reference: Option<&'a str>,
         /// Starts over, perhaps with another address.
         restart_url: &'a str,
     },
@@ -100,33 +106,33 @@ impl Notice<'_> {
                 facts: Vec::new(),
                 action: None,
             },
-            Self::Disabled { email } => Message {
+            Self::Disabled { email, reference } => Message {
                 heading: "This account is switched off".to_owned(),
                 paragraphs: vec![
                     format!("{email} cannot use {application} at the moment."),
                     "If you think that this is a mistake, please ask your manager or the support team."
                         .to_owned(),
                 ],
-                facts: Vec::new(),
+                facts: vec![(REFERENCE, reference.to_owned())],
                 action: Some(("Use another address", "/.anteroom/sign-in?another=1")),
             },
             Self::Refused { reference, headline, advice, restart_url } => Message {
                 heading: headline.to_owned(),
                 paragraphs: vec![advice.to_owned()],
-                facts: vec![("Reference for the support team", reference.to_owned())],
+                facts: vec![(REFERENCE, reference.to_owned())],
                 action: Some(("Sign in again", link::page(restart_url).unwrap_or("/"))),
             },
-            Self::AlreadyUsed { restart_url } => Message {
+            Self::AlreadyUsed { reference, restart_url } => Message {
                 heading: "This sign-in has been used already".to_owned(),
                 paragraphs: vec![
                     "That happens after going back in the browser, or when a page is loaded twice. Nothing \
                      is wrong with your account."
                         .to_owned(),
                 ],
-                facts: Vec::new(),
+                facts: vec![(REFERENCE, reference.to_owned())],
                 action: Some(("Sign in again", link::page(restart_url).unwrap_or("/"))),
             },
-            Self::Paused { restart_url } => Message {
+            Self::Paused { reference, restart_url } => Message {
                 heading: "Sign-in for your organization is paused".to_owned(),
                 paragraphs: vec![
                     format!("Nobody of your organization can sign in to {application} at the moment."),
@@ -134,7 +140,7 @@ impl Notice<'_> {
                      support team."
                         .to_owned(),
                 ],
-                facts: Vec::new(),
+                facts: reference.map(|reference| (REFERENCE, reference.to_owned())).into_iter().collect(),
                 action: Some(("Use another address", link::page(restart_url).unwrap_or("/"))),
             },
             Self::Conflict { reference } => Message {
@@ -146,7 +152,7 @@ impl Notice<'_> {
                     ),
                     "Please write to the support team and give them this reference.".to_owned(),
                 ],
-                facts: vec![("Reference for the support team", reference.to_owned())],
+                facts: vec![(REFERENCE, reference.to_owned())],
                 action: None,
             },
         }
@@ -199,3 +205,6 @@ pub(super) fn render(brand: &Brand, message: Message<'_>) -> String {
     let frame = Frame::english(brand, &message.heading);
     frame::render(&Page { frame, message })
 }
+
+/// Before what leads support to the explanation.
+const REFERENCE: &str = "Reference for the support team";

@@ -6,6 +6,7 @@
 //! Rules: every page names the agent; what was done is told by a [`Done`] that travels through the redirect after
 //! the form (`?done=CODE`); a form that changes a request carries the `version` that was seen.
 
+mod checks;
 mod confirm;
 mod connection_test;
 mod mail;
@@ -20,8 +21,9 @@ mod sign_ons;
 mod user;
 mod users;
 
+pub use checks::{CheckLine, CheckResult};
 pub use confirm::{Confirm, Question};
-pub use connection_test::{CheckLine, CheckResult, ConnectionTest, TestState};
+pub use connection_test::{ConnectionTest, TestState};
 pub use mail::{MailLine, MailMessage, MailState, Mailbox};
 pub use organization::{LastTest, OrganizationPage, PropertyLine, ProviderFacts, SharedDomain};
 pub use organizations::{Expiry, NewOrganization, OrganizationLine, Organizations};
@@ -35,7 +37,7 @@ pub use request::{
     Warning,
 };
 pub use sign_on_options::{OptionsFields, OptionsInForce, SignOnOptions};
-pub use sign_ons::{Claim, SignOnLine, SignOnOutcome, SignOns, english_remedy};
+pub use sign_ons::{Claim, SignOnLine, SignOnOutcome, SignOns, Trace, english_remedy};
 pub use user::{ConflictLine, GrantForm, SessionLine, UserPage};
 pub use users::{UserRow, Users};
 

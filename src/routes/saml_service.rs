@@ -42,8 +42,9 @@ impl Call {
                 let path = format!("/.anteroom/support/organizations/{organization}/test?id={id}");
                 reply::redirect(&self.settings.sites.app_address(&path))
             }
-            Ok(Answer::Refused { reference: _, reason: reason @ "connection_paused" }) => {
-                let page = self.notice(StatusCode::FORBIDDEN, &Notice::Paused { restart_url: &restart });
+            Ok(Answer::Refused { reference, reason: reason @ "connection_paused" }) => {
+                let notice = Notice::Paused { reference: Some(&reference), restart_url: &restart };
+                let page = self.notice(StatusCode::FORBIDDEN, &notice);
                 reply::sign_on_refused(page, reason)
             }
             Ok(Answer::Refused { reference, reason }) => {
@@ -53,8 +54,9 @@ impl Call {
                 let page = self.notice(StatusCode::FORBIDDEN, &notice);
                 reply::sign_on_refused(page, reason)
             }
-            Ok(Answer::Replayed { reference: _ }) => {
-                let page = self.notice(StatusCode::FORBIDDEN, &Notice::AlreadyUsed { restart_url: &restart });
+            Ok(Answer::Replayed { reference }) => {
+                let notice = Notice::AlreadyUsed { reference: &reference, restart_url: &restart };
+                let page = self.notice(StatusCode::FORBIDDEN, &notice);
                 reply::sign_on_refused(page, "replayed")
             }
             Err(error) => self.unavailable(&error),

@@ -125,8 +125,9 @@ impl Call {
                 let page = self.notice(StatusCode::FORBIDDEN, &Notice::Conflict { reference: &reference });
                 reply::sign_on_refused(page, "subject_conflict")
             }
-            Ok(Completion::Disabled { email }) => {
-                let page = self.notice(StatusCode::FORBIDDEN, &Notice::Disabled { email: email.as_str() });
+            Ok(Completion::Disabled { email, reference }) => {
+                let notice = Notice::Disabled { email: email.as_str(), reference: &reference };
+                let page = self.notice(StatusCode::FORBIDDEN, &notice);
                 let page = reply::with_cookie(page, transport.clear(Kind::Session));
                 reply::sign_on_refused(page, "user_disabled")
             }
@@ -186,7 +187,7 @@ impl Call {
             Domain::Open(connections) => Some(self.choices(&connections, email, return_path)),
             Domain::Paused => {
                 let another = format!("{}&another=1", sign_in_path(return_path));
-                Some(self.notice(StatusCode::OK, &Notice::Paused { restart_url: &another }))
+                Some(self.notice(StatusCode::OK, &Notice::Paused { reference: None, restart_url: &another }))
             }
             Domain::Unknown => None,
         }

@@ -5,9 +5,11 @@
 
 use super::assertion::{Attribute, NameId};
 use super::message::{Content, Response};
+use super::statement::{AttributeStatement, Subject};
 use super::xml::{Profile, Tree};
 
 /// A name identifier and attributes. **Not verified.**
+#[derive(Clone)]
 pub struct Claims {
     name_id: Option<NameId>,
     attributes: Vec<Attribute>,
@@ -19,20 +21,23 @@ impl Claims {
     pub fn read(octets: &[u8]) -> Option<Self> {
         let tree = Tree::parse(octets, Profile::Message).ok()?;
         let Content::Assertion(assertion) = Response::read(tree.root()).ok()?.content else { return None };
+        Some(Self::of(&assertion.subject, &assertion.attributes))
+    }
+
+    /// Those of the parts of an assertion.
+    pub(super) fn of(subject: &Subject<'_>, statement: &AttributeStatement<'_>) -> Self {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         let attribute = |(name, values): &(&str, Vec<&str>)| Attribute {
             name: (*name).to_owned(),
             values: values.iter().map(|value| (*value).to_owned()).collect(),
         };
-        Some(Self {
-            name_id: assertion.subject.name_id.as_ref().map(|name_id| NameId {
-                value: name_id.value.to_owned(),
-                format: owned(name_id.format),
-                name_qualifier: owned(name_id.name_qualifier),
-                sp_name_qualifier: owned(name_id.sp_name_qualifier),
-            }),
-            attributes: assertion.attributes.attributes.iter().map(attribute).collect(),
-        })
+        let name_id = subject.name_id.as_ref().map(|name_id| NameId {
+            value: name_id.value.to_owned(),
+            format: owned(name_id.format),
+            name_qualifier: owned(name_id.name_qualifier),
+            sp_name_qualifier: owned(name_id.sp_name_qualifier),
+        });
+        Self { name_id, attributes: statement.attributes.iter().map(attribute).collect() }
     }
 
     /// The name identifier, if there is one.

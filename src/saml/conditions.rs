@@ -29,7 +29,7 @@ pub(super) struct Validity {
 
 /// The clock of one check.
 #[derive(Clone, Copy)]
-struct Now {
+pub(super) struct Now {
     now: Timestamp,
     skew: Duration,
 }
@@ -55,17 +55,7 @@ pub(super) fn check_response(
     if let Some(issuer) = response.issuer {
         check_issuer(issuer, expected)?;
     }
-    match response.destination {
-        Some(destination) if destination == expected.acs_url => {}
-        Some(destination) => {
-            return Err(Refusal::new(Reason::WrongDestination).expected(expected.acs_url).got(destination));
-        }
-        // SAML Bindings 3.5.5.2.
-        None if is_signed => {
-            return Err(Refusal::new(Reason::DestinationMissing).expected(expected.acs_url));
-        }
-        None => {}
-    }
+    check_destination(response.destination, is_signed, expected)?;
     match response.in_response_to {
         Some(id) => check_in_response_to(id, expected)?,
         None => return Err(Refusal::new(Reason::Unsolicited)),
@@ -73,6 +63,22 @@ pub(super) fn check_response(
     let now = clock(expected, now);
     check_issued(response.issue_instant, now)?;
     Ok(())
+}
+
+/// SAML Bindings 3.5.5.2: a signed response names its destination, and any that is named is ours.
+pub(super) fn check_destination(
+    destination: Option<&str>,
+    is_signed: bool,
+    expected: &Expected<'_>,
+) -> Result<(), Refusal> {
+    match destination {
+        Some(destination) if destination == expected.acs_url => Ok(()),
+        Some(destination) => {
+            Err(Refusal::new(Reason::WrongDestination).expected(expected.acs_url).got(destination))
+        }
+        None if is_signed => Err(Refusal::new(Reason::DestinationMissing).expected(expected.acs_url)),
+        None => Ok(()),
+    }
 }
 
 /// Checks the assertion against what is expected.
@@ -100,11 +106,11 @@ pub(super) fn check_assertion(
     })
 }
 
-fn clock(expected: &Expected<'_>, now: Timestamp) -> Now {
+pub(super) fn clock(expected: &Expected<'_>, now: Timestamp) -> Now {
     Now { now, skew: expected.skew.min(instant::SKEW_MAX) }
 }
 
-fn check_issuer(issuer: &str, expected: &Expected<'_>) -> Result<(), Refusal> {
+pub(super) fn check_issuer(issuer: &str, expected: &Expected<'_>) -> Result<(), Refusal> {
     if issuer == expected.idp.entity_id() {
         Ok(())
     } else {
@@ -112,7 +118,7 @@ fn check_issuer(issuer: &str, expected: &Expected<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn check_in_response_to(id: &str, expected: &Expected<'_>) -> Result<(), Refusal> {
+pub(super) fn check_in_response_to(id: &str, expected: &Expected<'_>) -> Result<(), Refusal> {
     if id == expected.in_response_to {
         Ok(())
     } else {
@@ -120,7 +126,7 @@ fn check_in_response_to(id: &str, expected: &Expected<'_>) -> Result<(), Refusal
     }
 }
 
-fn check_issued(text: &str, now: Now) -> Result<Timestamp, Refusal> {
+pub(super) fn check_issued(text: &str, now: Now) -> Result<Timestamp, Refusal> {
     let issued = instant::parse(text)?;
     if now.is_before(issued) {
         return Err(Refusal::new(Reason::IssuedInFuture).expected(format!("at most {}", now.now)).got(text));
@@ -129,7 +135,7 @@ fn check_issued(text: &str, now: Now) -> Result<Timestamp, Refusal> {
 }
 
 /// Every restriction must name us (SAML Core 2.5.1.4).
-fn check_audience(conditions: &Conditions<'_>, expected: &Expected<'_>) -> Result<(), Refusal> {
+pub(super) fn check_audience(conditions: &Conditions<'_>, expected: &Expected<'_>) -> Result<(), Refusal> {
     if conditions.audiences.is_empty() {
         return Err(Refusal::new(Reason::AudienceMissing).expected(expected.sp_entity_id));
     }
@@ -141,7 +147,7 @@ fn check_audience(conditions: &Conditions<'_>, expected: &Expected<'_>) -> Resul
     }
 }
 
-fn check_conditions_window(
+pub(super) fn check_conditions_window(
     conditions: &Conditions<'_>,
     issued: Timestamp,
     now: Now,
@@ -185,7 +191,7 @@ const LIFETIME_MAX: Duration = Duration::from_hours(25);
 
 /// At least one bearer confirmation must pass wholly (SAML Profiles 4.1.4.3). Gives the latest end
 /// among those that do; the fault reported otherwise is that of the first bearer.
-fn check_confirmations(
+pub(super) fn check_confirmations(
     confirmations: &[Confirmation<'_>],
     expected: &Expected<'_>,
     issued: Timestamp,
@@ -241,7 +247,7 @@ fn check_bearer(
 }
 
 /// An identifier that is qualified for somebody else is none of ours (SAML Core 2.2.2).
-fn check_qualifiers(name_id: &NameId<'_>, expected: &Expected<'_>) -> Result<(), Refusal> {
+pub(super) fn check_qualifiers(name_id: &NameId<'_>, expected: &Expected<'_>) -> Result<(), Refusal> {
     for (qualifier, own) in [
         (name_id.sp_name_qualifier, expected.sp_entity_id),
         (name_id.name_qualifier, expected.idp.entity_id()),
@@ -256,7 +262,7 @@ fn check_qualifiers(name_id: &NameId<'_>, expected: &Expected<'_>) -> Result<(),
 }
 
 /// The first statement says when; the earliest end of all bounds the session (SAML Core 2.7.2).
-fn check_authn_statements(
+pub(super) fn check_authn_statements(
     statements: &[AuthnStatement<'_>],
     now: Now,
 ) -> Result<(Timestamp, Option<Timestamp>), Refusal> {
@@ -280,7 +286,7 @@ fn check_authn_statements(
 }
 
 /// What this connection demands of the sign-on itself.
-fn check_policy(
+pub(super) fn check_policy(
     statements: &[AuthnStatement<'_>],
     authn_instant: Timestamp,
     expected: &Expected<'_>,

@@ -365,7 +365,7 @@ const ENTITY_ID_OCTETS_MAX: usize = 1024;
 /// A message with a foreign signature costs one verification per key.
 const CERTIFICATES_MAX: usize = 16;
 
-fn read_certificate(element: Element<'_>) -> Result<Certificate, CertificateError> {
+pub(super) fn read_certificate(element: Element<'_>) -> Result<Certificate, CertificateError> {
     let text = element.text().map_err(|_| CertificateError::Malformed)?;
     let digits: Vec<u8> = text.bytes().filter(|byte| !is_space(*byte)).collect();
     let der = STANDARD.decode(digits).map_err(|_| CertificateError::Malformed)?;

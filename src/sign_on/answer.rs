@@ -18,6 +18,7 @@ use crate::sign_on::claimed::Claimed;
 use crate::sign_on::connections::Connection;
 use crate::sign_on::person::Person;
 use crate::sign_on::request_id::{Purpose, RequestId};
+use crate::sign_on::traces::Seen;
 use crate::store::{self, Consumed, Consumption, Handoff};
 
 /// What became of an answer.
@@ -90,8 +91,12 @@ impl SignOn {
     pub async fn answer(&self, field: &str, request_id: &str) -> store::Result<Answer> {
         let octets = match saml::Response::decode(field) {
             Ok(octets) => octets,
-            Err(refusal) => return self.refuse(None, Refused::of(&refusal), request_id).await,
+            Err(refusal) => {
+                let seen = Seen { undecoded: Some(&refusal), ..Seen::default() };
+                return self.refuse(seen, Refused::of(&refusal), request_id).await;
+            }
         };
+        let unknown = Seen { octets: &octets, ..Seen::default() };
         let id = match saml::Response::parse(&octets) {
             Ok(response) => match response.in_response_to() {
                 Some(text) => RequestId::parse(text, &self.request_key),
@@ -99,7 +104,7 @@ impl SignOn {
             },
             Err(refusal) => match self.trial_of_unreadable(&octets) {
                 Some(id) => Some(id),
-                None => return self.refuse(None, Refused::of(&refusal), request_id).await,
+                None => return self.refuse(unknown, Refused::of(&refusal), request_id).await,
             },
         };
         let connections = self.connections.load_full();
@@ -108,29 +113,34 @@ impl SignOn {
             Some((id, connection))
         });
         let Some((id, connection)) = found else {
-            let unknown = Refused::plain("unknown_request", "the answer is to a request that is not ours");
-            let unknown = unknown.about(Claimed::unverified(&octets));
-            return self.refuse(None, unknown, request_id).await;
+            let foreign = Refused::plain("unknown_request", "the answer is to a request that is not ours");
+            let foreign = foreign.about(Claimed::unverified(&octets));
+            return self.refuse(unknown, foreign, request_id).await;
         };
         match id.purpose() {
             Purpose::SignOn => {}
             Purpose::Trial => return self.answer_trial(&octets, &id, connection, request_id).await,
             Purpose::Logout => {
                 let other = Refused::plain("unknown_request", "the answer is to a logout, not to a login");
-                return self.refuse(Some(connection), other, request_id).await;
+                let seen = Seen { connection: Some(connection), ..unknown };
+                return self.refuse(seen, other, request_id).await;
             }
         }
+        let seen = Seen { connection: Some(connection), id: Some(&id), ..unknown };
         if connections.is_paused(connection) {
             let paused = Refused::plain("connection_paused", "the organization is paused");
             let paused = paused.about(Claimed::unverified(&octets));
-            return self.refuse(Some(connection), paused, request_id).await;
+            return self.refuse(seen, paused, request_id).await;
         }
         if id.is_late(self.clock.now()) {
             return Ok(Answer::Late { request_id: id.as_str().to_owned() });
         }
         match self.verify(&octets, connection, &id) {
-            Ok((assertion, person)) => self.pass(connection, &id, (&assertion, person), request_id).await,
-            Err(refused) => self.refuse(Some(connection), refused, request_id).await,
+            Ok((assertion, person)) => match self.pass(connection, &id, (&assertion, person)).await? {
+                Ok(code) => Ok(Answer::Accepted { code }),
+                Err((reason, claimed)) => self.replayed((seen, Some(claimed)), reason, request_id).await,
+            },
+            Err(refused) => self.refuse(seen, refused, request_id).await,
         }
     }
 
@@ -140,6 +150,22 @@ impl SignOn {
         connection: &Connection,
         id: &RequestId,
     ) -> Result<(saml::VerifiedAssertion, Person), Refused> {
+        let assertion = self
+            .verify_message(octets, connection, id)
+            .map_err(|refusal| Refused::of(&refusal).about(Claimed::unverified(octets)))?;
+        let person = Person::of(&assertion, connection).map_err(|refused| {
+            Refused::plain(refused.code(), &refused.to_string()).about(Claimed::verified(&assertion))
+        })?;
+        Ok((assertion, person))
+    }
+
+    /// Checks that a message is the answer of that connection's provider to that request.
+    pub(super) fn verify_message(
+        &self,
+        octets: &[u8],
+        connection: &Connection,
+        id: &RequestId,
+    ) -> Result<saml::VerifiedAssertion, saml::Refusal> {
         let settings = self.settings.load_full();
         let expected = saml::Expected {
             idp: &connection.idp,
@@ -150,23 +176,17 @@ impl SignOn {
             skew: CLOCK_SKEW,
             policy: connection.options.policy(id.issued_at()),
         };
-        let assertion = saml::Response::parse(octets)
-            .and_then(|response| response.verify(&expected, self.clock.now()))
-            .map_err(|refusal| Refused::of(&refusal).about(Claimed::unverified(octets)))?;
-        let person = Person::of(&assertion, connection).map_err(|refused| {
-            Refused::plain(refused.code(), &refused.to_string()).about(Claimed::verified(&assertion))
-        })?;
-        Ok((assertion, person))
+        saml::Response::parse(octets).and_then(|response| response.verify(&expected, self.clock.now()))
     }
 
-    /// Uses the answer up and leaves the passage under a one-time code.
+    /// Uses the answer up and leaves the passage under a one-time code; `Err` is the code of why it is used up
+    /// already.
     async fn pass(
         &self,
         connection: &Connection,
         id: &RequestId,
         (assertion, person): (&saml::VerifiedAssertion, Person),
-        request_id: &str,
-    ) -> store::Result<Answer> {
+    ) -> store::Result<Result<String, (&'static str, Claimed)>> {
         let now = self.clock.now();
         let pending_until = now.saturating_add(super::request_id::PENDING_LOGIN_LIFETIME).unwrap_or(now);
         let consumption = Consumption {
@@ -175,16 +195,11 @@ impl SignOn {
             assertion_id: assertion.id().to_owned(),
             expires_at: assertion.expires_at().max(pending_until),
         };
+        let claimed = || Claimed::known(&person.email, &person.subject.key);
         match self.store.consume(&consumption).await? {
             Consumed::First => {}
-            Consumed::RequestReplayed => {
-                let claimed = Claimed::known(&person.email, &person.subject.key);
-                return self.replayed((connection, Some(claimed)), "request_replayed", request_id).await;
-            }
-            Consumed::AssertionReplayed => {
-                let claimed = Claimed::known(&person.email, &person.subject.key);
-                return self.replayed((connection, Some(claimed)), "assertion_replayed", request_id).await;
-            }
+            Consumed::RequestReplayed => return Ok(Err(("request_replayed", claimed()))),
+            Consumed::AssertionReplayed => return Ok(Err(("assertion_replayed", claimed()))),
         }
         let passage = Passage {
             connection: connection.id.as_str().to_owned(),
@@ -209,7 +224,7 @@ impl SignOn {
             expires_at: now.saturating_add(HANDOFF_LIFETIME).unwrap_or(now),
         };
         self.store.put_handoff(&handoff).await?;
-        Ok(Answer::Accepted { code: URL_SAFE_NO_PAD.encode(secret) })
+        Ok(Ok(URL_SAFE_NO_PAD.encode(secret)))
     }
 
     async fn unsolicited(&self, request_id: &str) -> store::Result<Answer> {
@@ -221,42 +236,37 @@ impl SignOn {
 
     pub(super) async fn replayed(
         &self,
-        (connection, claimed): (&Connection, Option<Claimed>),
+        (seen, claimed): (Seen<'_>, Option<Claimed>),
         reason: &'static str,
         request_id: &str,
     ) -> store::Result<Answer> {
         let refused = Refused::plain(reason, "the answer has been used before").about(claimed);
-        let reference = self.note_refusal(Some(connection), &refused, request_id).await?;
+        let reference = self.note_refusal(seen, &refused, request_id).await?;
         Ok(Answer::Replayed { reference })
     }
 
-    async fn refuse(
-        &self,
-        connection: Option<&Connection>,
-        refused: Refused,
-        request_id: &str,
-    ) -> store::Result<Answer> {
-        let reference = self.note_refusal(connection, &refused, request_id).await?;
+    async fn refuse(&self, seen: Seen<'_>, refused: Refused, request_id: &str) -> store::Result<Answer> {
+        let reference = self.note_refusal(seen, &refused, request_id).await?;
         Ok(Answer::Refused { reference, reason: refused.reason })
     }
 
     async fn note_refusal(
         &self,
-        connection: Option<&Connection>,
+        seen: Seen<'_>,
         refused: &Refused,
         request_id: &str,
     ) -> store::Result<String> {
         let reference = id::reference(&*self.randomness);
         tracing::info!(reason = refused.reason, %reference, text = %refused.text, "sign-on refused");
         let mut event = self.audit_event("sign_on.refused", "anteroom", request_id);
-        event.subject = connection.map(|connection| connection.id.as_str().to_owned());
+        event.subject = seen.connection.map(|connection| connection.id.as_str().to_owned());
         event.reason = Some(refused.reason.to_owned());
         event.reference = Some(reference.clone());
         event.details = json!({ "text": refused.text, "expected": refused.expected, "got": refused.got });
         if let (Some(details), Some(claimed)) = (event.details.as_object_mut(), &refused.claimed) {
             details.insert("claimed".to_owned(), claimed.details());
         }
-        self.audit_refusal(event).await?;
+        self.keep_refusal(event, seen).await?;
         Ok(reference)
     }
 }

@@ -35,7 +35,7 @@ impl Claimed {
     /// Of a message that was refused: anybody may have written it.
     pub(super) fn unverified(octets: &[u8]) -> Option<Self> {
         let claims = Claims::read(octets)?;
-        Self::of(Statements { attributes: claims.attributes(), name_id: claims.name_id() }, false)
+        Self::of(Statements::claimed(&claims), false)
     }
 
     fn of(statements: Statements<'_>, is_verified: bool) -> Option<Self> {

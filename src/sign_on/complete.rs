@@ -51,6 +51,8 @@ pub enum Completion {
     Disabled {
         /// Who.
         email: EmailAddress,
+        /// What the visitor can tell support.
+        reference: String,
     },
 }
 
@@ -146,7 +148,7 @@ impl SignOn {
             Admission::Unknown => return Ok(Err(Completion::NotProvisioned { reference })),
         };
         if account.user.state == Membership::Disabled {
-            return Ok(Err(Completion::Disabled { email: account.user.email }));
+            return Ok(Err(Completion::Disabled { email: account.user.email, reference }));
         }
         Ok(Ok(account.user))
     }

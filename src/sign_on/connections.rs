@@ -83,6 +83,13 @@ impl Connections {
         found.take(SHARING_MAX).cloned().collect()
     }
 
+    /// The connection whose provider has that entity ID, paused or not. A message that claims an issuer is shown to
+    /// people beside that connection; nobody is signed on by it.
+    #[must_use]
+    pub fn by_entity_id(&self, entity_id: &str) -> Option<&Arc<Connection>> {
+        self.by_fingerprint.values().find(|connection| connection.idp.entity_id() == entity_id)
+    }
+
     /// The connection of an organization, paused or not.
     #[must_use]
     pub fn of_organization(&self, id: &OrganizationId) -> Option<&Arc<Connection>> {

@@ -78,6 +78,14 @@ pub(super) fn is_paused(connections: &Connections, connection: &ConnectionId) ->
     connections.by_id(connection).is_some_and(|connection| connections.is_paused(connection))
 }
 
+impl Connections {
+    /// The connections of a configuration and of what the store has, for whoever looks without signing anybody on.
+    #[must_use]
+    pub fn of(settings: &Settings, records: Vec<OrganizationRecord>, now: Timestamp) -> Self {
+        combined(settings, &Stored::of(records, &HashMap::new(), now))
+    }
+}
+
 /// What is declared goes before what was added.
 fn combined(settings: &Settings, stored: &Stored) -> Connections {
     let all = settings.declared.iter().chain(&stored.created).cloned();

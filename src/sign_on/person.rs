@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::directory::{ConnectionOptions, DisplayName, Subject};
 use crate::email::EmailAddress;
-use crate::saml::{Attribute, NameId, VerifiedAssertion};
+use crate::saml::{Attribute, Claims, NameId, VerifiedAssertion};
 use crate::sign_on::connections::Connection;
 
 /// A person as one identity provider knows them.
@@ -157,6 +157,10 @@ impl<'a> Statements<'a> {
     pub(super) fn of(assertion: &'a VerifiedAssertion) -> Self {
         Self { attributes: assertion.attributes(), name_id: assertion.name_id() }
     }
+
+    pub(super) fn claimed(claims: &'a Claims) -> Self {
+        Self { attributes: claims.attributes(), name_id: claims.name_id() }
+    }
 }
 
 /// The provider's key of the person, if there is one that stays: Entra's tenant and object, else the NameID
@@ -218,7 +222,10 @@ fn attribute<'a>((name, value): (&str, &'a str)) -> (&'a str, EmailSource) {
 }
 
 /// A name that cannot be shown is no reason to keep somebody out.
-fn name_of(statements: Statements<'_>, options: &ConnectionOptions) -> Result<Option<DisplayName>, Refused> {
+pub(super) fn name_of(
+    statements: Statements<'_>,
+    options: &ConnectionOptions,
+) -> Result<Option<DisplayName>, Refused> {
     if !options.name_attributes.is_empty() {
         let found = first(statements, options.name_attributes.texts(), Part::Name)?;
         return Ok(found.and_then(|(_, text)| DisplayName::parse(text).ok()));

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 
 use crate::id::{ConnectionId, Randomness};
-use crate::secret::{MacKey, sha256};
+use crate::secret::{ClusterSecret, MacKey, sha256};
 
 /// How long a pending login can be answered.
 pub const PENDING_LOGIN_LIFETIME: Duration = Duration::from_hours(1);
@@ -95,6 +95,12 @@ impl RequestId {
         Self { text: format!("{}{encoded}", purpose.letter()), purpose, issued_at: now, connection }
     }
 
+    /// The key of this installation's IDs.
+    #[must_use]
+    pub fn key(secret: &ClusterSecret) -> MacKey {
+        secret.mac_key("request id")
+    }
+
     /// Reads an ID; `None` for any that we did not make.
     #[must_use]
     pub fn parse(text: &str, key: &MacKey) -> Option<Self> {
@@ -152,7 +158,6 @@ impl RequestId {
 mod tests {
     use super::*;
     use crate::id::SystemRandomness;
-    use crate::secret::ClusterSecret;
 
     #[test]
     fn an_id_says_what_it_was_made_for_and_nothing_else_passes() {

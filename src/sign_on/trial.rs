@@ -5,17 +5,18 @@
 //!
 //! Rules: an answer counts once; only who works the support console gets to see the report.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use url::Url;
 
 use crate::directory::User;
-use crate::saml;
 use crate::sign_on::SignOn;
-use crate::sign_on::answer::{Answer, CLOCK_SKEW};
+use crate::sign_on::answer::Answer;
 use crate::sign_on::connections::Connection;
-use crate::sign_on::person::Person;
-use crate::sign_on::report::Report;
+use crate::sign_on::report::{Asked, Inquiry, Report, Usage};
 use crate::sign_on::request_id::{Purpose, RequestId};
+use crate::sign_on::traces::Seen;
 use crate::store::{self, ConnectionTest, Consumed, Consumption};
 
 impl SignOn {
@@ -63,14 +64,15 @@ impl SignOn {
         &self,
         octets: &[u8],
         id: &RequestId,
-        connection: &Connection,
+        connection: &Arc<Connection>,
         request_id: &str,
     ) -> store::Result<Answer> {
         let test = self.store.connection_test(id.as_str()).await?;
         let is_open = test.is_some_and(|test| test.connection == connection.id && test.report.is_none());
         let report = if is_open { self.examine(octets, id, connection).await? } else { None };
         let Some(report) = report else {
-            return self.replayed((connection, None), "request_replayed", request_id).await;
+            let seen = Seen { octets, connection: Some(connection), id: Some(id), ..Seen::default() };
+            return self.replayed((seen, None), "request_replayed", request_id).await;
         };
         let failure = report.failure().map(|check| check.code.clone());
         let mut event = self.audit_event("connection.tested", "anteroom", request_id);
@@ -78,52 +80,42 @@ impl SignOn {
         event.details = json!({ "test": id.as_str(), "failed": failure });
         let kept = serde_json::to_value(&report).expect("texts and times always have a JSON form");
         if !self.store.finish_connection_test(id.as_str(), kept, event).await? {
-            return self.replayed((connection, None), "request_replayed", request_id).await;
+            let seen = Seen { octets, connection: Some(connection), id: Some(id), ..Seen::default() };
+            return self.replayed((seen, None), "request_replayed", request_id).await;
         }
         tracing::info!(connection = %connection.id, failed = failure, "trial sign-on answered");
         let organization = connection.organization.id.clone();
         Ok(Answer::Tested { request_id: id.as_str().to_owned(), organization })
     }
 
-    /// `None` if the answer has been used before.
+    /// `None` if the answer has been used before. One that is genuine is used up by that.
     async fn examine(
         &self,
         octets: &[u8],
         id: &RequestId,
-        connection: &Connection,
+        connection: &Arc<Connection>,
     ) -> store::Result<Option<Report>> {
         let now = self.clock.now();
-        let response = match saml::Response::parse(octets) {
-            Ok(response) => response,
-            Err(refusal) => return Ok(Some(Report::of_unreadable(&refusal, now))),
-        };
-        if id.is_late(now) {
-            return Ok(Some(Report::of_late(now)));
+        let is_late = id.is_late(now);
+        if !is_late && let Ok(assertion) = self.verify_message(octets, connection, id) {
+            let consumption = Consumption {
+                connection: connection.id.clone(),
+                request_id: id.as_str().to_owned(),
+                assertion_id: assertion.id().to_owned(),
+                expires_at: assertion.expires_at(),
+            };
+            if self.store.consume(&consumption).await? != Consumed::First {
+                return Ok(None);
+            }
         }
-        let settings = self.settings.load_full();
-        let expected = saml::Expected {
-            idp: &connection.idp,
-            sp_entity_id: &settings.service_provider.entity_id,
-            acs_url: settings.service_provider.acs_url.as_str(),
-            own_keys: &settings.service_provider.keys,
-            in_response_to: id.as_str(),
-            skew: CLOCK_SKEW,
-            policy: connection.options.policy(id.issued_at()),
-        };
-        let assertion = match response.verify(&expected, now) {
-            Ok(assertion) => assertion,
-            Err(refusal) => return Ok(Some(Report::of_refusal(&refusal, now))),
-        };
-        let consumption = Consumption {
-            connection: connection.id.clone(),
-            request_id: id.as_str().to_owned(),
-            assertion_id: assertion.id().to_owned(),
-            expires_at: assertion.expires_at(),
-        };
-        if self.store.consume(&consumption).await? != Consumed::First {
-            return Ok(None);
-        }
-        let person = Person::of(&assertion, connection);
-        Ok(Some(Report::of_genuine(&assertion, person.as_ref(), (connection, &expected), now)))
+        Ok(Some(Report::examine(&Inquiry {
+            octets,
+            connection: Some(connection),
+            settings: &self.settings.load(),
+            asked: if is_late { Asked::Late(id.issued_at()) } else { Asked::Ours(id.issued_at()) },
+            is_paused: false,
+            usage: Usage::First,
+            now,
+        })))
     }
 }

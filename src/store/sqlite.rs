@@ -24,6 +24,7 @@ mod row;
 mod search;
 mod sessions;
 mod sign_on;
+mod traces;
 mod trials;
 mod users;
 mod waiting;
@@ -47,8 +48,8 @@ use crate::store::{
     ConnectionTest, Consumed, Consumption, Handoff, Imported, ImportedGrant, Message, NewMessage, NewRequest,
     NewUser, OrganizationChange, OrganizationChanged, OrganizationRecord, Outsiders, PropertiesAdded,
     PropertyChange, ProviderLoggedOut, ProviderLogout, RequestChange, RequestChanged, RequestCount,
-    RequestFiled, RequestFilter, Result, SessionSelector, SessionView, Store, StoredKey, Touch, UserAdded,
-    UserChange, UserChanged, UserFilter,
+    RequestFiled, RequestFilter, Result, SessionSelector, SessionView, Store, StoredKey, Touch, Trace,
+    UserAdded, UserChange, UserChanged, UserFilter,
 };
 
 /// An open SQLite database.
@@ -347,6 +348,18 @@ impl Store for Database {
 
     async fn purge_audit(&self, before: Timestamp, audit: AuditEvent) -> Result<u64> {
         audit::purge(&self.connections, before, &audit).await
+    }
+
+    async fn audit_with_trace(&self, event: AuditEvent, trace: &Trace) -> Result<()> {
+        traces::keep(&self.connections, &event, trace).await
+    }
+
+    async fn trace(&self, reference: &str) -> Result<Option<Trace>> {
+        traces::by_reference(self.connections.readers(), reference).await
+    }
+
+    async fn purge_traces(&self, before: Timestamp) -> Result<u64> {
+        traces::purge(&self.connections, before).await
     }
 
     async fn audit_by_reference(&self, reference: &str) -> Result<Option<AuditEntry>> {

@@ -15,6 +15,7 @@ mod canonical_form;
 mod cli;
 mod config;
 mod demo;
+mod diagnosis;
 mod idp;
 mod jose;
 mod looks;

@@ -130,15 +130,16 @@ fn notices(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
         Notice::SignedOut { provider: ProviderSession::Unsure },
         Notice::LogoutRefused { reference: with.reference, sign_out_url: with.path },
         Notice::EndedByProvider,
-        Notice::Disabled { email: with.email },
+        Notice::Disabled { email: with.email, reference: with.reference },
         Notice::Refused {
             reference: with.reference,
             headline: with.headline,
             advice: with.sentence,
             restart_url: with.path,
         },
-        Notice::AlreadyUsed { restart_url: with.path },
-        Notice::Paused { restart_url: with.path },
+        Notice::AlreadyUsed { reference: with.reference, restart_url: with.path },
+        Notice::Paused { reference: None, restart_url: with.path },
+        Notice::Paused { reference: Some(with.reference), restart_url: with.path },
         Notice::Conflict { reference: with.reference },
     ]
     .map(|notice| (notice_name(&notice), notice.render(brand)))
@@ -159,7 +160,8 @@ fn notice_name(notice: &Notice<'_>) -> &'static str {
         Notice::Disabled { .. } => "disabled",
         Notice::Refused { .. } => "refused",
         Notice::AlreadyUsed { .. } => "already-used",
-        Notice::Paused { .. } => "paused",
+        Notice::Paused { reference: None, .. } => "paused",
+        Notice::Paused { .. } => "paused-meanwhile",
         Notice::Conflict { .. } => "conflict",
     }
 }

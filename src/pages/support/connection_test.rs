@@ -6,6 +6,7 @@ use askama::Template;
 
 use crate::pages::frame::{self, Frame};
 use crate::pages::moment::Moment;
+use crate::pages::support::checks::{CheckLine, CheckResult, CheckTexts};
 use crate::pages::support::{self, Agent, Section};
 use crate::pages::texts::texts;
 use crate::pages::{Brand, link};
@@ -38,56 +39,6 @@ pub enum TestState {
     Finished(Vec<CheckLine>),
 }
 
-/// A check.
-#[derive(Debug, Clone)]
-pub struct CheckLine {
-    /// What was looked at.
-    pub name: String,
-    /// How it went.
-    pub result: CheckResult,
-}
-
-/// How a check went.
-#[derive(Debug, Clone)]
-pub enum CheckResult {
-    /// As it should.
-    Passed {
-        /// What came, where that is of interest.
-        got: Option<String>,
-    },
-    /// It did not.
-    Failed {
-        /// What is wrong; a whole sentence.
-        problem: String,
-        /// What would have been accepted.
-        expected: Option<String>,
-        /// What came instead.
-        got: Option<String>,
-        /// What to do now; a whole sentence.
-        remedy: String,
-    },
-    /// A check before it failed.
-    NotReached,
-}
-
-impl CheckLine {
-    const fn tone(&self) -> &'static str {
-        match self.result {
-            CheckResult::Passed { .. } => "passed",
-            CheckResult::Failed { .. } => "failed",
-            CheckResult::NotReached => "neutral",
-        }
-    }
-
-    const fn english_result(&self) -> &'static str {
-        match self.result {
-            CheckResult::Passed { .. } => "Passed",
-            CheckResult::Failed { .. } => "Failed",
-            CheckResult::NotReached => "Not reached",
-        }
-    }
-}
-
 impl ConnectionTest {
     /// The page as HTML.
     #[must_use]
@@ -107,6 +58,7 @@ impl ConnectionTest {
             tone,
             summary,
             checks,
+            check_text: CheckTexts::english(),
             text,
             page: self,
         })
@@ -118,6 +70,7 @@ impl ConnectionTest {
 struct Html<'a> {
     frame: Frame<'a>,
     text: Texts,
+    check_text: CheckTexts,
     heading: String,
     organization_href: String,
     tone: &'static str,
@@ -133,8 +86,6 @@ texts! {
         waiting: "Sign on at the identity provider, or send this test’s sign-on to the customer. Then reload this page.",
         sign_on: "Go to the identity provider",
         reload: "Reload",
-        expected: "Expected",
-        got: "Got",
         again: "Test again",
     }
 }

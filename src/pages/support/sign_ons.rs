@@ -6,6 +6,7 @@ use askama::Template;
 
 use crate::pages::frame::{self, Frame};
 use crate::pages::moment::Moment;
+use crate::pages::support::checks::{CheckLine, CheckResult, CheckTexts};
 use crate::pages::support::{Agent, Section};
 use crate::pages::texts::texts;
 use crate::pages::{Brand, link};
@@ -21,6 +22,17 @@ pub struct SignOns {
     pub rows: Vec<SignOnLine>,
     /// `before`: the place before which older ones begin, if there are more.
     pub next_before: Option<i64>,
+    /// What was found out about the one that was looked for by its reference.
+    pub trace: Option<Trace>,
+}
+
+/// Every check of a refused sign-on.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    /// What the visitor was shown.
+    pub reference: String,
+    /// The checks, in their order.
+    pub checks: Vec<CheckLine>,
 }
 
 /// Something that happened at sign-on.
@@ -38,6 +50,8 @@ pub struct SignOnLine {
     pub outcome: SignOnOutcome,
     /// What the visitor was shown.
     pub reference: Option<String>,
+    /// Whether every check of it was kept, so that its reference leads there.
+    pub has_trace: bool,
 }
 
 /// Whom a refused message spoke of.
@@ -102,6 +116,12 @@ impl SignOnLine {
         }
     }
 
+    /// Where every check is shown.
+    pub(super) fn trace_href(&self) -> Option<String> {
+        let reference = self.reference.as_deref().filter(|_| self.has_trace)?;
+        Some(format!("{}?q={}#checks", Section::SignOns.path(), link::query_value(reference)))
+    }
+
     pub(super) fn refused(&self) -> Option<RefusedText<'_>> {
         let SignOnOutcome::Refused { code, explanation, expected, got } = &self.outcome else { return None };
         Some(RefusedText {
@@ -126,6 +146,9 @@ impl SignOns {
                 let text = link::query_value(&self.text);
                 format!("{}?q={text}&before={before}", Section::SignOns.path())
             }),
+            trace_heading: self.trace.as_ref().map(|trace| english_trace_heading(&trace.reference)),
+            checks: self.trace.as_ref().map_or(&[][..], |trace| &trace.checks),
+            check_text: CheckTexts::english(),
             text,
             page: self,
         })
@@ -139,6 +162,9 @@ struct Html<'a> {
     text: Texts,
     sign_on_text: SignOnTexts,
     next_href: Option<String>,
+    trace_heading: Option<String>,
+    checks: &'a [CheckLine],
+    check_text: CheckTexts,
     page: &'a SignOns,
 }
 
@@ -160,12 +186,17 @@ texts! {
     /// The labels beside a sign-on, also on the page of a user.
     pub(super) SignOnTexts {
         reference: "Reference",
+        checks: "Show every check",
         expected: "Expected",
         got: "Got",
         claimed_verified: "The identity provider spoke of",
         claimed_unverified: "Claimed, not verified:",
         claimed_hint: "Anybody may have written that.",
     }
+}
+
+fn english_trace_heading(reference: &str) -> String {
+    format!("Every check of {reference}")
 }
 
 /// An explanation of the log as a sentence.
@@ -253,7 +284,9 @@ pub fn english_remedy(code: &str) -> &'static str {
              administrator for the object identifier."
         }
         "user_disabled" => "The account is switched off. Open the user to switch it on.",
-        "organization_paused" => "The organization is paused. Open the organization to resume it.",
+        "organization_paused" | "connection_paused" => {
+            "The organization is paused. Open the organization to resume it."
+        }
         "encryption_key_missing" => {
             "Ask the administrator to turn token encryption off, or tell the operators to set saml.signing_key \
              and saml.certificate."

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use crate::directory::Organization;
 use crate::pages::Moment;
-use crate::pages::support::{Claim, SignOnLine, SignOnOutcome, SignOns};
+use crate::pages::support::{Claim, SignOnLine, SignOnOutcome, SignOns, Trace};
+use crate::routes::support::trials::check_line;
 use crate::routes::work::{Desk, Handled, Reply};
 use crate::store::AuditEntry;
 
@@ -18,14 +19,34 @@ impl Desk {
         let before = self.query.get("before").and_then(|before| before.parse().ok());
         let entries = self.admin().sign_ons(text, before).await?;
         let organizations = self.admin().organizations().await?;
+        let trace = match text {
+            Some(text) => self.trace(text.trim()).await?,
+            None => None,
+        };
         let is_full = entries.len() >= ROWS_FULL;
         let view = SignOns {
             agent: self.agent(),
             text: text.unwrap_or_default().to_owned(),
             next_before: entries.last().filter(|_| is_full).map(|entry| entry.seq),
-            rows: entries.iter().map(|entry| sign_on_line(entry, &organizations, self.now)).collect(),
+            rows: entries
+                .iter()
+                .map(|entry| {
+                    let line = sign_on_line(entry, &organizations, self.now);
+                    // The page of its own trace needs no way there.
+                    SignOnLine { has_trace: line.has_trace && trace.is_none(), ..line }
+                })
+                .collect(),
+            trace,
         };
         Ok(Reply::Page(StatusCode::OK, view.render(self.brand())))
+    }
+
+    /// Every check of a refused sign-on, if what was looked for is its reference.
+    async fn trace(&self, text: &str) -> crate::admin::Result<Option<Trace>> {
+        let reference = text.to_ascii_uppercase();
+        let report = self.shared.sign_on.trace(&reference).await?;
+        Ok(report
+            .map(|report| Trace { reference, checks: report.checks.into_iter().map(check_line).collect() }))
     }
 }
 
@@ -66,6 +87,7 @@ pub(super) fn sign_on_line(entry: &AuditEntry, organizations: &[Organization], n
         claimed,
         outcome,
         reference: entry.reference.clone(),
+        has_trace: entry.details.get("trace").and_then(serde_json::Value::as_bool).unwrap_or_default(),
     }
 }
 

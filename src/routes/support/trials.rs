@@ -9,7 +9,8 @@ use http::StatusCode;
 use crate::id::OrganizationId;
 use crate::pages::support::{CheckLine, CheckResult, ConnectionTest, Section, TestState};
 use crate::routes::work::{Desk, Handled, Reply};
-use crate::sign_on::report::{Check, Outcome, Report};
+use crate::saml::diagnosis::{Check, Outcome};
+use crate::sign_on::report::Report;
 
 impl Desk {
     /// `POST /.anteroom/support/organizations/{id}/test`.
@@ -49,15 +50,19 @@ impl Desk {
     }
 }
 
-fn check_line(check: Check) -> CheckLine {
-    let result = match check.outcome {
-        Outcome::Passed => CheckResult::Passed { got: check.got },
-        Outcome::NotReached => CheckResult::NotReached,
-        Outcome::Failed => CheckResult::Failed {
-            problem: check.problem.unwrap_or_default(),
+/// A check as the pages show it.
+pub(super) fn check_line(check: Check) -> CheckLine {
+    let (cause, remedy) = (check.cause, check.remedy.unwrap_or_default());
+    let result = match (check.outcome, cause) {
+        (Outcome::Passed, None) => CheckResult::Passed { got: check.got },
+        (Outcome::Passed, Some(remark)) => CheckResult::Noted { remark, remedy },
+        (Outcome::NotReached, _) => CheckResult::NotReached,
+        (Outcome::NotApplicable, _) => CheckResult::NotApplicable,
+        (Outcome::Failed, cause) => CheckResult::Failed {
+            problem: cause.unwrap_or_default(),
             expected: check.expected,
             got: check.got,
-            remedy: check.advice.unwrap_or_default(),
+            remedy,
         },
     };
     CheckLine { name: check.title, result }

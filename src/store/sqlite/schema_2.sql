@@ -204,3 +204,16 @@ CREATE TRIGGER audit_anchor_stays BEFORE DELETE ON audit_anchor
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is anchored to an entry of its own');
 END;
+
+-- What was found out about refused answers, for support to look at.
+CREATE TABLE traces (
+    seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    reference TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    connection_id TEXT,
+    report TEXT NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX traces_by_reference ON traces (reference);
+CREATE INDEX traces_of_connection ON traces (connection_id, seq);
+CREATE INDEX traces_by_age ON traces (at);

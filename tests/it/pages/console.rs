@@ -11,8 +11,8 @@ use anteroom::pages::support::{
     OrganizationFacts, OrganizationLine, OrganizationPage, OrganizationPreview, Organizations, OtherRequest,
     PersonFacts, PreviewWarning, PropertyLine, Proposal, ProviderFacts, Question, Queue, QueueCount,
     QueueRow, QueueState, Refusal, RequestLine, RequestPage, RequesterFacts, Section, SessionLine,
-    SharedDomain, SignOnLine, SignOnOptions, SignOnOutcome, SignOns, Taken, TestState, UserPage, UserRow,
-    Users, Warning,
+    SharedDomain, SignOnLine, SignOnOptions, SignOnOutcome, SignOns, Taken, TestState, Trace, UserPage,
+    UserRow, Users, Warning,
 };
 use anteroom::pages::{ALL_PROPERTIES, Brand, Field, SelectItem};
 
@@ -303,6 +303,7 @@ fn sign_on_lines(with: &Filling) -> Vec<SignOnLine> {
         claimed: (index == 1 || index == 2)
             .then(|| Claim { whom: with.email.to_owned(), is_verified: index == 2 }),
         reference: (index == 1 || index == 2).then(|| with.reference.to_owned()),
+        has_trace: index == 1,
         outcome,
     })
     .collect()
@@ -690,6 +691,29 @@ fn previews(brand: &Brand, with: &Filling) -> Pages {
     ]
 }
 
+/// Every outcome that a check can have.
+fn trace(with: &Filling) -> Trace {
+    let check = |name: &str, result| CheckLine { name: name.to_owned(), result };
+    let text = || Some(with.url_text.to_owned());
+    let failed = |expected, got| {
+        let (problem, remedy) = (with.sentence.to_owned(), with.sentence.to_owned());
+        CheckResult::Failed { problem, expected, got, remedy }
+    };
+    let noted = CheckResult::Noted { remark: with.sentence.to_owned(), remedy: with.sentence.to_owned() };
+    Trace {
+        reference: with.reference.to_owned(),
+        checks: vec![
+            check("The message can be read", CheckResult::Passed { got: None }),
+            check("It is meant for us", failed(text(), text())),
+            check("It is valid now", failed(None, text())),
+            check(with.headline, CheckResult::Passed { got: text() }),
+            check("The name can be read", CheckResult::NotReached),
+            check("No groups were left out", noted),
+            check("It has not been used before", CheckResult::NotApplicable),
+        ],
+    }
+}
+
 fn connection_tests(brand: &Brand, with: &Filling) -> Pages {
     let test = |state| {
         ConnectionTest {
@@ -738,6 +762,7 @@ fn sign_ons_and_mail(brand: &Brand, with: &Filling) -> Pages {
         text: String::new(),
         rows: sign_on_lines(with),
         next_before: Some(4711),
+        trace: None,
     };
     let found = SignOns { text: with.reference.to_owned(), next_before: None, ..list.clone() };
     let mail = |state| MailLine {
@@ -758,6 +783,7 @@ fn sign_ons_and_mail(brand: &Brand, with: &Filling) -> Pages {
     };
     vec![
         ("sign-ons", list.render(brand)),
+        ("sign-ons-trace", SignOns { trace: Some(trace(with)), ..found.clone() }.render(brand)),
         ("sign-ons-found", found.render(brand)),
         ("sign-ons-none", SignOns { text: String::new(), rows: Vec::new(), ..found.clone() }.render(brand)),
         ("sign-ons-no-match", SignOns { rows: Vec::new(), ..found }.render(brand)),

@@ -87,6 +87,7 @@ macro_rules! conformance {
                 an_event_that_is_too_long_is_cut
                 the_configuration_that_was_last_in_force_is_kept
                 refused_sign_ons_are_found_by_whom_they_spoke_of
+                traces_are_kept_under_their_references_with_their_events
                 purging_removes_what_has_expired_and_nothing_else
                 everything_is_there_after_a_restart
                 a_closed_store_says_that_it_is_unavailable,

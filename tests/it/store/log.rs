@@ -3,8 +3,8 @@
 use anteroom::directory::Subject;
 use anteroom::session::SessionHash;
 use anteroom::store::{
-    AuditEvent, AuditFilter, Change, ChangeSeq, Claimant, Consumed, Error, Handoff, StoredKey, UserChange,
-    UserFilter,
+    AuditEvent, AuditFilter, Change, ChangeSeq, Claimant, Consumed, Error, Handoff, StoredKey, TRACES_MAX,
+    TRACES_OF_ONE_MAX, Trace, UserChange, UserFilter,
 };
 use serde_json::json;
 
@@ -285,4 +285,48 @@ pub(crate) async fn a_closed_store_says_that_it_is_unavailable(backend: &dyn Bac
     store.close().await;
     assert!(matches!(store.change_head().await, Err(Error::Unavailable(_))));
     assert!(matches!(store.audit(event("late")).await, Err(Error::Unavailable(_))));
+}
+
+fn trace(reference: &str, connection: Option<&str>, at: i64) -> Trace {
+    Trace {
+        reference: reference.to_owned(),
+        at: seconds_later(at),
+        connection: connection.map(connection_id),
+        report: json!({ "checks": [] }),
+    }
+}
+
+pub(crate) async fn traces_are_kept_under_their_references_with_their_events(backend: &dyn Backend) {
+    let store = backend.open().await;
+    for trace in [trace("A", Some("contoso"), 0), trace("B", None, 60)] {
+        let refused = AuditEvent { reference: Some(trace.reference.clone()), ..event("sign_on.refused") };
+        store.audit_with_trace(refused, &trace).await.unwrap();
+        assert_eq!(store.trace(&trace.reference).await.unwrap(), Some(trace.clone()));
+        assert!(store.audit_by_reference(&trace.reference).await.unwrap().is_some());
+    }
+    assert_eq!(store.trace("C").await.unwrap(), None);
+    assert_eq!(store.purge_traces(seconds_later(60)).await.unwrap(), 1);
+    assert_eq!(store.trace("A").await.unwrap(), None);
+    assert!(store.trace("B").await.unwrap().is_some());
+    // The log stays.
+    assert!(store.audit_by_reference("A").await.unwrap().is_some());
+}
+
+/// On a store in memory, since it is many.
+#[tokio::test]
+async fn traces_are_bounded_for_each_connection_and_in_all() {
+    let store = anteroom::store::open(&anteroom::store::Settings::Memory).await.unwrap();
+    let of_one = i64::from(TRACES_OF_ONE_MAX);
+    let connections = i64::from(TRACES_MAX) / of_one + 1;
+    for connection in 0..connections {
+        let id = format!("c{connection}");
+        for number in 0..=of_one {
+            let trace = trace(&format!("{id}-{number}"), Some(&id), number);
+            store.audit_with_trace(event("sign_on.refused"), &trace).await.unwrap();
+        }
+        let kept = async |number| store.trace(&format!("{id}-{number}")).await.unwrap().is_some();
+        assert_eq!((kept(0).await, kept(1).await, kept(of_one).await), (false, true, true));
+    }
+    let removed = store.purge_traces(seconds_later(of_one + 1)).await.unwrap();
+    assert_eq!(removed, u64::from(TRACES_MAX));
 }

@@ -300,6 +300,7 @@ async fn provisioning_that_went_through(store: &dyn Store, request: &Request) ->
         ("organization", is_unavailable(&store.change_organization(&pause, event("x")).await)),
         ("retire", is_unavailable(&store.change_property(&property, &retire, event("x")).await)),
         ("try", is_unavailable(&store.begin_connection_test(&trial, event("x")).await)),
+        ("purge traces", is_unavailable(&store.purge_traces(ages).await)),
         ("report", is_unavailable(&store.finish_connection_test("_r", Value::Null, event("x")).await)),
         ("file", is_unavailable(&store.file_request(&filing, event("x"), vec![]).await)),
         ("take", is_unavailable(&taking.await)),

@@ -18,7 +18,7 @@ use crate::directory::Organization;
 use crate::email::EmailDomain;
 use crate::id::OrganizationId;
 use crate::store::Origin;
-use options::Options;
+use options::SignOnOptions;
 
 /// Connect organizations and look at them; those that the configuration declares are changed there.
 #[derive(Debug, Args)]
@@ -47,7 +47,7 @@ enum Action {
         #[arg(value_parser = OrganizationId::parse)]
         id: OrganizationId,
         #[command(flatten)]
-        options: Options,
+        options: SignOnOptions,
     },
     /// Let nobody of an organization sign on any more, and end their sessions.
     Pause {
@@ -86,7 +86,7 @@ struct Add {
     #[arg(long)]
     share_domains: bool,
     #[command(flatten)]
-    options: Options,
+    options: SignOnOptions,
 }
 
 impl Arguments {

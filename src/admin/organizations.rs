@@ -124,7 +124,6 @@ impl Admin {
             "name": organization.name.as_str(),
             "domains": domain_names(&organization.domains),
             "provider": provider_details(&provider),
-            "options": options,
         });
         let connection = StoredConnection {
             id: ConnectionId::parse(id.as_str())

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use self::described::{changed, object, row, show_options};
-use self::options::Options;
+use self::options::SignOnOptions;
 use super::answer::Answer;
 use super::opened::Opened;
 use super::{Failure, Format, read_file};
@@ -49,7 +49,7 @@ enum Action {
         #[arg(value_parser = OrganizationId::parse)]
         id: OrganizationId,
         #[command(flatten)]
-        options: Options,
+        options: SignOnOptions,
     },
     /// Give an organization another name.
     Rename {
@@ -133,7 +133,7 @@ struct Add {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    options: Options,
+    options: SignOnOptions,
 }
 
 impl Arguments {

@@ -55,6 +55,10 @@ pub struct Few<T>(Vec<T>);
 /// How many values one list may have.
 pub const FEW: usize = 10;
 
+/// How long one list may be when it is written as JSON: what the audit log keeps of a change, before and after, has
+/// room for all three at their longest.
+const WRITTEN_BYTES_MAX: usize = 600;
+
 /// Why a list of texts is not one of the options.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
@@ -81,6 +85,9 @@ pub enum OptionError {
     /// Too many values.
     #[error("there are more than {FEW}")]
     TooMany,
+    /// Too much text in all.
+    #[error("they are longer than {WRITTEN_BYTES_MAX} characters in all")]
+    TooLong,
 }
 
 /// What may stand in a list of options.
@@ -158,6 +165,10 @@ impl<T: Listed> Few<T> {
     pub fn new(values: Vec<T>) -> Result<Self, OptionError> {
         if values.len() > FEW {
             return Err(OptionError::TooMany);
+        }
+        let texts: Vec<_> = values.iter().map(T::as_str).collect();
+        if serde_json::to_string(&texts).is_ok_and(|written| written.len() > WRITTEN_BYTES_MAX) {
+            return Err(OptionError::TooLong);
         }
         let again = |(at, value): (usize, &T)| values.iter().take(at).any(|other| other == value);
         match values.iter().enumerate().find(|one| again(*one)) {
@@ -292,6 +303,7 @@ mod tests {
             r#"{"name_attributes":["a\nb"]}"#.to_owned(),
             format!(r#"{{"name_attributes":["{}"]}}"#, "x".repeat(201)),
             format!(r#"{{"name_attributes":[{}]}}"#, many.join(",")),
+            format!(r#"{{"name_attributes":["{0}1","{0}2","{0}3"]}}"#, "x".repeat(199)),
         ] {
             assert!(serde_json::from_str::<ConnectionOptions>(&bad).is_err(), "{bad}");
         }

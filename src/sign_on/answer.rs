@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::directory::ConnectionOptions;
 use crate::id::{self, OrganizationId};
 use crate::saml;
 use crate::secret::sha256;
@@ -114,7 +115,7 @@ impl SignOn {
         });
         let Some((id, connection)) = found else {
             let foreign = Refused::plain("unknown_request", "the answer is to a request that is not ours");
-            let foreign = foreign.about(Claimed::unverified(&octets));
+            let foreign = foreign.about(Claimed::unverified(&octets, &ConnectionOptions::default()));
             return self.refuse(unknown, foreign, request_id).await;
         };
         match id.purpose() {
@@ -128,8 +129,9 @@ impl SignOn {
         }
         let seen = Seen { connection: Some(connection), id: Some(&id), ..unknown };
         if connections.is_paused(connection) {
+            let options = &connection.options;
             let paused = Refused::plain("connection_paused", "the organization is paused");
-            let paused = paused.about(Claimed::unverified(&octets));
+            let paused = paused.about(Claimed::unverified(&octets, options));
             return self.refuse(seen, paused, request_id).await;
         }
         if id.is_late(self.clock.now()) {
@@ -150,11 +152,12 @@ impl SignOn {
         connection: &Connection,
         id: &RequestId,
     ) -> Result<(saml::VerifiedAssertion, Person), Refused> {
-        let assertion = self
-            .verify_message(octets, connection, id)
-            .map_err(|refusal| Refused::of(&refusal).about(Claimed::unverified(octets)))?;
+        let assertion = self.verify_message(octets, connection, id).map_err(|refusal| {
+            Refused::of(&refusal).about(Claimed::unverified(octets, &connection.options))
+        })?;
         let person = Person::of(&assertion, connection).map_err(|refused| {
-            Refused::plain(refused.code(), &refused.to_string()).about(Claimed::verified(&assertion))
+            Refused::plain(refused.code(), &refused.to_string())
+                .about(Claimed::verified(&assertion, &connection.options))
         })?;
         Ok((assertion, person))
     }
@@ -167,6 +170,7 @@ impl SignOn {
         id: &RequestId,
     ) -> Result<saml::VerifiedAssertion, saml::Refusal> {
         let settings = self.settings.load_full();
+        let options = &connection.options;
         let expected = saml::Expected {
             idp: &connection.idp,
             sp_entity_id: &settings.service_provider.entity_id,
@@ -174,7 +178,7 @@ impl SignOn {
             own_keys: &settings.service_provider.keys,
             in_response_to: id.as_str(),
             skew: CLOCK_SKEW,
-            policy: connection.options.policy(id.issued_at()),
+            policy: options.policy(id.issued_at()),
         };
         saml::Response::parse(octets).and_then(|response| response.verify(&expected, self.clock.now()))
     }

@@ -23,8 +23,8 @@ pub(super) struct Claimed {
 
 impl Claimed {
     /// Of an assertion that has passed every check of the message.
-    pub(super) fn verified(assertion: &VerifiedAssertion) -> Option<Self> {
-        Self::of(Statements::of(assertion), true)
+    pub(super) fn verified(assertion: &VerifiedAssertion, options: &ConnectionOptions) -> Option<Self> {
+        Self::of(Statements::of(assertion), options, true)
     }
 
     /// Of a person who was read from such an assertion.
@@ -33,13 +33,13 @@ impl Claimed {
     }
 
     /// Of a message that was refused: anybody may have written it.
-    pub(super) fn unverified(octets: &[u8]) -> Option<Self> {
+    pub(super) fn unverified(octets: &[u8], options: &ConnectionOptions) -> Option<Self> {
         let claims = Claims::read(octets)?;
-        Self::of(Statements::claimed(&claims), false)
+        Self::of(Statements::claimed(&claims), options, false)
     }
 
-    fn of(statements: Statements<'_>, is_verified: bool) -> Option<Self> {
-        let email = person::email_of(statements, &ConnectionOptions::default()).ok().map(|(email, _)| email);
+    fn of(statements: Statements<'_>, options: &ConnectionOptions, is_verified: bool) -> Option<Self> {
+        let email = person::email_of(statements, options).ok().map(|(email, _)| email);
         let subject = person::lasting_key_of(statements).ok().flatten().and_then(|key| bounded(&key));
         let says_something = email.is_some() || subject.is_some();
         says_something.then_some(Self { email, subject, is_verified })

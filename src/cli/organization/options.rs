@@ -11,7 +11,7 @@ use crate::saml::NameIdFormat;
 
 /// Sign-on options; what is not given stays as it is.
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(super) struct SignOnOptions {
     /// Ask people to sign on there afresh each time, and refuse older sign-ons.
     #[arg(long, value_name = "ON|OFF")]
     force_authn: Option<Switch>,
@@ -41,13 +41,13 @@ enum Switch {
 /// What was given, with lists as the form of the console has them: one value on each line.
 #[derive(Debug)]
 pub(super) struct Typed {
-    options: Options,
+    options: SignOnOptions,
     authn_context: String,
     email_attributes: String,
     name_attributes: String,
 }
 
-impl Options {
+impl SignOnOptions {
     /// Whether none was given.
     pub(super) const fn is_empty(&self) -> bool {
         self.force_authn.is_none()

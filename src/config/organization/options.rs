@@ -55,5 +55,10 @@ fn few<T: Listed>(
     let values = reading
         .list(key, typed, |text| T::read(text).map_err(|error| Fault::new(error.to_string(), remedy)))?;
     let few = Few::new(values);
-    reading.told(key, few.map_err(|error| Fault::new(error.to_string(), format!("keep at most {FEW}"))))
+    reading.told(
+        key,
+        few.map_err(|error| {
+            Fault::new(error.to_string(), format!("keep the few that matter, at most {FEW}"))
+        }),
+    )
 }

@@ -42,7 +42,12 @@ pub(super) async fn change(
         return Ok(outcome);
     }
     let after = find(write.connection(), id).await?;
-    let notes = [("before", described(before.as_ref())), ("after", described(after.as_ref()))];
+    let describe = match change {
+        // By themselves, so that they are never too long to be kept.
+        OrganizationChange::Options(..) => described_options,
+        _ => described,
+    };
+    let notes = [("before", describe(before.as_ref())), ("after", describe(after.as_ref()))];
     feed::tell(write.connection(), &Change::Directory, event.at).await?;
     audit::append(write.connection(), &audit::noted(event, notes)).await?;
     write.commit().await?;
@@ -261,8 +266,16 @@ fn described(record: Option<&OrganizationRecord>) -> Value {
         "domains": domains,
         "paused": record.paused_at.is_some(),
         "metadata_sha256": record.connection.as_ref().map(digest),
-        "options": record.connection.as_ref().map(|connection| &connection.options),
+        "options": options_of(Some(record)),
     })
+}
+
+fn described_options(record: Option<&OrganizationRecord>) -> Value {
+    json!({ "options": options_of(record) })
+}
+
+fn options_of(record: Option<&OrganizationRecord>) -> Option<&ConnectionOptions> {
+    record?.connection.as_ref().map(|connection| &connection.options)
 }
 
 fn digest(connection: &StoredConnection) -> String {

@@ -3,6 +3,7 @@
 use anteroom::directory::{ConnectionOptions, Few, Grant, Membership, Organization, Role};
 use anteroom::email::EmailDomain;
 use anteroom::id::OrganizationId;
+use anteroom::saml::NameIdFormat;
 use anteroom::store::{
     Change, ConnectionTest, ImportProblem, ImportProblemKind, Imported, ImportedGrant, NewUser,
     OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, PropertyChange, Store,
@@ -108,6 +109,33 @@ pub(crate) async fn options_of_a_connection_are_kept_also_with_new_metadata(back
     assert_eq!(entry.details["before"]["options"], json!({}));
     let after = json!({ "force_authn": true, "email_attributes": ["mail", "Mail"] });
     assert_eq!(entry.details["after"]["options"], after);
+    // However long they are, the log tells all of them, before and after.
+    let long = |letter: &str| {
+        let texts: Vec<_> = (0..3).map(|number| format!("\\{letter}{number}").repeat(47)).collect();
+        let classes = texts.iter().map(|text| format!("urn:{text}"));
+        OrganizationChange::Options(
+            id.clone(),
+            ConnectionOptions {
+                authn_context: Few::parse(classes).unwrap(),
+                name_id_format: Some(NameIdFormat::EmailAddress),
+                email_attributes: Few::parse(&texts).unwrap(),
+                name_attributes: Few::parse(&texts).unwrap(),
+                accept_expired_certificate: true,
+                ..options()
+            },
+        )
+    };
+    for letter in ["a", "b"] {
+        assert_eq!(change(&*store, &long(letter)).await, OrganizationChanged::Changed);
+        watch.since().await;
+    }
+    let entry = store.audit_entries(1).await.unwrap().remove(0);
+    for (side, first) in [("before", "\\a0"), ("after", "\\b0")] {
+        let told = entry.details[side]["options"]["email_attributes"][0].as_str();
+        assert!(told.is_some_and(|told| told.starts_with(first)), "{}", entry.details);
+    }
+    change(&*store, &set).await;
+    watch.since().await;
     assert_eq!(change(&*store, &set).await, OrganizationChanged::Unchanged);
     assert_eq!(watch.since().await, (vec![], 0));
 

@@ -9,8 +9,6 @@ use crate::admin::{
     CustomerValues, MetadataPreview, OrganizationView, Outcome, Preview, Provider, ProviderState,
 };
 use crate::cli::answer::{Answer, dash, moment, moment_or_dash};
-use crate::cli::answer::{Answer, dash, moment, moment_or_dash};
-use crate::cli::property;
 use crate::cli::property;
 use crate::directory::Organization;
 use crate::email::{EmailAddress, EmailDomain};

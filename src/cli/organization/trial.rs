@@ -12,8 +12,9 @@ use crate::cli::Failure;
 use crate::cli::answer::{Answer, printable};
 use crate::cli::opened::Opened;
 use crate::id::OrganizationId;
+use crate::saml::diagnosis::{Check, Outcome};
 use crate::sign_on::SignOn;
-use crate::sign_on::report::{Check, Outcome, Report};
+use crate::sign_on::report::Report;
 
 #[derive(Debug, Args)]
 pub(super) struct Trial {
@@ -109,17 +110,18 @@ fn line(check: &Check) -> String {
         Outcome::Passed => "passed     ",
         Outcome::Failed => "failed     ",
         Outcome::NotReached => "not reached",
+        Outcome::NotApplicable => "no need    ",
     };
     let side = |name: &str, text: &Option<String>| {
         text.as_ref().map(|text| format!("\n             {name}: {text}")).unwrap_or_default()
     };
     let mut line = format!("{outcome}  {}", check.title);
     if check.outcome == Outcome::Failed {
-        let words = [&check.problem, &check.advice].into_iter().flatten().cloned().collect::<Vec<_>>();
+        let words = [&check.cause, &check.remedy].into_iter().flatten().cloned().collect::<Vec<_>>();
         line = format!("{line}. {}", words.join(" "));
         line.push_str(&side("expected", &check.expected));
     }
-    if check.outcome != Outcome::NotReached {
+    if matches!(check.outcome, Outcome::Passed | Outcome::Failed) {
         line.push_str(&side("got", &check.got));
     }
     line.split('\n').map(printable).collect::<Vec<_>>().join("\n")

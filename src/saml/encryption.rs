@@ -17,7 +17,7 @@ use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::names::{XENC, XENC11, ds, xenc};
+use super::names::{ASSERTION, DSIG, PROTOCOL, XENC, XENC11, ds, xenc};
 use super::own_key::KeyPair;
 use super::refusal::{Reason, Refusal};
 use super::signature::check_key_info;
@@ -214,10 +214,10 @@ fn read_key(element: Element<'_>) -> Result<(&'static OaepAlgorithm, Vec<u8>), R
     let mut children = element.children()?;
     let transport = read_transport(children.require(xenc("EncryptionMethod"))?)?;
     if let Some(key_info) = children.take(ds("KeyInfo")) {
-        // A key inside would be one more, a reference would lead on to another (SAML-ATTACKS H6).
-        check_key_info(key_info)?;
-        if let Some(further) = key_info.subtree().find(|element| element.is(ds("RetrievalMethod"))) {
-            return Err(unexpected(further, key_info));
+        // Names our certificate in one of many forms, which is not read. A key inside would be one more, a
+        // reference would lead on to another (SAML-ATTACKS H6).
+        if let Some(hidden) = key_info.subtree().skip(1).find(|element| !is_hint(*element)) {
+            return Err(unexpected(hidden, key_info));
         }
     }
     let octets = read_cipher_data(children.require(xenc("CipherData"))?)?;
@@ -235,6 +235,19 @@ fn read_key(element: Element<'_>) -> Result<(&'static OaepAlgorithm, Vec<u8>), R
     }
     children.finish()?;
     Ok((transport, octets))
+}
+
+/// Whether an element can be a part of a name of a certificate: those of Microsoft stand in a
+/// `SecurityTokenReference` of WS-Security.
+fn is_hint(element: Element<'_>) -> bool {
+    match element.namespace() {
+        DSIG => {
+            element.local().starts_with("X509")
+                || matches!(element.local(), "KeyName" | "KeyValue" | "RSAKeyValue" | "Modulus" | "Exponent")
+        }
+        XENC | XENC11 | ASSERTION | PROTOCOL => false,
+        _ => true,
+    }
 }
 
 /// RSA-OAEP with one hash for both its uses (XML Encryption 5.5.2). The library has no private operation for two

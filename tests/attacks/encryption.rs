@@ -517,6 +517,39 @@ fn an_unsigned_response_needs_a_signed_assertion_and_a_signed_one_does_not() {
     assert_eq!(refusal.reason(), saml::Reason::DecryptionFailed);
 }
 
+/// The certificate may be named in any form, since nobody reads it.
+#[test]
+fn how_a_certificate_is_named_does_not_matter() {
+    let world = world();
+    let issuer = "<ds:X509Data><ds:X509IssuerSerial><ds:X509IssuerName>CN=Anteroom</ds:X509IssuerName>\
+        <ds:X509SerialNumber>7</ds:X509SerialNumber></ds:X509IssuerSerial></ds:X509Data>";
+    let reference = format!(
+        "<o:SecurityTokenReference xmlns:o=\"http://docs.oasis-open.org/wss/2004/01/\
+         oasis-200401-wss-wssecurity-secext-1.0.xsd\">{issuer}</o:SecurityTokenReference>"
+    );
+    for (hint, accepted) in [
+        (issuer, true),
+        (&reference, true),
+        ("<ds:KeyName>sp</ds:KeyName>", true),
+        (
+            "<o:SecurityTokenReference xmlns:o=\"urn:x\"><ds:Signature></ds:Signature></o:SecurityTokenReference>",
+            false,
+        ),
+        (
+            "<o:SecurityTokenReference xmlns:o=\"urn:x\"><xenc:EncryptedKey></xenc:EncryptedKey></o:SecurityTokenReference>",
+            false,
+        ),
+    ] {
+        let key_info = format!("</xenc:EncryptionMethod><ds:KeyInfo>{hint}</ds:KeyInfo><xenc:CipherData>");
+        let message = control(&world).with(|message| {
+            encryption(message).rewrite = Some(Box::new(move |text| {
+                replaced_first(text, "</xenc:EncryptionMethod><xenc:CipherData>", &key_info)
+            }));
+        });
+        assert_eq!(world.verify(message.to_xml().as_bytes()).is_ok(), accepted, "{hint}");
+    }
+}
+
 #[test]
 fn any_of_our_keys_decrypts() {
     let ours = || control(&World::pure()).to_xml();

@@ -172,8 +172,8 @@ pub const KEYS: &[Key] = &[
     text("session.lifetime", Absent::Value("\"12h\""), "The longest time from sign-on to the next sign-on."),
     switch(
         "session.single_logout",
-        Absent::Value("false"),
-        "Whether signing out goes on to the identity provider at once; otherwise the page after it offers that.",
+        Absent::Value("true"),
+        "Whether signing out goes on to the identity provider, where that offers it; otherwise the page after it has a button for that.",
     ),
     text("identity.issuer", Absent::Means("`app.url`"), "The claim `iss`."),
     text("identity.audience", Absent::Means("`app.url`"), "The claim `aud`."),

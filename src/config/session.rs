@@ -12,7 +12,7 @@ use super::{file, time};
 
 /// Whether signing out goes on to the identity provider.
 pub(super) fn single_logout(typed: &file::Session) -> SingleLogout {
-    if typed.single_logout == Some(true) { SingleLogout::Always } else { SingleLogout::Offered }
+    if typed.single_logout.unwrap_or(true) { SingleLogout::Always } else { SingleLogout::Offered }
 }
 
 pub(super) fn read(typed: &file::Session, reading: &mut Reading<'_>) -> Read<Lifetimes> {

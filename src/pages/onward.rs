@@ -4,8 +4,8 @@
 
 use askama::Template;
 
-use crate::pages::Brand;
 use crate::pages::frame::{self, Frame};
+use crate::pages::{Brand, link};
 
 /// The page with the message.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,8 @@ impl Onward<'_> {
     #[must_use]
     pub fn render(&self, brand: &Brand) -> String {
         let text = Texts::english();
-        frame::render(&Page { frame: Frame::english(brand, text.heading), text, view: self })
+        let address = link::page(self.address).unwrap_or("/");
+        frame::render(&Page { frame: Frame::english(brand, text.heading), text, address, view: self })
     }
 }
 
@@ -32,6 +33,7 @@ impl Onward<'_> {
 struct Page<'a> {
     frame: Frame<'a>,
     text: Texts,
+    address: &'a str,
     view: &'a Onward<'a>,
 }
 

@@ -100,7 +100,7 @@ fn key_descriptors(key: &KeyPair) -> String {
 }
 
 /// The enveloped signature of a document in canonical form that has this ID (SAML Core 5.4).
-fn signature(document: &str, id: &str, key: &KeyPair) -> String {
+pub(super) fn signature(document: &str, id: &str, key: &KeyPair) -> String {
     let method = |name: &str, algorithm: &str| element(name, &[("Algorithm", algorithm)], "");
     let transforms = [method("ds:Transform", ENVELOPED), method("ds:Transform", EXC_C14N)].concat();
     let value = STANDARD.encode(digest::digest(&digest::SHA256, document.as_bytes()));
@@ -124,7 +124,7 @@ fn signature(document: &str, id: &str, key: &KeyPair) -> String {
 }
 
 /// An element in canonical form (Canonical XML 2.3), if its attributes are given in canonical order.
-fn element(name: &str, attributes: &[(&str, &str)], content: &str) -> String {
+pub(super) fn element(name: &str, attributes: &[(&str, &str)], content: &str) -> String {
     let mut text = format!("<{name}");
     for (attribute, value) in attributes {
         let value = value.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");

@@ -433,10 +433,7 @@ async fn an_answer_to_a_logout_that_is_not_ours_changes_nothing() {
     // Ours, whose answer is forged in one way or another; and genuine.
     let page = mia.visit("/.anteroom/sign-out").await;
     let page = mia.browser.submit(&page, &page.form("/.anteroom/sign-out")).await;
-    let (_, rest) = page.body.split_once("href=\"https://login.microsoftonline.com").expect("a way on");
-    let href = rest.split_once('"').expect("it ends").0.replace("&#38;", "&").replace("&amp;", "&");
-    let url = format!("https://login.microsoftonline.com{href}").parse().expect("a URL");
-    let ours = idp::logout::Sent::read(url).attribute("ID").to_owned();
+    let ours = sent(&page).attribute("ID").to_owned();
     let forged = [
         answer(&ours).with(|answer| answer.signer.key = SigningKey::foreign()).to_query().text(),
         answer(&ours).with(|answer| answer.issuer = Idp::other_tenant().entity_id).to_query().text(),

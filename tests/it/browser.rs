@@ -20,7 +20,8 @@ use crate::app::{MIA, TestApp, Wanted, free_port};
 /// Anteroom at addresses that a browser can open, with the login page as its identity provider.
 async fn start() -> (TestApp, LoginPage) {
     let login = LoginPage::start().await;
-    let wanted = Wanted::default().metadata(login.idp.metadata_xml()).on_port(free_port());
+    let here = "[session]\nsingle_logout = false\n";
+    let wanted = Wanted::default().metadata(login.idp.metadata_xml()).on_port(free_port()).more(here);
     (wanted.start().await, login)
 }
 

@@ -118,8 +118,7 @@ fn sign_in_pages(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
 }
 
 fn onward(brand: &Brand, with: &Filling) -> String {
-    Onward { address: "https://idp.example/slo", response: with.code, relay_state: Some(with.reference) }
-        .render(brand)
+    Onward { address: with.url, response: with.code, relay_state: Some(with.reference) }.render(brand)
 }
 
 fn notices(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
@@ -246,6 +245,7 @@ fn the_table_knows_every_view() {
         "mail",
         "manage",
         "notice",
+        "onward",
         "organization",
         "organizations",
         "preview",
@@ -422,9 +422,9 @@ fn static_files_are_named_by_their_content_and_small() {
     let paths = |brand: &Brand| brand.assets().iter().map(|asset| asset.path.clone()).collect::<Vec<_>>();
     assert_eq!(paths(&plain), paths(&brand("Another name")));
     let (plain_paths, coloured_paths) = (paths(&plain), paths(&coloured));
-    assert_eq!((plain_paths.len(), coloured_paths.len()), (4, 5));
+    assert_eq!((plain_paths.len(), coloured_paths.len()), (5, 6));
     assert_ne!(plain_paths[0], coloured_paths[0], "another accent, another stylesheet");
-    assert_eq!(plain_paths[1..], coloured_paths[1..4], "the same scripts");
+    assert_eq!(plain_paths[1..], coloured_paths[1..5], "the same scripts");
 
     for asset in coloured.assets().iter() {
         let found = coloured.assets().find(&asset.path).expect("its own path");

@@ -140,7 +140,7 @@ async fn organizations_that_share_a_domain_are_chosen_from() {
 async fn the_address_is_remembered_on_that_browser() {
     let app = TestApp::new().await;
     let mut mia = app.member(MIA).await;
-    mia.sign_out().await.expect(200);
+    mia.sign_out().await.expect(303);
     assert_eq!(mia.session(), None);
     let page = mia.visit("/again").await.expect(200);
     assert_eq!(page.form("/.anteroom/sign-in/start").value("email"), MIA);

@@ -18,6 +18,7 @@ use super::super::metadata::IdentityProvider;
 use super::super::names::{ASSERTION, PROTOCOL, STATUS_SUCCESS};
 use super::super::own_key::ServiceProvider;
 use super::super::redirect::Outgoing;
+use super::super::sp_metadata::{self, element};
 
 /// A `samlp:LogoutRequest` of ours (SAML Core 3.7.1).
 #[derive(Debug, Clone, Copy)]
@@ -128,28 +129,37 @@ impl OwnResponse<'_> {
             return Some(Onward::Redirect(outgoing.address(url, key, &[])));
         }
         let url = self.idp.slo_post_response_url()?.clone();
-        let response = STANDARD.encode(self.to_xml(&url, ""));
+        let unsigned = self.to_xml(&url, "");
+        let response = match key {
+            Some(key) => self.to_xml(&url, &sp_metadata::signature(&unsigned, self.id, key)),
+            None => unsigned,
+        };
+        let response = STANDARD.encode(response);
         Some(Onward::Post { url, response, relay_state: relay_state.map(str::to_owned) })
     }
 
+    /// In canonical form, so that what is signed is what is sent.
     fn to_xml(self, destination: &Url, signature: &str) -> String {
+        let code = |value: &str, nested: &str| element("samlp:StatusCode", &[("Value", value)], nested);
         let status = match self.verdict {
-            Verdict::Ended => format!("<samlp:StatusCode Value=\"{STATUS_SUCCESS}\"/>"),
-            Verdict::Denied => format!(
-                "<samlp:StatusCode Value=\"{REQUESTER}\"><samlp:StatusCode Value=\"{REQUEST_DENIED}\"/>\
-                 </samlp:StatusCode>"
-            ),
+            Verdict::Ended => code(STATUS_SUCCESS, ""),
+            Verdict::Denied => code(REQUESTER, &code(REQUEST_DENIED, "")),
         };
-        format!(
-            "<samlp:LogoutResponse xmlns:samlp=\"{PROTOCOL}\" ID=\"{id}\" Version=\"2.0\" \
-             IssueInstant=\"{issued}\" Destination=\"{destination}\" InResponseTo=\"{answered}\">\
-             <saml:Issuer xmlns:saml=\"{ASSERTION}\">{issuer}</saml:Issuer>{signature}\
-             <samlp:Status>{status}</samlp:Status></samlp:LogoutResponse>",
-            id = escape(self.id),
-            issued = instant::format(self.issue_instant),
-            destination = escape(destination.as_str()),
-            answered = escape(self.in_response_to),
-            issuer = escape(&self.service_provider.entity_id),
+        let entity_id = &self.service_provider.entity_id;
+        let issuer = entity_id.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let issuer = element("saml:Issuer", &[("xmlns:saml", ASSERTION)], &issuer);
+        let status = element("samlp:Status", &[], &status);
+        element(
+            "samlp:LogoutResponse",
+            &[
+                ("xmlns:samlp", PROTOCOL),
+                ("Destination", destination.as_str()),
+                ("ID", self.id),
+                ("InResponseTo", self.in_response_to),
+                ("IssueInstant", &instant::format(self.issue_instant)),
+                ("Version", "2.0"),
+            ],
+            &format!("{issuer}{signature}{status}"),
         )
     }
 }

@@ -145,7 +145,7 @@ async fn a_late_answer_starts_over_and_keeps_the_deep_link() {
     clock.advance(Duration::from_mins(59));
     let page = mia.answer_with(&mia.answer(&in_time)).await.expect(200);
     assert_eq!(page.url, app.url("/in-time"));
-    mia.sign_out().await.expect(200);
+    mia.sign_out().await.expect(303);
 
     let late = mia.begin("/work-orders/4711?tab=history").await;
     clock.advance(Duration::from_mins(61));

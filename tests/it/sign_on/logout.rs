@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anteroom::clock::{Clock, ManualClock, SystemClock};
+use anteroom::saml::logout::{Expected, Incoming, Message};
+use anteroom::saml::metadata;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt as _;
@@ -74,7 +76,11 @@ fn assert_answered(page: &Page, demand: &Logout) {
     assert_eq!(answer.attribute("Destination"), Idp::entra().sso_url);
     assert!(answer.attribute("ID").starts_with('l'));
     assert!(answer.xml.contains(&format!(">{ENTITY_ID}</saml:Issuer>")), "{}", answer.xml);
-    assert!(answer.xml.contains(&format!("<samlp:StatusCode Value=\"{SUCCESS}\"/>")), "{}", answer.xml);
+    assert!(
+        answer.xml.contains(&format!("<samlp:StatusCode Value=\"{SUCCESS}\"></samlp:StatusCode>")),
+        "{}",
+        answer.xml
+    );
     assert_eq!(answer.parameter("RelayState"), demand.relay_state);
 }
 
@@ -209,7 +215,8 @@ async fn an_answer_goes_by_the_binding_and_to_the_address_that_the_metadata_name
             &format!("{}\"/>", Idp::entra().sso_url),
             1,
         );
-        let app = Wanted::default().metadata(metadata.into_bytes()).start().await;
+        let wanted = Wanted::default().metadata(metadata.into_bytes()).own_keys(&[SigningKey::rsa_next()]);
+        let app = wanted.start().await;
         app.add_member(MIA).await;
         let mut mia = app.visitor();
         sign_on(&mut mia).await;
@@ -223,9 +230,7 @@ async fn an_answer_goes_by_the_binding_and_to_the_address_that_the_metadata_name
                 let [form] = &page.forms()[..] else { panic!("{}", page.body) };
                 assert_eq!(form.action.as_str(), app.idp.sso_url);
                 assert_eq!(form.value("RelayState"), "<\"state\">");
-                let xml = STANDARD.decode(form.value("SAMLResponse")).expect("base64");
-                let xml = String::from_utf8(xml).expect("text");
-                assert!(xml.contains(&format!("InResponseTo=\"{}\"", demand.id)), "{xml}");
+                assert!(is_signed_answer(&app, form.value("SAMLResponse"), &demand.id));
                 assert!(page.header("content-security-policy").contains("form-action 'self' https:"));
             }
             _ => assert!(page.expect(200).body.contains("signed out")),
@@ -233,17 +238,36 @@ async fn an_answer_goes_by_the_binding_and_to_the_address_that_the_metadata_name
     }
 }
 
+/// Whether a form carries our answer to a demand, signed with our key, as a provider would verify it.
+fn is_signed_answer(app: &TestApp, field: &str, demand: &str) -> bool {
+    let mut us = Idp::entra();
+    us.entity_id = ENTITY_ID.to_owned();
+    us.key = SigningKey::rsa_next();
+    us.further_keys.clear();
+    let trusted = metadata::parse(&us.metadata_xml(), app.now()).expect("the metadata is good");
+    let expected = Expected {
+        idp: &trusted,
+        sp_entity_id: "urn:provider",
+        slo_url: &app.idp.sso_url,
+        accept_expired_certificates: false,
+        skew: Duration::from_mins(1),
+    };
+    let incoming = Incoming::from_form(None, Some(field), None).expect("a message");
+    let Ok(Message::Response(response)) = incoming.read() else { return false };
+    response.verify(demand, &expected, app.now()).is_ok_and(|verified| verified.is_complete())
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn signing_out_offers_to_sign_out_at_the_provider_and_tells_how_it_ended() {
-    let app = TestApp::new().await;
+async fn signing_out_can_leave_it_to_the_person_to_go_on_and_tells_how_it_ended() {
+    let app = Wanted::default().more("[session]\nsingle_logout = false\n").start().await;
     app.add_member(MIA).await;
     let mut mia = app.visitor();
     let index = sign_on(&mut mia).await;
     let page = mia.sign_out().await.expect(200);
     assert!(!is_signed_on(&mia).await, "ours has ended, whatever happens there");
-    let page = mia.follow_link(&page, "SAMLRequest").await;
-    // The provider is elsewhere, and a browser would be there now.
-    let request = Sent::read(mia.browser.history.last().expect("it went on").clone());
+    let (_, rest) = page.body.split_once("class=\"button\" href=\"").expect("a way on");
+    let href = rest.split_once('"').expect("it ends").0.replace("&#38;", "&").replace("&amp;", "&");
+    let request = Sent::read(href.parse().expect("a URL"));
     assert!(request.url.as_str().starts_with(&app.idp.sso_url), "{}", page.url);
     assert!(request.xml.starts_with("<samlp:LogoutRequest "), "{}", request.xml);
     assert_eq!(request.attribute("Destination"), app.idp.sso_url);
@@ -279,9 +303,9 @@ async fn signing_out_offers_to_sign_out_at_the_provider_and_tells_how_it_ended()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signing_out_goes_on_to_the_provider_where_that_is_wanted_and_signed_where_there_is_a_key() {
+async fn signing_out_goes_on_to_the_provider_and_is_signed_where_there_is_a_key() {
     let key = SigningKey::rsa_next();
-    let app = Wanted::default().own_keys(&[key]).more("[session]\nsingle_logout = true\n").start().await;
+    let app = Wanted::default().own_keys(&[key]).start().await;
     let mut mia = app.member(MIA).await;
     let page = mia.visit("/.anteroom/sign-out").await.expect(200);
     assert!(
@@ -316,13 +340,13 @@ async fn signing_out_goes_on_to_the_provider_where_that_is_wanted_and_signed_whe
 async fn nobody_is_sent_to_a_provider_that_offers_no_logout_or_named_nobody() {
     let metadata = String::from_utf8(Idp::entra().metadata_xml()).expect("text");
     let metadata = metadata.replace("SingleLogoutService", "ArtifactResolutionService");
-    let wanted = Wanted::default().metadata(metadata.into_bytes()).more("[session]\nsingle_logout = true\n");
+    let wanted = Wanted::default().metadata(metadata.into_bytes());
     let app = wanted.start().await;
     let mut mia = app.member(MIA).await;
     let page = mia.sign_out().await.expect(200);
     assert!(text_of(&page.body).contains("also close the browser"), "{}", page.body);
 
-    let app = Wanted::default().more("[session]\nsingle_logout = true\n").start().await;
+    let app = TestApp::new().await;
     app.add_member(MIA).await;
     let mut mia = app.visitor();
     let pending = mia.begin("/").await;

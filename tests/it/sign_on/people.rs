@@ -30,7 +30,7 @@ async fn a_provisioned_user_is_bound_at_the_first_sign_on_and_keeps_a_changed_ad
     let subject = app.application.last().claims().expect("an identity")["sub"].clone();
 
     // Married: another address and name, the same person to the provider.
-    mia.sign_out().await.expect(200);
+    mia.sign_out().await.expect(303);
     mia.browser.clear();
     mia.person.email = "mia.falk@contoso.co.uk".to_owned();
     mia.person.name = "Mia Falk".to_owned();

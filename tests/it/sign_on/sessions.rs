@@ -67,7 +67,7 @@ async fn signing_out_ends_the_session_for_everybody_who_has_its_cookie() {
     let page = mia.visit("/.anteroom/sign-out").await.expect(200);
     assert!(page.body.contains(MIA), "it says who is signed on");
     assert!(opens(&app, &session).await, "asking is not doing");
-    mia.sign_out().await.expect(200);
+    mia.sign_out().await.expect(303);
     assert_eq!(mia.session(), None);
     assert!(!opens(&app, &session).await);
     let page = mia.visit("/").await;

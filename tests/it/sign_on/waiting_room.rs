@@ -108,7 +108,7 @@ async fn it_says_who_one_is_and_whom_to_ask() {
     assert!(!page.body.contains("<b>"), "{}", page.body);
     assert_eq!(page.header("cache-control"), "no-store");
     let form = page.form("/.anteroom/sign-out");
-    mia.browser.submit(&page, &form).await.expect(200);
+    mia.browser.submit(&page, &form).await.expect(303);
     assert_eq!(mia.session(), None);
 }
 

@@ -117,6 +117,11 @@ impl<'a> Response<'a> {
         if self.in_response_to.is_none() {
             return Err(Refusal::new(Reason::Unsolicited));
         }
+        if let Some(until) = expected.idp.valid_until().filter(|until| *until <= now) {
+            return Err(Refusal::new(Reason::MetadataExpired)
+                .expected("metadata that is valid now")
+                .got(format!("metadata that was valid until {until}")));
+        }
         let keys = Keys {
             certificates: expected.idp.certificates(),
             accept_expired: expected.policy.accept_expired_certificates,

@@ -19,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
 use crate::clock::{Clock, SystemClock};
+use crate::config::organization::Metadata;
 use crate::config::{self, Config, Environment, secret_file};
 use crate::directory::Organization;
+use crate::federation::Federation;
 use crate::id::{Randomness, SystemRandomness};
 use crate::keys::Keys;
 use crate::mail::{self, Courier};
@@ -29,7 +31,7 @@ use crate::routes::{OpenPages, Routes, Shared};
 use crate::secret::MacKey;
 use crate::server::{Certificates, Handler, Server};
 use crate::sign_on::SignOn;
-use crate::store::{self, AuditEvent};
+use crate::store::{self, AuditEvent, DeclaredMetadata};
 use crate::telemetry::Metrics;
 
 use reload::Reloader;
@@ -108,6 +110,11 @@ pub async fn start(
         courier.follow(&stopped).await;
         Ok(())
     });
+    let (federation, stopped) = (Arc::clone(&reloader.shared.federation), stop.clone());
+    tasks.spawn(async move {
+        federation.follow(&stopped).await;
+        Ok(())
+    });
     tasks.spawn(Arc::clone(&reloader).follow(stop.clone()));
     tasks.spawn(retention::keep(Arc::clone(&reloader), stop.clone()));
     tracing::info!(public = ?public_addresses, ops = ?ops_addresses, "serving");
@@ -124,7 +131,7 @@ async fn open(
     let secret = secret_file::load_or_create(&config.store.secret_file, &**randomness)?;
     let database = store::Settings::Sqlite { path: config.store.database.clone() };
     let store = store::open(&database).await.context("cannot open the store")?;
-    declare(&*store, config, &**clock).await?;
+    declare(&*store, config, &**clock).await.context("cannot write to the store")?;
     let key = secret.mac_key(reload::KEY_PURPOSE);
     reload::write_down("configuration.started", config, (&*store, &key), clock.now(), &[])
         .await
@@ -140,6 +147,9 @@ async fn open(
         &secret,
         time_and_chance(),
     );
+    let federation = Federation::new(Arc::clone(&store), time_and_chance(), settings::federation(config));
+    let federation = Arc::new(federation);
+    let sign_on = sign_on.with_federation(Arc::clone(&federation));
     sign_on.refresh_organizations().await.context("cannot read the store")?;
     let (clock, randomness) = time_and_chance();
     let admin = Admin::new(Arc::clone(&store), clock, randomness, settings::admin(config));
@@ -147,6 +157,7 @@ async fn open(
     let parts = mail::Parts { store: Arc::clone(&store), clock, randomness };
     let shared = Shared {
         sign_on: Arc::new(sign_on),
+        federation,
         admin: Arc::new(admin),
         courier: Arc::new(Courier::new(parts, settings::mail(config)?)),
         keys,
@@ -238,12 +249,28 @@ fn log_notes(config: &Config) {
     }
 }
 
-/// Makes the configured organizations known to the store, for users and properties to refer to.
-async fn declare(store: &dyn store::Store, config: &Config, clock: &dyn Clock) -> anyhow::Result<()> {
+/// Makes the configured organizations known to the store, for users and properties to refer to, and where their
+/// metadata is fetched.
+pub(crate) async fn declare(
+    store: &dyn store::Store,
+    config: &Config,
+    clock: &dyn Clock,
+) -> store::Result<()> {
     let event = AuditEvent::of_anteroom(clock.now(), "organizations.declared");
     let organizations: Vec<Organization> =
         config.organizations.iter().map(|declared| declared.organization.clone()).collect();
-    store.declare_organizations(&organizations, event).await.context("cannot write to the store")
+    store.declare_organizations(&organizations, event).await?;
+    let fetched = config.organizations.iter().filter_map(|declared| match &declared.metadata {
+        Metadata::File { .. } => None,
+        Metadata::Url(url) => Some(DeclaredMetadata {
+            organization: declared.organization.id.clone(),
+            url: url.clone(),
+            entity_id: declared.entity_id.clone(),
+            options: (*declared.options).clone(),
+        }),
+    });
+    let event = AuditEvent::of_anteroom(clock.now(), "organizations.metadata_declared");
+    store.declare_metadata(&fetched.collect::<Vec<_>>(), event).await
 }
 
 async fn serve_on<H: Handler>(

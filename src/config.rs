@@ -208,7 +208,7 @@ fn read_sections(typed: &file::File, reading: &mut Reading<'_>) -> Read<Config> 
     let other_url = typed.sign_on.other_url.as_deref();
     let other_sign_on_url = reading.optional("sign_on.other_url", other_url, address::other_url);
     let brand = brand::read(&typed.brand, reading);
-    let organizations = organization::read(&typed.organization, reading);
+    let organizations = organization::read(&typed.organization, saml::reach(&typed.saml), reading);
     agreement::check(app.as_ref().ok(), saml.as_ref().ok(), listen.as_ref().ok(), reading);
     let app = app?;
     let config = Config {

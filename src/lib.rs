@@ -20,6 +20,7 @@ pub mod session;
 pub mod store;
 
 // On the store alone.
+pub mod federation;
 pub mod keys;
 pub mod mail;
 

@@ -35,6 +35,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
+use crate::federation::Federation;
 use crate::keys::Keys;
 use crate::mail::Courier;
 use crate::pages::{Brand, Fault};
@@ -71,6 +72,8 @@ pub struct Settings {
 pub struct Shared {
     /// The use cases of the sign-on.
     pub sign_on: Arc<SignOn>,
+    /// Who fetches metadata.
+    pub federation: Arc<Federation>,
     /// The use cases of provisioning.
     pub admin: Arc<Admin>,
     /// Who delivers mail.

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | is there a live session? | [`SignOn::recognize`], [`SignOn::look_up`] |
 //! | may it pass? | [`SignOn::enter`], [`SignOn::enter_public`] |
-//! | which identity provider? | [`SignOn::connections`] |
+//! | which identity provider? | [`SignOn::way_of`] |
 //! | begin a login | [`SignOn::begin`] |
 //! | try a connection out | [`SignOn::begin_trial`] |
 //! | an answer arrives | [`SignOn::answer`] |
@@ -27,9 +27,11 @@ mod answer;
 mod budget;
 mod claimed;
 mod complete;
+mod expiry;
 mod feed;
 mod logout;
 mod organizations;
+mod rollover;
 mod traces;
 mod trial;
 mod visitor;
@@ -41,7 +43,8 @@ use arc_swap::ArcSwap;
 use url::Url;
 
 use crate::clock::Clock;
-use crate::email::EmailAddress;
+use crate::email::{EmailAddress, EmailDomain};
+use crate::federation::Federation;
 use crate::id::{ConnectionId, Randomness};
 use crate::identity;
 use crate::keys::Keys;
@@ -53,10 +56,11 @@ use crate::target::{PathRule, RequestTarget, ReturnPath};
 
 pub use answer::Answer;
 pub use complete::{Completion, SignedOn};
+pub use expiry::ProviderHealth;
 pub use logout::{AtProvider, Farewell, LogoutEnd, SingleLogout};
 pub use visitor::{Entry, Recognized, Visitor};
 
-use connections::{Connection, Connections};
+use connections::{Connection, Connections, Domain};
 use gate::Public;
 use live::Live;
 use organizations::Organizations;
@@ -106,6 +110,8 @@ pub struct SignOn {
     hearing: feed::Hearing,
     refusals: budget::Budget,
     traces: budget::Budget,
+    federation: Option<Arc<Federation>>,
+    warned: expiry::Warned,
 }
 
 impl SignOn {
@@ -118,7 +124,7 @@ impl SignOn {
         secret: &ClusterSecret,
         (clock, randomness): (Arc<dyn Clock>, Arc<dyn Randomness>),
     ) -> Self {
-        let connections = Connections::new(settings.declared.clone(), HashSet::new());
+        let connections = Connections::new(settings.declared.clone(), Vec::new(), HashSet::new());
         Self {
             settings: ArcSwap::from_pointee(settings),
             connections: ArcSwap::from_pointee(connections),
@@ -134,7 +140,21 @@ impl SignOn {
             hearing: feed::Hearing::default(),
             refusals: budget::Budget::new(budget::REFUSALS),
             traces: budget::Budget::new(budget::TRACES),
+            federation: None,
+            warned: expiry::Warned::default(),
         }
+    }
+
+    /// With somebody who fetches metadata anew when a key is unknown.
+    #[must_use]
+    pub fn with_federation(self, federation: Arc<Federation>) -> Self {
+        Self { federation: Some(federation), ..self }
+    }
+
+    /// Where people of an e-mail domain sign on now.
+    #[must_use]
+    pub fn way_of(&self, domain: &EmailDomain) -> Domain {
+        self.connections.load().by_domain(domain, self.clock.now())
     }
 
     /// The settings in force.
@@ -169,7 +189,8 @@ impl SignOn {
         tabs.seal(&self.tabs_key)
     }
 
-    /// Begins a login at a connection; `None` if there is no such connection, or it is paused.
+    /// Begins a login at a connection; `None` if there is no such connection, it is paused, or its metadata has
+    /// expired.
     ///
     /// Nothing is stored: the request's ID proves itself, and the browser remembers where it wanted to go.
     #[must_use]
@@ -181,7 +202,8 @@ impl SignOn {
         tabs: Tabs,
     ) -> Option<Begun> {
         let connections = self.connections.load();
-        let connection = connections.open_by_id(connection)?;
+        let now = self.clock.now();
+        let connection = connections.open_by_id(connection).filter(|open| open.is_usable_at(now))?;
         let (id, redirect_url) = self.request(Purpose::SignOn, connection, email);
         Some(Begun { redirect_url, tabs: tabs.with(id.as_str(), return_path) })
     }

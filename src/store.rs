@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use url::Url;
 
 use crate::directory::request::{self, Request};
 use crate::directory::{
@@ -43,8 +44,9 @@ use crate::target::ReturnPath;
 pub use audit::{AuditAnchor, AuditEntry, AuditEvent, AuditFilter, CLAIMS_MAX, Claimant};
 pub use logout::{ProviderLoggedOut, ProviderLogout};
 pub use organizations::{
-    ConnectionTest, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, Outsiders,
-    PropertiesAdded, PropertyChange, StoredConnection,
+    ConnectionTest, DeclaredMetadata, ExpiryWarning, MetadataClaim, MetadataFetched, MetadataSource,
+    NewMetadata, Occasion, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, Outsiders,
+    PropertiesAdded, PropertyChange, StoredConnection, Validators,
 };
 pub use outbox::{Batch, Claim, Message, NewMessage};
 pub use requests::{NewRequest, RequestChange, RequestChanged, RequestCount, RequestFiled, RequestFilter};
@@ -418,6 +420,33 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         change: &PropertyChange,
         audit: AuditEvent,
     ) -> Result<Option<bool>>;
+
+    // Metadata that is fetched
+
+    /// Makes known where the metadata of declared organizations is fetched; where it is not any more, what was
+    /// fetched is forgotten. What was fetched from another address stays in force until there is something new. The
+    /// event is written only if anything changed.
+    async fn declare_metadata(&self, declared: &[DeclaredMetadata], audit: AuditEvent) -> Result<()>;
+    /// Claims the right to fetch an organization's metadata; `None` if it is not fetched at all, another one does it
+    /// already, or it is not time for that.
+    async fn claim_metadata(
+        &self,
+        organization: &OrganizationId,
+        claim: &MetadataClaim,
+    ) -> Result<Option<StoredConnection>>;
+    /// Keeps what became of fetching metadata from an address, and gives the claim back; `false`, and nothing
+    /// changed, if it is fetched somewhere else by now. Tells the change feed if other metadata is in force.
+    async fn keep_metadata(
+        &self,
+        organization: &OrganizationId,
+        url: &Url,
+        fetched: &MetadataFetched,
+        due_at: Timestamp,
+        now: Timestamp,
+        audit: Option<AuditEvent>,
+    ) -> Result<bool>;
+    /// Notes that a warning is given, with the event that tells of it; `false` if it was given before.
+    async fn warn_of_expiry(&self, warning: &ExpiryWarning, audit: AuditEvent) -> Result<bool>;
 
     // Trials of a connection
 

@@ -10,4 +10,4 @@ mod log;
 mod metrics;
 
 pub use log::{Error, Format, Log};
-pub use metrics::{Metrics, Moment};
+pub use metrics::{Metrics, Moment, Provider};

@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["saml", "identity"],
     &["directory", "session"],
     &["store"],
-    &["keys", "mail"],
+    &["keys", "mail", "federation"],
     &["sign_on", "admin"],
     &["pages", "proxy"],
     &["routes"],

@@ -9,15 +9,18 @@
 use serde_json::{Value, json};
 use url::Url;
 
+use super::obtain::MetadataForm;
 use super::options::OptionsForm;
-use super::preview::{Checked, OrganizationForm, read_domains, read_metadata, refusal, shared_domains};
+use super::preview::{Checked, OrganizationForm, read_domains, refusal, shared_domains};
 use super::providers::{self, Provider, ProviderState};
 use super::{Actor, Admin, FieldProblem, Outcome, Refused, Result};
 use crate::directory::{ConnectionOptions, DisplayName, Property};
 use crate::email::EmailDomain;
 use crate::id::{ConnectionId, OrganizationId};
+use crate::saml::metadata;
 use crate::store::{
-    OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, Outsiders, StoredConnection,
+    MetadataSource, NewMetadata, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin,
+    Outsiders, StoredConnection,
 };
 
 /// Whether domains may be shared with other organizations.
@@ -115,7 +118,7 @@ impl Admin {
         if let Some(refused) = refusal(&preview) {
             return Err(refused.into());
         }
-        let Some(Checked { organization, metadata, provider, options }) = checked else {
+        let Some(Checked { organization, obtained, options }) = checked else {
             return Err(Refused::Fields(preview.problems).into());
         };
         check_shared(preview.shared_domains, shared)?;
@@ -123,14 +126,18 @@ impl Admin {
         let details = json!({
             "name": organization.name.as_str(),
             "domains": domain_names(&organization.domains),
-            "provider": provider_details(&provider),
+            "provider": provider_details(&obtained.provider),
+            "metadata_url": obtained.url.as_ref().map(Url::as_str),
         });
+        let NewMetadata { metadata, entity_id, source } = obtained.into_new(self.now());
         let connection = StoredConnection {
             id: ConnectionId::parse(id.as_str())
                 .expect("an organization's id has the form of a connection's"),
             metadata,
             options,
             changed_at: self.now(),
+            entity_id,
+            source,
         };
         let change = OrganizationChange::Create { organization, connection };
         self.change_organization(&id, &change, ("organization.created", details), actor).await?;
@@ -180,11 +187,14 @@ impl Admin {
     pub async fn replace_metadata(
         &self,
         id: &OrganizationId,
-        octets: &[u8],
+        form: impl Into<MetadataForm<'_>>,
         entity_id_change: EntityIdChange,
         actor: &Actor,
     ) -> Result<Outcome<OrganizationView>> {
-        let preview = self.preview_metadata(id, octets).await?;
+        let form = form.into();
+        self.organization_record(id).await?;
+        let obtained = self.obtain(&form).await.map_err(|problem| Refused::Fields(vec![problem]))?;
+        let preview = self.preview_obtained(id, &obtained).await?;
         let entity_id = preview.provider.entity_id.clone();
         if let Some(organization) = preview.provider_of {
             return Err(Refused::EntityIdTaken { entity_id, organization }.into());
@@ -196,17 +206,45 @@ impl Admin {
         if preview.is_entity_id_lost && entity_id_change == EntityIdChange::Refuse {
             return Err(Refused::EntityIdLost { id: id.clone(), new: entity_id }.into());
         }
-        let (text, provider) =
-            read_metadata(octets, self.now()).map_err(|error| FieldProblem::refuse("metadata", error))?;
         let removed: Vec<_> = preview.removed.iter().map(|certificate| &certificate.fingerprint).collect();
         let details = json!({
-            "provider": provider_details(&provider),
+            "provider": provider_details(&obtained.provider),
+            "metadata_url": obtained.url.as_ref().map(Url::as_str),
             "entity_id_before": preview.other_entity_id,
             "certificates_added": preview.added,
             "certificates_removed": removed,
         });
-        let change = OrganizationChange::Metadata(id.clone(), text);
+        let change = OrganizationChange::Metadata(id.clone(), obtained.into_new(self.now()));
         self.changed(id, &change, ("organization.metadata_replaced", details), actor).await
+    }
+
+    /// Accepts that the address of an organization's metadata has that of another identity provider by now.
+    pub async fn accept_entity_id(
+        &self,
+        id: &OrganizationId,
+        actor: &Actor,
+    ) -> Result<Outcome<OrganizationView>> {
+        let view = self.organization_view(id).await?;
+        let Some(held) = view.held_metadata() else {
+            return Err(Refused::NothingHeld { id: id.clone() }.into());
+        };
+        let idp = metadata::parse(held.as_bytes(), self.now())
+            .map_err(|error| FieldProblem::refuse("metadata", format!("cannot be used: {error}")))?;
+        let records = self.store.organization_records().await?;
+        let settings = self.settings();
+        if let Some(organization) = providers::owner_of(idp.entity_id(), Some(id), &records, &settings) {
+            return Err(Refused::EntityIdTaken { entity_id: idp.entity_id().to_owned(), organization }.into());
+        }
+        let before = match &view.provider {
+            ProviderState::Known(provider) => Some(provider_details(provider)),
+            ProviderState::Unusable(_) | ProviderState::Absent => None,
+        };
+        let details = json!({
+            "provider_before": before,
+            "provider": provider_details(&Provider::of(&idp, self.now())),
+        });
+        let change = OrganizationChange::AcceptMetadata(id.clone(), held.to_owned());
+        self.changed(id, &change, ("organization.entity_id_accepted", details), actor).await
     }
 
     /// Lets nobody of an organization sign on any more, and ends their sessions. Agents may not pause the last
@@ -304,6 +342,54 @@ impl Admin {
 }
 
 impl OrganizationView {
+    /// Where its metadata is fetched and how that goes, if it is.
+    #[must_use]
+    pub fn source(&self) -> Option<&MetadataSource> {
+        self.record.connection.as_ref()?.source.as_ref()
+    }
+
+    fn held_metadata(&self) -> Option<&str> {
+        self.source()?.held.as_deref()
+    }
+
+    /// The entity ID that its metadata has by now and that nobody has accepted yet.
+    #[must_use]
+    pub fn held_entity_id(&self) -> Option<String> {
+        metadata::read(self.held_metadata()?.as_bytes(), None).ok().map(|idp| idp.entity_id().to_owned())
+    }
+
+    /// What is wrong with fetching its metadata, each as a sentence without its stop.
+    #[must_use]
+    pub fn source_notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Some(held) = self.held_entity_id() {
+            notes.push(format!(
+                "the metadata is of another identity provider by now ({held}), which nobody has accepted yet; what \
+                 was fetched before stays in force"
+            ));
+        }
+        if let Some(source) = self.source()
+            && let Some(fault) = &source.fault
+        {
+            let tries =
+                if source.failures == 1 { "once".to_owned() } else { format!("{} times", source.failures) };
+            notes.push(format!("the metadata could not be refreshed ({tries} so far): {fault}"));
+        }
+        notes
+    }
+
+    /// Everything that is wrong with its identity provider or soon will be, each as a sentence without its stop.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.source_notes();
+        match &self.provider {
+            ProviderState::Known(provider) => notes.extend(provider.warnings.iter().map(ToString::to_string)),
+            ProviderState::Unusable(why) => notes.push(format!("nobody can sign on: {why}")),
+            ProviderState::Absent => {}
+        }
+        notes
+    }
+
     /// Whether it is changed in the configuration file only.
     #[must_use]
     pub fn is_declared(&self) -> bool {

@@ -2,8 +2,7 @@
 //!
 //! Separate because it changes nothing; what is saved afterwards goes through the same checks again.
 
-use jiff::Timestamp;
-
+use super::obtain::{MetadataForm, Obtained};
 use super::options::OptionsForm;
 use super::providers::{self, Provider, ProviderState};
 use super::settings::Settings;
@@ -11,7 +10,6 @@ use super::{Admin, FieldProblem, Refused, Result};
 use crate::directory::{ConnectionOptions, DisplayName, Organization};
 use crate::email::EmailDomain;
 use crate::id::OrganizationId;
-use crate::saml::metadata;
 use crate::store::{OrganizationRecord, UserFilter};
 
 /// What a customer e-mails in, as it was typed and uploaded.
@@ -23,8 +21,12 @@ pub struct OrganizationForm<'a> {
     pub name: &'a str,
     /// The domains, with commas, spaces or line ends between them.
     pub domains: &'a str,
-    /// The Federation Metadata XML.
+    /// The Federation Metadata XML; if it is empty, it is fetched.
     pub metadata: &'a [u8],
+    /// Where it is fetched from now on; empty for metadata that is uploaded.
+    pub metadata_url: &'a str,
+    /// Which identity provider of several is meant; empty for the only one.
+    pub entity_id: &'a str,
     /// What is different at the identity provider.
     pub options: OptionsForm<'a>,
 }
@@ -38,6 +40,8 @@ pub struct Preview {
     pub domains: Vec<EmailDomain>,
     /// What was read from the metadata, if it can be used.
     pub provider: Option<Provider>,
+    /// The metadata that it was read from, uploaded or fetched.
+    pub metadata: String,
     /// What is wrong with the form.
     pub problems: Vec<FieldProblem>,
     /// Domains that other organizations have too; allowed once confirmed.
@@ -51,6 +55,8 @@ pub struct Preview {
 pub struct MetadataPreview {
     /// What was read.
     pub provider: Provider,
+    /// The metadata that it was read from, uploaded or fetched.
+    pub metadata: String,
     /// The entity ID so far, if the new one is another; has to be confirmed.
     pub other_entity_id: Option<String>,
     /// Whether nothing names the entity ID so far although there are users, who may be known by another; has to be
@@ -69,8 +75,7 @@ pub struct MetadataPreview {
 /// A form that may be saved.
 pub(super) struct Checked {
     pub(super) organization: Organization,
-    pub(super) metadata: String,
-    pub(super) provider: Provider,
+    pub(super) obtained: Obtained,
     pub(super) options: ConnectionOptions,
 }
 
@@ -89,12 +94,27 @@ impl Admin {
     }
 
     /// Reads new metadata of an organization and says what would change; changes nothing.
-    pub async fn preview_metadata(&self, id: &OrganizationId, octets: &[u8]) -> Result<MetadataPreview> {
+    pub async fn preview_metadata(
+        &self,
+        id: &OrganizationId,
+        metadata: impl Into<MetadataForm<'_>>,
+    ) -> Result<MetadataPreview> {
+        let metadata = metadata.into();
+        self.organization_record(id).await?;
+        let obtained = self.obtain(&metadata).await.map_err(|problem| Refused::Fields(vec![problem]))?;
+        self.preview_obtained(id, &obtained).await
+    }
+
+    /// The same for metadata that was read already.
+    pub(super) async fn preview_obtained(
+        &self,
+        id: &OrganizationId,
+        obtained: &Obtained,
+    ) -> Result<MetadataPreview> {
+        let provider = obtained.provider.clone();
         let record = self.organization_record(id).await?;
         let records = self.store.organization_records().await?;
         let (settings, now) = (self.settings(), self.now());
-        let (_, provider) =
-            read_metadata(octets, now).map_err(|error| FieldProblem::refuse("metadata", error))?;
         let before = match providers::of_record(&record, &settings, now) {
             ProviderState::Known(provider) => Some(provider),
             ProviderState::Unusable(_) | ProviderState::Absent => None,
@@ -122,6 +142,7 @@ impl Admin {
             other_entity_id: entity_id.filter(|entity_id| *entity_id != provider.entity_id),
             provider_of: providers::owner_of(&provider.entity_id, Some(id), &records, &settings),
             provider,
+            metadata: obtained.text.clone(),
         })
     }
 
@@ -132,16 +153,19 @@ impl Admin {
 
     /// Reads a form; with what may be saved, if nothing is wrong with it.
     pub(super) async fn check_form(&self, form: &OrganizationForm<'_>) -> Result<(Preview, Option<Checked>)> {
+        let metadata =
+            MetadataForm { metadata: form.metadata, url: form.metadata_url, entity_id: form.entity_id };
+        let obtained = self.obtain(&metadata).await;
         let records = self.store.organization_records().await?;
-        Ok(check(form, &records, &self.settings(), self.now()))
+        Ok(check(form, obtained, &records, &self.settings()))
     }
 }
 
 fn check(
     form: &OrganizationForm<'_>,
+    obtained: std::result::Result<Obtained, FieldProblem>,
     records: &[OrganizationRecord],
     settings: &Settings,
-    now: Timestamp,
 ) -> (Preview, Option<Checked>) {
     let mut problems = Vec::new();
     let mut note_problem = |field: &'static str, message: String| {
@@ -175,9 +199,8 @@ fn check(
             Vec::new()
         }
     };
-    let read = read_metadata(form.metadata, now);
-    let read = read.map_err(|message| note_problem("metadata", message)).ok();
-    let provider = read.as_ref().map(|(_, provider)| provider.clone());
+    let read = obtained.map_err(|problem| note_problem(problem.field, problem.message)).ok();
+    let provider = read.as_ref().map(|obtained| obtained.provider.clone());
     let options = match form.options.applied_to(&ConnectionOptions::default()) {
         Ok(options) => Some(options),
         Err(more) => {
@@ -193,11 +216,12 @@ fn check(
             .and_then(|provider| providers::owner_of(&provider.entity_id, None, records, settings)),
         domains: domains.clone(),
         provider,
+        metadata: read.as_ref().map(|obtained| obtained.text.clone()).unwrap_or_default(),
         problems,
     };
     let checked = match (id, name, read, options) {
-        (Some(id), Some(name), Some((metadata, provider)), Some(options)) if preview.problems.is_empty() => {
-            Some(Checked { organization: Organization { id, name, domains }, metadata, provider, options })
+        (Some(id), Some(name), Some(obtained), Some(options)) if preview.problems.is_empty() => {
+            Some(Checked { organization: Organization { id, name, domains }, obtained, options })
         }
         _ => None,
     };
@@ -250,20 +274,6 @@ pub(super) fn shared_domains(
         .iter()
         .flat_map(|domain| owners(domain).into_iter().map(|owner| (domain.clone(), owner)))
         .collect()
-}
-
-/// Reads metadata; the text to keep, and what it says.
-pub(super) fn read_metadata(
-    octets: &[u8],
-    now: Timestamp,
-) -> std::result::Result<(String, Provider), String> {
-    if octets.is_empty() {
-        return Err("is missing: choose the Federation Metadata XML file".to_owned());
-    }
-    let text = std::str::from_utf8(octets)
-        .map_err(|_| "cannot be used: the file is not text in UTF-8; download it again".to_owned())?;
-    let idp = metadata::parse(octets, now).map_err(|error| format!("cannot be used: {error}"))?;
-    Ok((text.to_owned(), Provider::of(&idp, now)))
 }
 
 /// A short name from a name: `Contoso Residential, LLC` is `contoso-residential`.

@@ -167,6 +167,9 @@ impl fmt::Display for Warning {
 
 /// The identity provider of an organization that is known.
 pub(super) fn of_record(record: &OrganizationRecord, settings: &Settings, now: Timestamp) -> ProviderState {
+    if record.connection.as_ref().is_some_and(|connection| connection.metadata.is_empty()) {
+        return ProviderState::Unusable("the metadata could not be fetched yet".to_owned());
+    }
     match read(record, settings, now) {
         None => ProviderState::Absent,
         Some(Ok(idp)) => {
@@ -187,11 +190,16 @@ fn read(
     now: Timestamp,
 ) -> Option<Result<Arc<IdentityProvider>, metadata::Error>> {
     if let Some(connection) = &record.connection {
-        return Some(metadata::parse(connection.metadata.as_bytes(), now).map(Arc::new));
+        let entity_id = connection.entity_id.as_deref();
+        let read = metadata::parse_entity(connection.metadata.as_bytes(), entity_id, now);
+        return Some(read.map(Arc::new));
     }
     let id = &record.organization.id;
-    let declared = settings.declared.iter().find(|declared| declared.organization == *id);
-    declared.map(|declared| Ok(Arc::clone(&declared.idp)))
+    let declared = settings.declared.iter().find(|declared| declared.organization == *id)?;
+    Some(match declared.idp.valid_until() {
+        Some(until) if until <= now => Err(metadata::Error::Expired { until }),
+        _ => Ok(Arc::clone(&declared.idp)),
+    })
 }
 
 /// What is different at the identity provider of an organization.
@@ -208,7 +216,8 @@ pub(super) fn options_of(record: &OrganizationRecord, settings: &Settings) -> Co
 /// longer be used; `None` if nothing names one.
 pub(super) fn entity_id_of(record: &OrganizationRecord, settings: &Settings) -> Option<String> {
     if let Some(connection) = &record.connection {
-        return metadata::entity_id(connection.metadata.as_bytes()).ok();
+        let read = || metadata::entity_id(connection.metadata.as_bytes()).ok();
+        return connection.entity_id.clone().or_else(read);
     }
     let id = &record.organization.id;
     let declared = settings.declared.iter().find(|declared| declared.organization == *id);
@@ -255,5 +264,5 @@ fn day(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d").to_string()
 }
 
-/// Renewing a certificate takes some people weeks.
-pub const SOON: Duration = Duration::from_hours(30 * 24);
+/// Renewing a certificate takes some people weeks; the first warning comes with these days to go.
+pub const SOON: Duration = Duration::from_hours(60 * 24);

@@ -283,6 +283,26 @@ pub enum Refused {
         /// Whose it is.
         organization: OrganizationId,
     },
+    /// There is no other identity provider to accept.
+    #[error("no metadata of another identity provider waits for {id}; there is nothing to accept")]
+    NothingHeld {
+        /// The organization.
+        id: OrganizationId,
+    },
+    /// There is no address to fetch from.
+    #[error("the metadata of {id} is not fetched from an address; give it one with --url")]
+    NotFetched {
+        /// The organization.
+        id: OrganizationId,
+    },
+    /// What was to be fetched could not be.
+    #[error("the metadata of {id} could not be refreshed: {fault}")]
+    NotRefreshed {
+        /// The organization.
+        id: OrganizationId,
+        /// Why.
+        fault: String,
+    },
     /// Sharing a domain has to be meant.
     #[error("{}; people of a shared domain choose their organization when they sign on, so confirm that this is meant", shared_list(.0))]
     DomainsShared(Vec<(EmailDomain, OrganizationId)>),
@@ -359,6 +379,9 @@ impl Refused {
             Self::OrganizationTaken { .. } => "organization_taken",
             Self::OrganizationHasUsers { .. } => "organization_has_users",
             Self::EntityIdTaken { .. } => "entity_id_taken",
+            Self::NothingHeld { .. } => "nothing_held",
+            Self::NotFetched { .. } => "not_fetched",
+            Self::NotRefreshed { .. } => "not_refreshed",
             Self::DomainsShared(_) => "domains_shared",
             Self::EntityIdChanged { .. } => "entity_id_changed",
             Self::EntityIdLost { .. } => "entity_id_lost",

@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::directory::{ConnectionOptions, Level, Levels};
 use crate::email::EmailAddress;
+use crate::federation::Fetcher;
 use crate::id::OrganizationId;
 use crate::saml::IdentityProvider;
 
@@ -26,8 +27,10 @@ pub struct Settings {
     pub support_email: Option<EmailAddress>,
     /// Us, as a customer's administrator has to enter it.
     pub service_provider: ServiceProvider,
-    /// The identity providers of the configuration file.
+    /// The identity providers whose metadata is a file of the configuration.
     pub declared: Vec<DeclaredProvider>,
+    /// Who fetches metadata for a preview.
+    pub fetcher: Arc<Fetcher>,
 }
 
 /// Which approvals need a second pair of eyes.

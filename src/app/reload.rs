@@ -86,7 +86,8 @@ impl Reloader {
         let routes = settings::routes(&newer)?;
         let sign_on = settings::sign_on(&newer);
         let mail = settings::mail(&newer)?;
-        declare(&*self.shared.store, &newer, &*self.sources.clock).await?;
+        let declared = declare(&*self.shared.store, &newer, &*self.sources.clock).await;
+        declared.context("cannot write to the store")?;
         if let Some(certificates) = &self.certificates {
             certificates.replace(&settings::key_pairs(&newer.listen.tls)).context("listen.tls")?;
         }
@@ -95,6 +96,7 @@ impl Reloader {
         let written = write_down("configuration.reloaded", &newer, kept_in, now, &sections);
         written.await.context("cannot write to the store")?;
         self.shared.sign_on.reload(sign_on);
+        self.shared.federation.reload(settings::federation(&newer));
         self.shared.admin.reload(settings::admin(&newer));
         self.shared.settings.store(Arc::new(routes));
         self.courier.reload(mail);

@@ -11,6 +11,7 @@ use http::HeaderName;
 use crate::admin;
 use crate::config::Config;
 use crate::config::listen::Pair;
+use crate::federation;
 use crate::id::ConnectionId;
 use crate::mail;
 use crate::mail::smtp::Smtp;
@@ -27,12 +28,14 @@ use super::Sources;
 
 /// What sign-on needs to know.
 pub(crate) fn sign_on(config: &Config) -> sign_on::Settings {
-    let declared = config.organizations.iter().map(|declared| Connection {
-        id: ConnectionId::parse(declared.organization.id.as_str())
-            .expect("an organization's id has the form of a connection's"),
-        organization: declared.organization.clone(),
-        idp: Arc::clone(&declared.idp),
-        options: Arc::clone(&declared.options),
+    let declared = config.organizations.iter().filter_map(|declared| {
+        Some(Connection {
+            id: ConnectionId::parse(declared.organization.id.as_str())
+                .expect("an organization's id has the form of a connection's"),
+            organization: declared.organization.clone(),
+            idp: Arc::clone(declared.idp()?),
+            options: Arc::clone(&declared.options),
+        })
     });
     sign_on::Settings {
         service_provider: Arc::new(saml::ServiceProvider::new(
@@ -50,10 +53,12 @@ pub(crate) fn sign_on(config: &Config) -> sign_on::Settings {
 
 /// What the use cases of provisioning need to know.
 pub(crate) fn admin(config: &Config) -> admin::Settings {
-    let declared = config.organizations.iter().map(|declared| admin::DeclaredProvider {
-        organization: declared.organization.id.clone(),
-        idp: Arc::clone(&declared.idp),
-        options: Arc::clone(&declared.options),
+    let declared = config.organizations.iter().filter_map(|declared| {
+        Some(admin::DeclaredProvider {
+            organization: declared.organization.id.clone(),
+            idp: Arc::clone(declared.idp()?),
+            options: Arc::clone(&declared.options),
+        })
     });
     admin::Settings {
         levels: config.access.levels.clone(),
@@ -68,6 +73,19 @@ pub(crate) fn admin(config: &Config) -> admin::Settings {
             certificate: config.saml.keys.first().map(|key| key.certificate().pem()),
         },
         declared: declared.collect(),
+        fetcher: Arc::clone(&config.saml.fetcher),
+    }
+}
+
+/// What fetching metadata needs to know.
+pub(crate) fn federation(config: &Config) -> federation::Settings {
+    let taken = config.organizations.iter().filter_map(|declared| {
+        Some((declared.organization.id.clone(), declared.idp()?.entity_id().to_owned()))
+    });
+    federation::Settings {
+        fetcher: Arc::clone(&config.saml.fetcher),
+        every: config.saml.metadata_refresh,
+        taken: taken.collect(),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::proxy::{Body, Peer};
 use crate::routes::ops::{Ops, Probed};
 use crate::routes::{Decision, Outcome, Routes, Shared};
 use crate::server::Handler;
-use crate::telemetry::{Metrics, Moment};
+use crate::telemetry::{Metrics, Moment, Provider};
 
 /// What is counted and asked for.
 #[derive(Debug)]
@@ -78,10 +78,30 @@ impl Probed for Watched {
         reasons
     }
 
+    fn degraded(&self) -> Vec<String> {
+        let health = self.shared.sign_on.provider_health();
+        let unready = health.into_iter().filter(|health| !health.is_ready);
+        unready
+            .map(|health| format!("nobody of {} can sign on: no usable metadata", health.organization))
+            .collect()
+    }
+
     fn metrics(&self) -> String {
         let sign_on = &self.shared.sign_on;
         let mail = self.courier.counts();
+        let states = self.shared.federation.states();
+        let providers = sign_on.provider_health().into_iter().map(|health| {
+            let state = states.iter().find(|state| state.organization == health.organization);
+            Provider {
+                organization: health.organization.to_string(),
+                is_ready: health.is_ready,
+                certificate_expires_in: health.expires_in.map(|left| left.as_secs_f64()),
+                metadata_failures: state.map(|state| state.failures),
+                is_held: state.is_some_and(|state| state.is_held),
+            }
+        });
         self.metrics.encode(&Moment {
+            providers: providers.collect(),
             sessions_live: sign_on.live().count(),
             waiting_rooms_open: self.shared.open_pages.count(),
             mail_sent: mail.sent,

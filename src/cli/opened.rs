@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use super::failure::Failure;
 use crate::admin::Admin;
-use crate::app::settings;
+use crate::app::{declare, settings};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Environment, check, secret_file};
+use crate::federation::Federation;
 use crate::id::SystemRandomness;
 use crate::keys::{self, Keys};
 use crate::secret::SealKey;
 use crate::sign_on::SignOn;
-use crate::store::{self, AuditEvent, Store};
+use crate::store::{self, Store};
 
 /// The parts that commands work with.
 pub(super) struct Opened {
@@ -30,11 +31,8 @@ impl Opened {
         let config = load(path)?;
         let settings = store::Settings::Sqlite { path: config.store.database.clone() };
         let store = store::open(&settings).await?;
-        let declared: Vec<_> =
-            config.organizations.iter().map(|declared| declared.organization.clone()).collect();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let event = AuditEvent::of_anteroom(clock.now(), "organizations.declared");
-        store.declare_organizations(&declared, event).await?;
+        declare(&*store, &config, &*clock).await?;
         let admin = Admin::new(
             Arc::clone(&store),
             Arc::clone(&clock),
@@ -55,6 +53,12 @@ impl Opened {
             SignOn::new(settings::sign_on(&self.config), store, Arc::new(keys.await?), &secret, parts);
         sign_on.refresh_organizations().await?;
         Ok(sign_on)
+    }
+
+    /// Who fetches metadata.
+    pub(super) fn federation(&self) -> Federation {
+        let time_and_chance = (Arc::clone(&self.clock), Arc::new(SystemRandomness) as _);
+        Federation::new(Arc::clone(&self.store), time_and_chance, settings::federation(&self.config))
     }
 
     /// The key for a purpose, from the secret that this cluster shares.

@@ -3,6 +3,7 @@
 //! Separate, as every group of commands has a file with its arguments and what they do.
 
 mod described;
+mod metadata;
 mod options;
 mod trial;
 
@@ -18,7 +19,7 @@ use super::answer::Answer;
 use super::opened::Opened;
 use super::{Failure, Format, read_file};
 use crate::admin::{
-    Actor, Admin, EntityIdChange, OrganizationForm, Outcome, ProviderState, Refused, SharedDomains,
+    Actor, Admin, OrganizationForm, Outcome, ProviderState, Refused, SharedDomains,
 };
 use crate::id::OrganizationId;
 
@@ -72,8 +73,8 @@ enum Action {
         #[arg(long)]
         share_domains: bool,
     },
-    /// Replace the Federation Metadata of an organization, e.g. for new certificates.
-    Metadata(Metadata),
+    /// Replace the Federation Metadata of an organization, e.g. for new certificates, or see to that which is fetched.
+    Metadata(metadata::Replace),
     /// Sign on as a trial, paused or not: prints a link to open in a browser, and reports on each check.
     Trial(trial::Trial),
     /// Show what a customer's administrator has to enter at the identity provider.
@@ -99,21 +100,6 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
-struct Metadata {
-    /// The organization's id.
-    #[arg(value_parser = OrganizationId::parse)]
-    id: OrganizationId,
-    /// The file with the Federation Metadata XML, or - for the standard input.
-    file: PathBuf,
-    /// Show what was read and what would change, and change nothing.
-    #[arg(long)]
-    dry_run: bool,
-    /// Allow metadata of another identity provider: the customer has moved.
-    #[arg(long)]
-    accept_entity_id: bool,
-}
-
-#[derive(Debug, Args)]
 struct Add {
     /// The organization's id: a short name that never changes.
     id: String,
@@ -124,8 +110,14 @@ struct Add {
     #[arg(long, required = true)]
     domain: Vec<String>,
     /// The file with the Federation Metadata XML, or - for the standard input.
-    #[arg(long, value_name = "FILE")]
-    metadata: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "metadata_url")]
+    metadata: Option<PathBuf>,
+    /// The https address of the Federation Metadata, to be fetched now and from then on.
+    #[arg(long, value_name = "URL", conflicts_with = "metadata")]
+    metadata_url: Option<String>,
+    /// Which identity provider is meant, where the metadata has several.
+    #[arg(long, value_name = "ENTITY-ID")]
+    entity_id: Option<String>,
     /// Allow domains that another organization has too: people choose when they sign on.
     #[arg(long)]
     share_domains: bool,
@@ -144,7 +136,8 @@ impl Arguments {
             Action::List => {
                 let views = admin.organization_views().await?;
                 let rows: Vec<_> = views.iter().map(row).collect();
-                let columns = ["id", "name", "domains", "origin", "paused_at", "certificates_until"];
+                let columns =
+                    ["id", "name", "domains", "origin", "paused_at", "certificates_until", "attention"];
                 Ok(Answer::list(columns, &rows, views.iter().map(object).collect()))
             }
             Action::Show { id } => {
@@ -166,7 +159,7 @@ impl Arguments {
                 let outcome = Outcome { value: done.value, changed: done.changed };
                 Ok(described::domains_changed(&outcome, &done.outsiders))
             }
-            Action::Metadata(metadata) => metadata.run(admin).await,
+            Action::Metadata(replace) => replace.run(opened).await,
             Action::Trial(trial) => trial.run(opened, errors).await,
             Action::Values => Ok(described::values(&admin.values_for_customer())),
             Action::Pause { id } => Ok(changed("paused", &admin.pause_organization(&id, &actor).await?)),
@@ -181,13 +174,15 @@ impl Arguments {
 
 impl Add {
     async fn run(self, admin: &Admin) -> Result<Answer, Failure> {
-        let metadata = read_file(&self.metadata)?;
+        let metadata = self.metadata.as_deref().map(read_file).transpose()?.unwrap_or_default();
         let options = self.options.typed();
         let form = OrganizationForm {
             id: &self.id,
             name: &self.name,
             domains: &self.domain.join(" "),
             metadata: &metadata,
+            metadata_url: self.metadata_url.as_deref().unwrap_or_default(),
+            entity_id: self.entity_id.as_deref().unwrap_or_default(),
             options: options.form(),
         };
         if self.dry_run {
@@ -211,21 +206,6 @@ async fn preview(admin: &Admin, form: &OrganizationForm<'_>) -> Result<Answer, F
         return Err(crate::admin::Error::Refused(refused).into());
     }
     Ok(described::preview(&preview, &provider))
-}
-
-impl Metadata {
-    async fn run(self, admin: &Admin) -> Result<Answer, Failure> {
-        let octets = read_file(&self.file)?;
-        if self.dry_run {
-            return Ok(described::metadata_preview(
-                &self.id,
-                &admin.preview_metadata(&self.id, &octets).await?,
-            ));
-        }
-        let change = if self.accept_entity_id { EntityIdChange::Accept } else { EntityIdChange::Refuse };
-        let outcome = admin.replace_metadata(&self.id, &octets, change, &Actor::command()).await?;
-        Ok(with_warnings(changed("replaced", &outcome), &outcome.value.provider))
-    }
 }
 
 /// With what is wrong with an identity provider, or soon will be.

@@ -116,20 +116,23 @@ fn note_own_keys(config: &Config, reading: &Reading<'_>, notes: &mut Vec<String>
 
 fn note_organization(organization: &Organization, reading: &Reading<'_>, notes: &mut Vec<String>) {
     let id = &organization.organization.id;
-    let last = organization.idp.certificates().iter().map(Certificate::not_after).max();
+    let Some(idp) = organization.idp() else { return };
+    let last = idp.certificates().iter().map(Certificate::not_after).max();
     if let Some(last) = last.filter(|last| *last <= reading.now) {
         notes.push(format!("organization {id}: all signing certificates have expired, the last on {}, so nobody can sign on; download the metadata again", day(last)));
     } else if let Some(last) = last.filter(|last| *last <= soon(reading.now)) {
         notes.push(format!("organization {id}: the last signing certificate expires on {}", day(last)));
     }
-    if let Some(until) = organization.idp.valid_until().filter(|until| *until <= soon(reading.now)) {
+    if let Some(until) = idp.valid_until().filter(|until| *until <= reading.now) {
+        notes.push(format!("organization {id}: the metadata was valid until {until} only, so nobody can sign on; fetch a fresh copy from the identity provider"));
+    } else if let Some(until) = idp.valid_until().filter(|until| *until <= soon(reading.now)) {
         notes.push(format!("organization {id}: the metadata is valid until {} only", day(until)));
     }
 }
 
 /// Renewing a certificate takes some people weeks.
 fn soon(now: jiff::Timestamp) -> jiff::Timestamp {
-    now.saturating_add(Duration::from_hours(30 * 24)).unwrap_or(jiff::Timestamp::MAX)
+    now.saturating_add(Duration::from_hours(60 * 24)).unwrap_or(jiff::Timestamp::MAX)
 }
 
 /// The day in UTC, as in `2027-03-01`.

@@ -12,6 +12,7 @@ use crate::email::EmailDomain;
 use crate::saml::Certificate;
 
 use super::agreement::day;
+use super::organization::Metadata;
 use super::problem::{Place, Problem, Problems};
 use super::{Config, Environment, Organization, address, load};
 
@@ -99,8 +100,11 @@ fn write_organization(f: &mut fmt::Formatter<'_>, organization: &Organization) -
     let customer = &organization.organization;
     let domains: Vec<_> = customer.domains.iter().map(EmailDomain::as_str).collect();
     writeln!(f, "  organization   {} ({}): {}", customer.id, customer.name, domains.join(", "))?;
-    writeln!(f, "    provider     {}", organization.idp.entity_id())?;
-    for certificate in organization.idp.certificates() {
+    match &organization.metadata {
+        Metadata::File { idp, .. } => writeln!(f, "    provider     {}", idp.entity_id())?,
+        Metadata::Url(url) => writeln!(f, "    metadata     fetched from {url}")?,
+    }
+    for certificate in organization.idp().map_or(&[][..], |idp| idp.certificates()) {
         let end = day(certificate.not_after());
         writeln!(f, "    certificate  until {end}, SHA-256 {}", certificate.fingerprint())?;
     }
@@ -115,12 +119,18 @@ fn write_organization(f: &mut fmt::Formatter<'_>, organization: &Organization) -
 
 fn organization_json(organization: &Organization) -> Value {
     let customer = &organization.organization;
-    let certificates = organization.idp.certificates().iter().map(certificate_json);
+    let url = match &organization.metadata {
+        Metadata::Url(url) => Some(url.as_str()),
+        Metadata::File { .. } => None,
+    };
+    let certificates =
+        organization.idp().map_or(&[][..], |idp| idp.certificates()).iter().map(certificate_json);
     json!({
         "id": customer.id.as_str(),
         "name": customer.name.as_str(),
         "domains": customer.domains.iter().map(EmailDomain::as_str).collect::<Vec<_>>(),
-        "entity_id": organization.idp.entity_id(),
+        "entity_id": organization.idp().map(|idp| idp.entity_id()).or(organization.entity_id.as_deref()),
+        "metadata_url": url,
         "certificates": certificates.collect::<Vec<_>>(),
         "options": *organization.options,
     })

@@ -41,6 +41,9 @@ pub(super) struct Saml {
     pub(super) acs_url: Option<String>,
     pub(super) signing_key: Option<Names>,
     pub(super) certificate: Option<Names>,
+    pub(super) metadata_ca: Option<String>,
+    pub(super) metadata_allow_private: Option<bool>,
+    pub(super) metadata_refresh: Option<String>,
 }
 
 /// One name of a file, or several.
@@ -163,6 +166,7 @@ pub(super) struct Organization {
     pub(super) name: Option<String>,
     pub(super) domains: Option<Vec<String>>,
     pub(super) metadata: Option<String>,
+    pub(super) entity_id: Option<String>,
     pub(super) force_authn: Option<bool>,
     pub(super) authn_context: Option<Vec<String>>,
     pub(super) name_id_format: Option<String>,

@@ -9,9 +9,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use url::Url;
+
 use crate::admin::RESERVED_IDS;
 use crate::directory::{self, ConnectionOptions};
 use crate::email::EmailDomain;
+use crate::federation::{Reach, location};
 use crate::id::OrganizationId;
 use crate::saml::{IdentityProvider, metadata};
 
@@ -24,21 +27,51 @@ use super::reading::{Fault, Read, Reading, Told};
 pub struct Organization {
     /// The customer.
     pub organization: directory::Organization,
-    /// The file with the metadata.
-    pub metadata: PathBuf,
-    /// What the metadata says.
-    pub idp: Arc<IdentityProvider>,
+    /// Where the metadata of its identity provider is.
+    pub metadata: Metadata,
+    /// Which identity provider is meant, where the metadata has several.
+    pub entity_id: Option<String>,
     /// What is different there.
     pub options: Arc<ConnectionOptions>,
 }
 
-pub(super) fn read(typed: &[file::Organization], reading: &mut Reading<'_>) -> Read<Vec<Organization>> {
+/// Where metadata is.
+#[derive(Debug, Clone)]
+pub enum Metadata {
+    /// In a file beside the configuration.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        idp: Arc<IdentityProvider>,
+    },
+    /// At an address, to be fetched again and again.
+    Url(Url),
+}
+
+impl Organization {
+    /// What the metadata says, if it is a file.
+    #[must_use]
+    pub const fn idp(&self) -> Option<&Arc<IdentityProvider>> {
+        match &self.metadata {
+            Metadata::File { idp, .. } => Some(idp),
+            Metadata::Url(_) => None,
+        }
+    }
+}
+
+/// Reads the organizations; addresses may lead as far as that.
+pub(super) fn read(
+    typed: &[file::Organization],
+    reach: Reach,
+    reading: &mut Reading<'_>,
+) -> Read<Vec<Organization>> {
     if typed.is_empty() && reading.findings.is_spoiled("organization") {
         return Err(Told);
     }
     let read: Vec<_> = (0..)
         .zip(typed)
-        .map(|(index, typed)| one(&format!("organization[{index}]"), typed, reading))
+        .map(|(index, typed)| one(&format!("organization[{index}]"), typed, reach, reading))
         .collect();
     refuse_contradictions(&read, reading);
     read.into_iter().map(Parts::complete).collect()
@@ -50,19 +83,24 @@ struct Parts {
     id: Read<OrganizationId>,
     name: Read<directory::DisplayName>,
     domains: Read<Vec<EmailDomain>>,
-    idp: Read<(PathBuf, IdentityProvider)>,
+    metadata: Read<Metadata>,
+    entity_id: Read<Option<String>>,
     options: Read<ConnectionOptions>,
 }
 
 impl Parts {
     fn complete(self) -> Read<Organization> {
-        let (metadata, idp) = self.idp?;
         let organization = directory::Organization { id: self.id?, name: self.name?, domains: self.domains? };
-        Ok(Organization { organization, metadata, idp: Arc::new(idp), options: Arc::new(self.options?) })
+        Ok(Organization {
+            organization,
+            metadata: self.metadata?,
+            entity_id: self.entity_id?,
+            options: Arc::new(self.options?),
+        })
     }
 }
 
-fn one(at: &str, typed: &file::Organization, reading: &mut Reading<'_>) -> Parts {
+fn one(at: &str, typed: &file::Organization, reach: Reach, reading: &mut Reading<'_>) -> Parts {
     let id = reading.required(
         &format!("{at}.id"),
         typed.id.as_deref(),
@@ -84,9 +122,11 @@ fn one(at: &str, typed: &file::Organization, reading: &mut Reading<'_>) -> Parts
         display_name,
     );
     let domains = domains(at, typed, reading);
-    let idp = identity_provider(&format!("{at}.metadata"), typed.metadata.as_deref(), reading);
+    let entity_id = reading.optional(&format!("{at}.entity_id"), typed.entity_id.as_deref(), entity_id);
+    let chosen = entity_id.as_ref().map_or(None, Option::as_deref);
+    let metadata = metadata_of(at, (typed.metadata.as_deref(), chosen), reach, reading);
     let options = options::read(at, typed, reading);
-    Parts { at: at.to_owned(), id, name, domains, idp, options }
+    Parts { at: at.to_owned(), id, name, domains, metadata, entity_id, options }
 }
 
 fn domains(at: &str, typed: &file::Organization, reading: &mut Reading<'_>) -> Read<Vec<EmailDomain>> {
@@ -109,24 +149,40 @@ fn domains(at: &str, typed: &file::Organization, reading: &mut Reading<'_>) -> R
     Err(Told)
 }
 
-fn identity_provider(
-    key: &str,
-    typed: Option<&str>,
+fn entity_id(text: &str) -> Result<String, Fault> {
+    if text.is_empty() || text.len() > 1024 || text.trim() != text {
+        let remedy =
+            "write the entity ID as it stands in the metadata, or leave the key out for the only one";
+        return Err(Fault::new(format!("{text:?} is no entity ID"), remedy));
+    }
+    Ok(text.to_owned())
+}
+
+/// Metadata of one identity provider, or the address where it is. That of a file may have expired: this one
+/// customer's people cannot sign on then, and everybody else can.
+fn metadata_of(
+    at: &str,
+    (typed, chosen): (Option<&str>, Option<&str>),
+    reach: Reach,
     reading: &mut Reading<'_>,
-) -> Read<(PathBuf, IdentityProvider)> {
+) -> Read<Metadata> {
+    let key = format!("{at}.metadata");
     let Some(name) = typed else {
-        let remedy = "download the Federation Metadata XML of the identity provider and write its file's \
-                      name, e.g. metadata = \"contoso.xml\"";
-        reading.findings.missing(key, remedy);
+        let remedy = "write the address of the identity provider's Federation Metadata, or download it and write \
+                      its file's name, e.g. metadata = \"contoso.xml\"";
+        reading.findings.missing(&key, remedy);
         return Err(Told);
     };
-    if name.starts_with("https://") || name.starts_with("http://") {
-        let remedy = "download the metadata and write the file's name";
-        reading.findings.refuse(key, "metadata from a URL is not supported yet", remedy);
-        return Err(Told);
+    if name.contains("://") {
+        let parsed = location::parse(name, reach).map_err(|error| {
+            let text = error.to_string();
+            let (message, remedy) = text.split_once("; ").unwrap_or((&text, "write an https:// address"));
+            Fault::new(message, remedy)
+        });
+        return reading.told(&key, parsed).map(Metadata::Url);
     }
-    let (path, octets) = reading.file(key, name, METADATA_OCTETS_MAX)?;
-    let parsed = metadata::parse(&octets, reading.now);
+    let (path, octets) = reading.file(&key, name, METADATA_OCTETS_MAX)?;
+    let parsed = metadata::read(&octets, chosen);
     let fault = |error: metadata::Error| {
         // The message of a metadata error says what to do after its last semicolon.
         let text = error.to_string();
@@ -135,8 +191,8 @@ fn identity_provider(
             .unwrap_or((&text, "download the metadata again from the identity provider"));
         Fault::new(format!("{}: {message}", path.display()), remedy)
     };
-    let idp = reading.told(key, parsed.map_err(fault))?;
-    Ok((path, idp))
+    let idp = Arc::new(reading.told(&key, parsed.map_err(fault))?);
+    Ok(Metadata::File { path, idp })
 }
 
 fn refuse_contradictions(read: &[Parts], reading: &mut Reading<'_>) {
@@ -150,10 +206,19 @@ fn refuse_contradictions(read: &[Parts], reading: &mut Reading<'_>) {
             let message = format!("{:?} is also the id of {first}", id.as_str());
             reading.findings.refuse(&format!("{}.id", parts.at), message, "write another id");
         }
-        if let Ok((_, idp)) = &parts.idp
-            && let Some(first) = entity_ids.insert(idp.entity_id(), &parts.at)
+        let provider = match &parts.metadata {
+            Ok(Metadata::File { idp, .. }) => Some(format!("entity ID {}", idp.entity_id())),
+            Ok(Metadata::Url(url)) => match &parts.entity_id {
+                Ok(Some(entity_id)) => Some(format!("entity ID {entity_id}")),
+                Ok(None) => Some(format!("metadata at {url}")),
+                Err(Told) => None,
+            },
+            Err(Told) => None,
+        };
+        if let Some(provider) = provider
+            && let Some(first) = entity_ids.insert(provider.clone(), &parts.at)
         {
-            let message = format!("{first} has the same identity provider (entity ID {})", idp.entity_id());
+            let message = format!("{first} has the same identity provider ({provider})");
             let remedy = "give each organization the metadata of its own identity provider, or make them \
                           one organization with several domains";
             reading.findings.refuse(&format!("{}.metadata", parts.at), message, remedy);

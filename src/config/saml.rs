@@ -6,15 +6,17 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use url::Url;
 
+use crate::federation::{Access, Fetcher, Limits, Reach, Roots};
 use crate::saml::{KeyPair, KeyPairError, PrivateKeyOctets};
 
 use super::reading::{Fault, Read, Reading, Told};
-use super::{address, file};
+use super::{address, file, time};
 
 /// Us as a service provider.
 #[derive(Debug, Clone)]
@@ -27,6 +29,10 @@ pub struct Saml {
     pub keys: Vec<Arc<KeyPair>>,
     /// Those of their files that others than owner and group may read, with their permissions.
     pub open_key_files: Vec<(PathBuf, u32)>,
+    /// Who fetches metadata.
+    pub fetcher: Arc<Fetcher>,
+    /// How often.
+    pub metadata_refresh: Duration,
 }
 
 pub(super) fn read(typed: &file::Saml, reading: &mut Reading<'_>) -> Read<Saml> {
@@ -44,8 +50,44 @@ pub(super) fn read(typed: &file::Saml, reading: &mut Reading<'_>) -> Read<Saml> 
         address::acs_url,
     );
     let keys = keys(typed, reading);
+    let roots = roots(typed.metadata_ca.as_deref(), reading);
+    let metadata_refresh =
+        reading.defaulted("saml.metadata_refresh", typed.metadata_refresh.as_deref(), |text| {
+            time::parse(text, REFRESH_MIN, REFRESH_MAX)
+        });
     let (keys, open_key_files) = keys?;
-    Ok(Saml { entity_id: entity_id?, acs_url: acs_url?, keys, open_key_files })
+    let access = Access { roots: roots?, reach: reach(typed), limits: Limits::default() };
+    Ok(Saml {
+        entity_id: entity_id?,
+        acs_url: acs_url?,
+        keys,
+        open_key_files,
+        fetcher: Arc::new(Fetcher::new(access)),
+        metadata_refresh: metadata_refresh?,
+    })
+}
+
+/// Where metadata may be fetched from.
+pub(super) fn reach(typed: &file::Saml) -> Reach {
+    if typed.metadata_allow_private == Some(true) { Reach::Anywhere } else { Reach::Public }
+}
+
+/// The authorities that servers of metadata are checked against.
+fn roots(typed: Option<&str>, reading: &mut Reading<'_>) -> Read<Roots> {
+    let Some(name) = typed else {
+        return if reading.findings.is_spoiled(CA) { Err(Told) } else { Ok(Roots::System) };
+    };
+    let (path, octets) = reading.file(CA, name, CA_OCTETS_MAX)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&octets).collect();
+    let mut store = rustls::RootCertStore::empty();
+    let good = certificates.ok().filter(|certificates| {
+        !certificates.is_empty() && certificates.iter().all(|one| store.add(one.clone()).is_ok())
+    });
+    let fault = || {
+        let message = format!("{} is no list of certificates", path.display());
+        Fault::new(message, "name a PEM file with the certificates of the authorities")
+    };
+    reading.told(CA, good.map(Roots::Given).ok_or_else(fault))
 }
 
 /// A file with its octets, and the key that names it.
@@ -163,6 +205,13 @@ fn open_to_others(path: &Path) -> Option<u32> {
     (mode & 0o007 != 0).then_some(mode)
 }
 
+const CA: &str = "saml.metadata_ca";
+/// As many as a system has.
+const CA_OCTETS_MAX: u64 = 1024 * 1024;
+/// What is asked more often is a burden on the server.
+const REFRESH_MIN: Duration = Duration::from_mins(5);
+/// What is asked less often finds a new certificate too late.
+const REFRESH_MAX: Duration = Duration::from_hours(24);
 const KEY: &str = "saml.signing_key";
 const CERTIFICATE: &str = "saml.certificate";
 /// One in use, one before, one after, and one more; each costs a try when a message cannot be decrypted.

@@ -131,6 +131,21 @@ pub const KEYS: &[Key] = &[
         "PEM file with the certificate of `saml.signing_key`; of lists each has its partner at the same place.",
     ),
     text(
+        "saml.metadata_ca",
+        Absent::Means("what this machine trusts"),
+        "PEM file: the certificate authorities that servers of metadata are checked against.",
+    ),
+    switch(
+        "saml.metadata_allow_private",
+        Absent::Value("false"),
+        "Whether metadata may be fetched from addresses that are not public, this machine included.",
+    ),
+    text(
+        "saml.metadata_refresh",
+        Absent::Value("\"1h\""),
+        "How often metadata is fetched again, from `5m` to `1d`.",
+    ),
+    text(
         "listen.public",
         Absent::Value("\"127.0.0.1:8080\""),
         "IP address and port of the listener for people.",
@@ -250,7 +265,12 @@ pub const KEYS: &[Key] = &[
     text(
         "organization.metadata",
         Absent::Missing,
-        "File with the Federation Metadata XML of the customer's identity provider.",
+        "The Federation Metadata of the customer's identity provider: a file, or an `https://` address.",
+    ),
+    text(
+        "organization.entity_id",
+        Absent::Means("the only one"),
+        "Which identity provider is meant, where the metadata has several.",
     ),
     switch(
         "organization.force_authn",

@@ -57,6 +57,11 @@ pub enum Notice<'a> {
         /// Starts over, perhaps with another address.
         restart_url: &'a str,
     },
+    /// What is needed to check sign-ons of the visitor's organization is not there at the moment.
+    NotReady {
+        /// Starts over, perhaps with another address.
+        restart_url: &'a str,
+    },
     /// The address belongs to an account that is bound to another subject.
     Conflict {
         /// Leads support to the explanation.
@@ -142,6 +147,19 @@ impl Notice<'_> {
                 ],
                 facts: reference.map(|reference| (REFERENCE, reference.to_owned())).into_iter().collect(),
                 action: Some(("Use another address", link::page(restart_url).unwrap_or("/"))),
+            },
+            Self::NotReady { restart_url } => Message {
+                heading: "Sign-in for your organization is not available yet".to_owned(),
+                paragraphs: vec![
+                    format!(
+                        "{application} is waiting for current sign-in details of your organization. They are \
+                         fetched by themselves; please try again in a few minutes."
+                    ),
+                    "Nothing is wrong with your account. If it takes longer, please tell the support team."
+                        .to_owned(),
+                ],
+                facts: Vec::new(),
+                action: Some(("Try again", link::page(restart_url).unwrap_or("/"))),
             },
             Self::Conflict { reference } => Message {
                 heading: "The support team has to look at your account".to_owned(),

@@ -22,6 +22,8 @@ use crate::proxy::Body;
 pub trait Probed: Send + Sync {
     /// Why no requests should be sent here; nothing if they should.
     fn reasons_not_ready(&self) -> Vec<&'static str>;
+    /// What does not work although requests should be sent here.
+    fn degraded(&self) -> Vec<String>;
     /// All counts, as text.
     fn metrics(&self) -> String;
 }
@@ -57,7 +59,9 @@ impl Ops {
                 let reasons = self.probed.reasons_not_ready();
                 let status =
                     if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-                let document = json!({ "ready": reasons.is_empty(), "reasons": reasons });
+                let degraded = self.probed.degraded();
+                let document =
+                    json!({ "ready": reasons.is_empty(), "reasons": reasons, "degraded": degraded });
                 answer(status, "application/json", document.to_string())
             }
             "/metrics" => answer(StatusCode::OK, OPEN_METRICS, self.probed.metrics()),

@@ -183,11 +183,15 @@ impl Call {
 
     /// The page that leads on from an address; `None` if nobody signs on with that domain.
     fn way_on(&self, email: &EmailAddress, return_path: &ReturnPath) -> Option<Response<Body>> {
-        match self.shared.sign_on.connections().by_domain(email.domain()) {
+        match self.shared.sign_on.way_of(email.domain()) {
             Domain::Open(connections) => Some(self.choices(&connections, email, return_path)),
             Domain::Paused => {
                 let another = format!("{}&another=1", sign_in_path(return_path));
                 Some(self.notice(StatusCode::OK, &Notice::Paused { reference: None, restart_url: &another }))
+            }
+            Domain::NotReady => {
+                let another = format!("{}&another=1", sign_in_path(return_path));
+                Some(self.notice(StatusCode::OK, &Notice::NotReady { restart_url: &another }))
             }
             Domain::Unknown => None,
         }

@@ -225,6 +225,7 @@ fn keys<'g>(given: &Given<'g>) -> Keys<'g> {
     Keys {
         certificates: given.expected.idp.certificates(),
         accept_expired: given.expected.policy.accept_expired_certificates,
+        valid_until: given.expected.idp.valid_until(),
         now: given.now,
     }
 }
@@ -242,6 +243,7 @@ fn opened(tree: &Tree<'_>, given: &Given<'_>, refused: Option<&Refusal>) -> Opti
                 | Reason::DecryptionFailed
                 | Reason::CertificateExpired
                 | Reason::CertificateNotYetValid
+                | Reason::MetadataExpired
         )
     };
     if refused.is_some_and(|refusal| is_early(refusal.reason())) {

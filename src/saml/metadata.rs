@@ -7,6 +7,11 @@
 //! made with a key from the same document, so trust comes from how the file was obtained); nothing
 //! is guessed: no key, no redirect endpoint or several candidates are errors.
 
+mod duration;
+mod error;
+
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -17,6 +22,8 @@ use super::key::{Certificate, CertificateError};
 use super::names::{BINDING_POST, BINDING_REDIRECT, PROTOCOL, ds, md};
 use super::refusal::{Reason, Refusal, bounded};
 use super::xml::{Element, Profile, Tree, is_space};
+
+pub use error::Error;
 
 /// An identity provider as its metadata describes it.
 #[derive(Debug)]
@@ -29,129 +36,57 @@ pub struct IdentityProvider {
     slo_post_response_url: Option<Url>,
     certificates: Vec<Certificate>,
     valid_until: Option<Timestamp>,
+    cache_duration: Option<Duration>,
 }
 
-/// Why metadata cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A document type declaration, which metadata never needs.
-    #[error("the metadata has a DOCTYPE; download the file again from the identity provider")]
-    Doctype,
-    /// Too many octets.
-    #[error(
-        "the metadata is larger than 2 MiB; export the one identity provider instead of the whole federation"
-    )]
-    TooLarge,
-    /// Not XML, or XML of a shape that metadata does not have.
-    #[error("the metadata cannot be read ({0}); download the file again from the identity provider")]
-    Malformed(#[source] Refusal),
-    /// The root is something else.
-    #[error(
-        "the file is no SAML metadata (its root element is {root}); use the Federation Metadata XML of the identity provider"
-    )]
-    NotMetadata {
-        /// The root element's local name.
-        root: String,
-    },
-    /// Nobody in the document is a SAML 2.0 identity provider.
-    #[error("the metadata describes no SAML 2.0 identity provider; it may be that of a service provider")]
-    NoIdentityProvider,
-    /// It cannot be said which one is meant.
-    #[error("the metadata describes {count} identity providers; use a file with exactly one")]
-    SeveralIdentityProviders {
-        /// How many there are.
-        count: usize,
-    },
-    /// The entity ID is absent or too long.
-    #[error("the metadata names no usable entity ID ({found:?})")]
-    EntityId {
-        /// What stands there.
-        found: String,
-    },
-    /// Entra's multi-tenant metadata, whose keys sign for every tenant there is.
-    #[error(
-        "the metadata is Entra's multi-tenant one (entity ID {found}); use the address with the customer's own tenant ID, or the App Federation Metadata URL"
-    )]
-    TenantTemplate {
-        /// The entity ID.
-        found: String,
-    },
-    /// The metadata has expired.
-    #[error("the metadata was valid until {until} only; fetch a fresh copy from the identity provider")]
-    Expired {
-        /// The end of its validity.
-        until: Timestamp,
-    },
-    /// No key could ever verify a signature.
-    #[error(
-        "the metadata of {entity_id} has no signing certificate; a connection without one is never accepted"
-    )]
-    NoSigningCertificate {
-        /// The entity ID.
-        entity_id: String,
-    },
-    /// A signing certificate violates the key policy.
-    #[error("signing certificate {number} of {entity_id} cannot be used: {source}")]
-    Certificate {
-        /// The entity ID.
-        entity_id: String,
-        /// Which one, counted from 1 in document order.
-        number: usize,
-        /// What is wrong with it.
-        #[source]
-        source: CertificateError,
-    },
-    /// There is nowhere to send a request.
-    #[error(
-        "the metadata of {entity_id} has no SingleSignOnService with the HTTP-Redirect binding, which is the one Anteroom uses"
-    )]
-    NoRedirectEndpoint {
-        /// The entity ID.
-        entity_id: String,
-    },
-    /// An endpoint must be https (http only on loopback).
-    #[error(
-        "the {service} address {url:?} is not an https URL without fragment and user name; correct it at the identity provider"
-    )]
-    InsecureUrl {
-        /// Which endpoint.
-        service: &'static str,
-        /// What stands there.
-        url: String,
-    },
+/// Reads the metadata of exactly one identity provider, which is valid now.
+pub fn parse(octets: &[u8], now: Timestamp) -> Result<IdentityProvider, Error> {
+    parse_entity(octets, None, now)
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        match refusal.reason() {
-            Reason::DoctypeForbidden => Self::Doctype,
-            Reason::TooLarge => Self::TooLarge,
-            _ => Self::Malformed(refusal),
-        }
+/// Reads the metadata of one identity provider, which is valid now: of the one with that entity ID, or without
+/// one of the only one there is.
+pub fn parse_entity(
+    octets: &[u8],
+    entity_id: Option<&str>,
+    now: Timestamp,
+) -> Result<IdentityProvider, Error> {
+    let idp = read(octets, entity_id)?;
+    match idp.valid_until {
+        Some(until) if now >= until => Err(Error::Expired { until }),
+        _ => Ok(idp),
     }
 }
 
-/// Reads the metadata of exactly one identity provider.
-pub fn parse(octets: &[u8], now: Timestamp) -> Result<IdentityProvider, Error> {
-    only_provider(&Tree::parse(octets, Profile::Metadata)?)?.read(now)
+/// The same whether it is still valid or not. Whoever uses it has to look at
+/// [`valid_until`](IdentityProvider::valid_until); the verification of a response does.
+pub fn read(octets: &[u8], entity_id: Option<&str>) -> Result<IdentityProvider, Error> {
+    provider(&Tree::parse(octets, Profile::Metadata)?, entity_id)?.read()
 }
 
 /// Reads whose metadata it is and nothing else, also where it has expired or nobody could sign on with it: whom
 /// people were known by is the same then.
 pub fn entity_id(octets: &[u8]) -> Result<String, Error> {
     let tree = Tree::parse(octets, Profile::Metadata)?;
-    only_provider(&tree)?.entity_id().map(str::to_owned)
+    provider(&tree, None)?.entity_id().map(str::to_owned)
 }
 
-fn only_provider<'t>(tree: &'t Tree<'_>) -> Result<Candidate<'t>, Error> {
+/// The identity provider that is meant.
+fn provider<'t>(tree: &'t Tree<'_>, wanted: Option<&str>) -> Result<Candidate<'t>, Error> {
     let mut found = Vec::new();
-    find_providers(tree.root(), None, &mut found)?;
+    find_providers(tree.root(), Validity::default(), &mut found)?;
+    if found.is_empty() {
+        return Err(Error::NoIdentityProvider);
+    }
     let count = found.len();
-    let mut found = found.into_iter();
-    match (found.next(), count) {
-        (None, _) => Err(Error::NoIdentityProvider),
-        (Some(candidate), 1) => Ok(candidate),
-        _ => Err(Error::SeveralIdentityProviders { count }),
+    let entity_ids: Vec<_> =
+        found.iter().take(ENTITY_IDS_NAMED).map(|candidate| bounded(candidate.entity_id)).collect();
+    let mut meant =
+        found.into_iter().filter(|candidate| wanted.is_none_or(|wanted| candidate.entity_id == wanted));
+    match (meant.next(), meant.next(), wanted) {
+        (Some(candidate), None, _) => Ok(candidate),
+        (None, _, Some(wanted)) => Err(Error::NoSuchEntity { wanted: bounded(wanted), count, entity_ids }),
+        _ => Err(Error::SeveralIdentityProviders { count, entity_ids }),
     }
 }
 
@@ -204,6 +139,18 @@ impl IdentityProvider {
         self.valid_until
     }
 
+    /// Whether the metadata is good at a moment (SAML Metadata 2.3.1, 2.3.2).
+    #[must_use]
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.valid_until.is_none_or(|until| now < until)
+    }
+
+    /// For how long the metadata may be kept without asking for it again, if it says so.
+    #[must_use]
+    pub const fn cache_duration(&self) -> Option<Duration> {
+        self.cache_duration
+    }
+
     /// Whether this is Microsoft Entra ID: then a login hint is sent, and the button says so.
     #[must_use]
     pub fn is_entra(&self) -> bool {
@@ -219,20 +166,42 @@ impl IdentityProvider {
 struct Candidate<'t> {
     entity_id: &'t str,
     role: Element<'t>,
-    valid_until: Option<Timestamp>,
+    validity: Validity,
+}
+
+/// What an element and those around it say about how long they are good; the strictest counts.
+#[derive(Debug, Clone, Copy, Default)]
+struct Validity {
+    until: Option<Timestamp>,
+    cache: Option<Duration>,
+}
+
+impl Validity {
+    fn within(self, element: Element<'_>) -> Result<Self, Refusal> {
+        let until = element.attribute("validUntil").map(instant::parse).transpose()?;
+        let cache = element.attribute("cacheDuration").map(duration::parse).transpose()?;
+        Ok(Self { until: earliest(self.until, until), cache: earliest(self.cache, cache) })
+    }
+}
+
+fn earliest<T: Ord>(outer: Option<T>, own: Option<T>) -> Option<T> {
+    match (outer, own) {
+        (Some(outer), Some(own)) => Some(outer.min(own)),
+        (outer, own) => outer.or(own),
+    }
 }
 
 fn find_providers<'t>(
     element: Element<'t>,
-    valid_until: Option<Timestamp>,
+    outer: Validity,
     found: &mut Vec<Candidate<'t>>,
 ) -> Result<(), Error> {
-    let valid_until = earliest(valid_until, element)?;
+    let validity = outer.within(element)?;
     let mut children = element.children()?;
     if element.is(md("EntitiesDescriptor")) {
         while let Some(child) = children.next() {
             if child.is(md("EntityDescriptor")) || child.is(md("EntitiesDescriptor")) {
-                find_providers(child, valid_until, found)?;
+                find_providers(child, validity, found)?;
             }
         }
     } else if element.is(md("EntityDescriptor")) {
@@ -243,7 +212,7 @@ fn find_providers<'t>(
             if child.is(md("IDPSSODescriptor")) && speaks_saml {
                 found.push(Candidate {
                     entity_id: element.attribute("entityID").unwrap_or(""),
-                    valid_until: earliest(valid_until, child)?,
+                    validity: validity.within(child)?,
                     role: child,
                 });
             }
@@ -252,14 +221,6 @@ fn find_providers<'t>(
         return Err(Error::NotMetadata { root: bounded(element.local()) });
     }
     Ok(())
-}
-
-fn earliest(outer: Option<Timestamp>, element: Element<'_>) -> Result<Option<Timestamp>, Refusal> {
-    let own = element.attribute("validUntil").map(instant::parse).transpose()?;
-    Ok(match (outer, own) {
-        (Some(outer), Some(own)) => Some(outer.min(own)),
-        (outer, own) => outer.or(own),
-    })
 }
 
 impl<'t> Candidate<'t> {
@@ -274,14 +235,8 @@ impl<'t> Candidate<'t> {
         Ok(entity_id)
     }
 
-    fn read(&self, now: Timestamp) -> Result<IdentityProvider, Error> {
-        let entity_id = self.entity_id()?;
-        if let Some(until) = self.valid_until
-            && now >= until
-        {
-            return Err(Error::Expired { until });
-        }
-        let entity_id = entity_id.to_owned();
+    fn read(&self) -> Result<IdentityProvider, Error> {
+        let entity_id = self.entity_id()?.to_owned();
         Ok(IdentityProvider {
             sso_url: self
                 .endpoint("SingleSignOnService", BINDING_REDIRECT)?
@@ -291,7 +246,8 @@ impl<'t> Candidate<'t> {
             slo_post_url: self.endpoint(LOGOUT, BINDING_POST)?,
             slo_post_response_url: self.response_endpoint(LOGOUT, BINDING_POST)?,
             certificates: self.certificates()?,
-            valid_until: self.valid_until,
+            valid_until: self.validity.until,
+            cache_duration: self.validity.cache,
             entity_id,
         })
     }
@@ -360,6 +316,8 @@ impl<'t> Candidate<'t> {
 }
 
 const LOGOUT: &str = "SingleLogoutService";
+/// Enough to find the one that is meant, or to see that it is the wrong file.
+const ENTITY_IDS_NAMED: usize = 8;
 /// SAML Core 1.3.2 advises at most 1024 characters for identifiers of systems.
 const ENTITY_ID_OCTETS_MAX: usize = 1024;
 /// A message with a foreign signature costs one verification per key.

@@ -211,6 +211,8 @@ reasons! {
     ParameterMalformed "parameter_malformed" "a parameter is missing, given twice, too long or not properly escaped"
     NotDeflated "not_deflated" "the message of the redirect is not compressed with DEFLATE"
     MessageTooOld "message_too_old" "the message was issued too long ago"
+    // Trust that has run out.
+    MetadataExpired "metadata_expired" "the metadata of the identity provider says that it is good no longer"
 }
 
 #[cfg(test)]

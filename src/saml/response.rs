@@ -120,6 +120,7 @@ impl<'a> Response<'a> {
         let keys = Keys {
             certificates: expected.idp.certificates(),
             accept_expired: expected.policy.accept_expired_certificates,
+            valid_until: expected.idp.valid_until(),
             now,
         };
         let signed = match &response.content {
@@ -301,7 +302,7 @@ impl Plaintext {
             // The dates of a certificate are looked at before the digest is. Only where all the rest is right may
             // they be named.
             Err(untimely) if is_untimely(untimely.reason()) => {
-                let timeless = Keys { accept_expired: true, ..*keys };
+                let timeless = Keys { accept_expired: true, valid_until: None, ..*keys };
                 self.read(engine, of_response.is_some(), &timeless).map(|_| Err(untimely))
             }
             Err(refusal) => Err(refusal),
@@ -339,7 +340,10 @@ impl Plaintext {
 }
 
 const fn is_untimely(reason: Reason) -> bool {
-    matches!(reason, Reason::CertificateExpired | Reason::CertificateNotYetValid)
+    matches!(
+        reason,
+        Reason::CertificateExpired | Reason::CertificateNotYetValid | Reason::MetadataExpired
+    )
 }
 
 /// Response and bearer confirmations must name the same request, or none at all.

@@ -33,6 +33,8 @@ pub(super) struct Signature<'t> {
 pub(super) struct Keys<'k> {
     pub(super) certificates: &'k [Certificate],
     pub(super) accept_expired: bool,
+    /// When the metadata that they come from is good no longer.
+    pub(super) valid_until: Option<Timestamp>,
     pub(super) now: Timestamp,
 }
 
@@ -124,6 +126,11 @@ impl Keys<'_> {
     }
 
     fn check_validity(&self, certificate: &Certificate) -> Result<(), Refusal> {
+        if let Some(until) = self.valid_until.filter(|until| *until <= self.now) {
+            return Err(Refusal::new(Reason::MetadataExpired)
+                .expected("metadata that is valid now")
+                .got(format!("metadata that was valid until {until}")));
+        }
         if self.accept_expired {
             return Ok(());
         }

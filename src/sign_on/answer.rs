@@ -137,7 +137,16 @@ impl SignOn {
         if id.is_late(self.clock.now()) {
             return Ok(Answer::Late { request_id: id.as_str().to_owned() });
         }
-        match self.verify(&octets, connection, &id) {
+        let mut verified = self.verify(&octets, connection, &id);
+        let newer = match &verified {
+            Err(refused) => self.newer(connection, refused.reason).await?,
+            Ok(_) => None,
+        };
+        let seen = Seen { connection: newer.as_ref().or(seen.connection), ..seen };
+        if let Some(newer) = &newer {
+            verified = self.verify(&octets, newer, &id);
+        }
+        match verified {
             Ok((assertion, person)) => match self.pass(connection, &id, (&assertion, person)).await? {
                 Ok(code) => Ok(Answer::Accepted { code }),
                 Err((reason, claimed)) => self.replayed((seen, Some(claimed)), reason, request_id).await,

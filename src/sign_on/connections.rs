@@ -6,6 +6,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::directory::{ConnectionOptions, Organization};
 use crate::email::EmailDomain;
 use crate::id::{ConnectionId, OrganizationId};
@@ -26,6 +28,12 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Whether its metadata is good at a moment: if it is not, nobody signs on.
+    #[must_use]
+    pub fn is_usable_at(&self, now: Timestamp) -> bool {
+        self.idp.is_valid_at(now)
+    }
+
     /// What stands on the button that leads there.
     #[must_use]
     pub fn button_label(&self) -> String {
@@ -42,14 +50,20 @@ impl Connection {
 pub struct Connections {
     by_fingerprint: HashMap<Fingerprint, Arc<Connection>>,
     by_domain: HashMap<EmailDomain, Vec<Arc<Connection>>>,
+    /// Organizations whose metadata is not there or of no use, by their domains.
+    unready: Vec<Organization>,
     paused: HashSet<OrganizationId>,
 }
 
 impl Connections {
     /// Indexes connections; those of one domain keep their order, and of two with one id the first counts.
     #[must_use]
-    pub fn new(connections: Vec<Connection>, paused: HashSet<OrganizationId>) -> Self {
-        let mut all = Self { paused, ..Self::default() };
+    pub fn new(
+        connections: Vec<Connection>,
+        unready: Vec<Organization>,
+        paused: HashSet<OrganizationId>,
+    ) -> Self {
+        let mut all = Self { unready, paused, ..Self::default() };
         for connection in connections.into_iter().map(Arc::new) {
             let fingerprint = Fingerprint::of(&connection.id);
             if all.by_fingerprint.contains_key(&fingerprint) {
@@ -102,15 +116,36 @@ impl Connections {
         self.by_id(id).filter(|connection| !self.is_paused(connection))
     }
 
+    /// All connections, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Connection>> {
+        self.by_fingerprint.values()
+    }
+
+    /// Organizations that have no usable metadata yet.
+    #[must_use]
+    pub fn unready(&self) -> &[Organization] {
+        &self.unready
+    }
+
     /// Where people of an e-mail domain sign on.
     #[must_use]
-    pub fn by_domain(&self, domain: &EmailDomain) -> Domain {
+    pub fn by_domain(&self, domain: &EmailDomain, now: Timestamp) -> Domain {
         let all = self.by_domain.get(domain).map_or(&[][..], Vec::as_slice);
-        let open: Vec<_> = all.iter().filter(|connection| !self.is_paused(connection)).cloned().collect();
-        match (open.is_empty(), all.is_empty()) {
-            (false, _) => Domain::Open(open),
-            (true, false) => Domain::Paused,
-            (true, true) => Domain::Unknown,
+        let (usable, expired): (Vec<_>, Vec<_>) = all
+            .iter()
+            .filter(|connection| !self.is_paused(connection))
+            .cloned()
+            .partition(|connection| connection.is_usable_at(now));
+        let unready = || self.unready.iter().filter(|one| one.domains.contains(domain));
+        let waits = || unready().any(|one| !self.paused.contains(&one.id));
+        if !usable.is_empty() {
+            Domain::Open(usable)
+        } else if !expired.is_empty() || waits() {
+            Domain::NotReady
+        } else if !all.is_empty() || unready().next().is_some() {
+            Domain::Paused
+        } else {
+            Domain::Unknown
         }
     }
 
@@ -131,6 +166,8 @@ pub enum Domain {
     Open(Vec<Arc<Connection>>),
     /// Nowhere for now.
     Paused,
+    /// Nowhere until there is usable metadata.
+    NotReady,
     /// Nowhere that we know.
     Unknown,
 }

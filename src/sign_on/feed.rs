@@ -121,9 +121,7 @@ impl SignOn {
         let now = self.clock.now();
         self.live.sweep(&lifetimes, now);
         self.lapse_grants(now).await;
-        if let Err(error) = self.expire_organizations().await {
-            tracing::warn!(error = %error, cause = ?std::error::Error::source(&error), "cannot look whether metadata has expired");
-        }
+        self.warn_of_expiry(now).await;
         let outcome = if round.is_multiple_of(PURGE_EVERY) {
             let idle_since = now.saturating_sub(lifetimes.idle).unwrap_or(now);
             self.keep_keys().await;

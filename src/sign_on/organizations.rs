@@ -1,13 +1,12 @@
 //! Organizations of the store: those that were added at run time, and those where nobody signs on for now.
 //!
 //! Separate because what is declared comes with the configuration and is good or refused whole, while what the
-//! store has may turn bad by itself (metadata expires): that one organization is left out, and the others go on.
+//! store has may be missing or of no use: that one organization is not ready, and the others go on.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
-
+use crate::directory::Organization;
 use crate::id::{ConnectionId, OrganizationId};
 use crate::saml::{IdentityProvider, metadata};
 use crate::secret::sha256;
@@ -22,6 +21,7 @@ pub(super) struct Organizations(Mutex<Stored>);
 #[derive(Debug, Default)]
 struct Stored {
     created: Vec<Connection>,
+    unready: Vec<Organization>,
     paused: HashSet<OrganizationId>,
     /// What was read before, so that only what has changed is read again.
     read: HashMap<ConnectionId, Metadata>,
@@ -45,23 +45,16 @@ impl SignOn {
     pub async fn refresh_organizations(&self) -> store::Result<()> {
         let records = self.store.organization_records().await?;
         let mut stored = self.organizations.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *stored = Stored::of(records, &stored.read, self.clock.now());
+        *stored = Stored::of(records, &stored.read);
         let connections = combined(&self.settings.load(), &stored);
         self.connections.store(Arc::new(connections));
         drop(stored);
         let connections = self.connections.load();
         self.live.end_where(|session| is_paused(&connections, &session.connection));
+        if let Some(federation) = &self.federation {
+            federation.nudge();
+        }
         Ok(())
-    }
-
-    /// Asks the store again where metadata has expired that is still in use.
-    pub(super) async fn expire_organizations(&self) -> store::Result<()> {
-        let now = self.clock.now();
-        let is_over = {
-            let stored = self.organizations.0.lock().unwrap_or_else(PoisonError::into_inner);
-            stored.read.values().any(|metadata| metadata.is_over(now))
-        };
-        if is_over { self.refresh_organizations().await } else { Ok(()) }
     }
 
     /// Works with new settings from now on; sessions and pending logins go on.
@@ -89,18 +82,14 @@ impl Connections {
 /// What is declared goes before what was added.
 fn combined(settings: &Settings, stored: &Stored) -> Connections {
     let all = settings.declared.iter().chain(&stored.created).cloned();
-    Connections::new(all.collect(), stored.paused.clone())
-}
-
-impl Metadata {
-    /// Whether it says itself that it is good no longer.
-    fn is_over(&self, now: Timestamp) -> bool {
-        self.idp.valid_until().is_some_and(|until| until <= now)
-    }
+    let is_declared =
+        |one: &&Organization| settings.declared.iter().any(|known| known.organization.id == one.id);
+    let unready = stored.unready.iter().filter(|one| !is_declared(one)).cloned();
+    Connections::new(all.collect(), unready.collect(), stored.paused.clone())
 }
 
 impl Stored {
-    fn of(records: Vec<OrganizationRecord>, known: &HashMap<ConnectionId, Metadata>, now: Timestamp) -> Self {
+    fn of(records: Vec<OrganizationRecord>, known: &HashMap<ConnectionId, Metadata>) -> Self {
         let mut stored = Self::default();
         for record in records {
             let OrganizationRecord { organization, origin: _, paused_at, connection } = record;
@@ -108,7 +97,10 @@ impl Stored {
                 stored.paused.insert(organization.id.clone());
             }
             let Some(connection) = connection else { continue };
-            let Some(metadata) = read(&connection, known.get(&connection.id), now) else { continue };
+            let Some(metadata) = read(&connection, known.get(&connection.id)) else {
+                stored.unready.push(organization);
+                continue;
+            };
             let idp = Arc::clone(&metadata.idp);
             stored.read.insert(connection.id.clone(), metadata);
             let options = Arc::new(connection.options);
@@ -118,13 +110,18 @@ impl Stored {
     }
 }
 
-/// Reads metadata that was good when it was uploaded; where it no longer is, the log says so.
-fn read(connection: &store::StoredConnection, known: Option<&Metadata>, now: Timestamp) -> Option<Metadata> {
-    let hash = sha256(connection.metadata.as_bytes());
-    if let Some(known) = known.filter(|known| known.hash == hash && !known.is_over(now)) {
+/// Reads metadata that was good when it was uploaded or fetched; where it no longer is, the log says so. Whether it
+/// has expired is looked at whenever it is used.
+fn read(connection: &store::StoredConnection, known: Option<&Metadata>) -> Option<Metadata> {
+    if connection.metadata.is_empty() {
+        return None;
+    }
+    let entity_id = connection.entity_id.as_deref();
+    let hash = sha256(format!("{}\n{}", entity_id.unwrap_or_default(), connection.metadata).as_bytes());
+    if let Some(known) = known.filter(|known| known.hash == hash) {
         return Some(known.clone());
     }
-    match metadata::parse(connection.metadata.as_bytes(), now) {
+    match metadata::read(connection.metadata.as_bytes(), entity_id) {
         Ok(idp) => Some(Metadata { hash, idp: Arc::new(idp) }),
         Err(error) => {
             tracing::error!(connection = %connection.id, %error, "nobody can sign on at this organization");

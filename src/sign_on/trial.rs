@@ -97,7 +97,16 @@ impl SignOn {
     ) -> store::Result<Option<Report>> {
         let now = self.clock.now();
         let is_late = id.is_late(now);
-        if !is_late && let Ok(assertion) = self.verify_message(octets, connection, id) {
+        let mut verified = self.verify_message(octets, connection, id);
+        let newer = match &verified {
+            Err(refusal) if !is_late => self.newer(connection, refusal.reason().code()).await?,
+            _ => None,
+        };
+        let connection = newer.as_ref().unwrap_or(connection);
+        if newer.is_some() {
+            verified = self.verify_message(octets, connection, id);
+        }
+        if !is_late && let Ok(assertion) = verified {
             let consumption = Consumption {
                 connection: connection.id.clone(),
                 request_id: id.as_str().to_owned(),

@@ -13,6 +13,7 @@ mod housekeeping;
 mod import;
 mod keys;
 mod logout;
+mod metadata;
 mod migration;
 mod organization_changes;
 mod organizations;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use url::Url;
 
 use self::connection::Connections;
 pub use self::connection::Options;
@@ -45,11 +47,12 @@ use crate::id::{AccessRequestId, OrganizationId, PropertyId, UserId};
 use crate::session::{Session, SessionHash};
 use crate::store::{
     Admission, Arrival, AuditAnchor, AuditEntry, AuditEvent, AuditFilter, Batch, Change, ChangeSeq, Claim,
-    ConnectionTest, Consumed, Consumption, Handoff, Imported, ImportedGrant, Message, NewMessage, NewRequest,
-    NewUser, OrganizationChange, OrganizationChanged, OrganizationRecord, Outsiders, PropertiesAdded,
-    PropertyChange, ProviderLoggedOut, ProviderLogout, RequestChange, RequestChanged, RequestCount,
-    RequestFiled, RequestFilter, Result, SessionSelector, SessionView, Store, StoredKey, Touch, Trace,
-    UserAdded, UserChange, UserChanged, UserFilter,
+    ConnectionTest, Consumed, Consumption, DeclaredMetadata, ExpiryWarning, Handoff, Imported, ImportedGrant,
+    Message, MetadataClaim, MetadataFetched, NewMessage, NewRequest, NewUser, OrganizationChange,
+    OrganizationChanged, OrganizationRecord, Outsiders, PropertiesAdded, PropertyChange, ProviderLoggedOut,
+    ProviderLogout, RequestChange, RequestChanged, RequestCount, RequestFiled, RequestFilter, Result,
+    SessionSelector, SessionView, Store, StoredConnection, StoredKey, Touch, Trace, UserAdded, UserChange,
+    UserChanged, UserFilter,
 };
 
 /// An open SQLite database.
@@ -117,6 +120,34 @@ impl Store for Database {
         audit: AuditEvent,
     ) -> Result<Option<bool>> {
         properties::change(&self.connections, property, change, &audit).await
+    }
+
+    async fn declare_metadata(&self, declared: &[DeclaredMetadata], audit: AuditEvent) -> Result<()> {
+        metadata::declare(&self.connections, declared, &audit).await
+    }
+
+    async fn claim_metadata(
+        &self,
+        organization: &OrganizationId,
+        claim: &MetadataClaim,
+    ) -> Result<Option<StoredConnection>> {
+        metadata::claim(&self.connections, organization, claim).await
+    }
+
+    async fn keep_metadata(
+        &self,
+        organization: &OrganizationId,
+        url: &Url,
+        fetched: &MetadataFetched,
+        due_at: Timestamp,
+        now: Timestamp,
+        audit: Option<AuditEvent>,
+    ) -> Result<bool> {
+        metadata::keep(&self.connections, (organization, url), fetched, (due_at, now), audit.as_ref()).await
+    }
+
+    async fn warn_of_expiry(&self, warning: &ExpiryWarning, audit: AuditEvent) -> Result<bool> {
+        metadata::warn(&self.connections, warning, &audit).await
     }
 
     async fn begin_connection_test(&self, test: &ConnectionTest, audit: AuditEvent) -> Result<()> {

@@ -2,7 +2,8 @@
 //!
 //! Separate so that every name and label is in one place.
 //!
-//! Rules: labels come from our own code (`&'static str`), never from a request, so their number is bounded; a
+//! Rules: labels come from our own code (`&'static str`) or name organizations, never from a request, so their number
+//! is bounded; a
 //! count on the hot path is a look-up and an atomic addition.
 
 use std::fmt;
@@ -24,7 +25,7 @@ use prometheus_client::registry::{Registry, Unit};
 pub struct Metrics(Arc<Inner>);
 
 /// What is known only at the moment of asking.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Moment {
     /// Sessions in the memory of this node.
     pub sessions_live: u64,
@@ -38,6 +39,23 @@ pub struct Moment {
     pub mail_waiting: u64,
     /// For how long the change feed has told nothing, not even that nothing has changed.
     pub feed_silence: Duration,
+    /// How it stands with the identity provider of each organization.
+    pub providers: Vec<Provider>,
+}
+
+/// How it stands with the identity provider of an organization.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Provider {
+    /// The organization, which operators have named.
+    pub organization: String,
+    /// Whether there is metadata that has not expired.
+    pub is_ready: bool,
+    /// Seconds until the last of its certificates expires; negative afterwards.
+    pub certificate_expires_in: Option<f64>,
+    /// How many times in a row its metadata could not be fetched, if it is fetched.
+    pub metadata_failures: Option<u32>,
+    /// Whether metadata of another entity ID waits to be accepted.
+    pub is_held: bool,
 }
 
 struct Inner {
@@ -54,6 +72,16 @@ struct Inner {
     feed_silence: Gauge<f64, AtomicU64>,
     feed_hearing: Gauge<i64, AtomicI64>,
     reload_success: Gauge<i64, AtomicI64>,
+    certificate_expires: Family<OrganizationLabel, Gauge<f64, AtomicU64>>,
+    metadata_ready: Family<OrganizationLabel, Gauge<i64, AtomicI64>>,
+    metadata_failures: Family<OrganizationLabel, Gauge<i64, AtomicI64>>,
+    metadata_held: Family<OrganizationLabel, Gauge<i64, AtomicI64>>,
+}
+
+/// An organization, of which there are as many as operators have made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OrganizationLabel {
+    organization: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -96,9 +124,14 @@ impl Metrics {
             feed_silence: Gauge::default(),
             feed_hearing: Gauge::default(),
             reload_success: Gauge::default(),
+            certificate_expires: Family::default(),
+            metadata_ready: Family::default(),
+            metadata_failures: Family::default(),
+            metadata_held: Family::default(),
         };
         inner.reload_success.set(1);
         inner.register();
+        inner.register_providers();
         Self(Arc::new(inner))
     }
 
@@ -135,6 +168,7 @@ impl Metrics {
         self.0.mail_waiting.set(whole(moment.mail_waiting));
         self.0.feed_silence.set(moment.feed_silence.as_secs_f64());
         self.0.feed_hearing.set(i64::from(moment.feed_silence <= Self::FEED_SILENCE_MAX));
+        self.0.set_providers(&moment.providers);
         let mut text = String::new();
         // Writing to a string fails only if a metric's own encoding does; what is there is still true.
         if text::encode(&mut text, &self.0.registry).is_err() {
@@ -160,6 +194,50 @@ impl fmt::Debug for Metrics {
 }
 
 impl Inner {
+    /// Organizations that are gone are gone from here, too.
+    fn set_providers(&self, providers: &[Provider]) {
+        self.certificate_expires.clear();
+        self.metadata_ready.clear();
+        self.metadata_failures.clear();
+        self.metadata_held.clear();
+        for provider in providers {
+            let label = OrganizationLabel { organization: provider.organization.clone() };
+            if let Some(seconds) = provider.certificate_expires_in {
+                self.certificate_expires.get_or_create(&label).set(seconds);
+            }
+            self.metadata_ready.get_or_create(&label).set(i64::from(provider.is_ready));
+            if let Some(failures) = provider.metadata_failures {
+                self.metadata_failures.get_or_create(&label).set(i64::from(failures));
+                self.metadata_held.get_or_create(&label).set(i64::from(provider.is_held));
+            }
+        }
+    }
+
+    fn register_providers(&mut self) {
+        let registry = &mut self.registry;
+        registry.register_with_unit(
+            "saml_certificate_expires",
+            "Time until the last signing certificate of the identity provider expires",
+            Unit::Seconds,
+            self.certificate_expires.clone(),
+        );
+        registry.register(
+            "saml_metadata_ready",
+            "1 while there is metadata of the identity provider that has not expired, otherwise 0",
+            self.metadata_ready.clone(),
+        );
+        registry.register(
+            "saml_metadata_failures",
+            "How many times in a row the metadata could not be fetched",
+            self.metadata_failures.clone(),
+        );
+        registry.register(
+            "saml_metadata_held",
+            "1 while metadata of another entity ID waits to be accepted, otherwise 0",
+            self.metadata_held.clone(),
+        );
+    }
+
     fn register(&mut self) {
         let registry = &mut self.registry;
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -237,6 +315,13 @@ mod tests {
             mail_failed: 2,
             mail_waiting: 4,
             feed_silence: Duration::from_millis(1500),
+            providers: vec![Provider {
+                organization: "contoso".to_owned(),
+                is_ready: true,
+                certificate_expires_in: Some(-2.5),
+                metadata_failures: Some(3),
+                is_held: true,
+            }],
         };
         let text = metrics.encode(&moment);
         for line in [
@@ -254,6 +339,10 @@ mod tests {
             "anteroom_change_feed_silence_seconds 1.5",
             "anteroom_change_feed_hearing 1",
             "anteroom_config_last_reload_success 1",
+            "anteroom_saml_certificate_expires_seconds{organization=\"contoso\"} -2.5",
+            "anteroom_saml_metadata_ready{organization=\"contoso\"} 1",
+            "anteroom_saml_metadata_failures{organization=\"contoso\"} 3",
+            "anteroom_saml_metadata_held{organization=\"contoso\"} 1",
             "# EOF",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} not in\n{text}");

@@ -193,7 +193,7 @@ fn several_identity_providers_are_counted_and_none_is_told() {
         ))
     };
     let two = list(&good().repeat(2));
-    assert!(matches!(two, Err(Error::SeveralIdentityProviders { count: 2 })), "{two:?}");
+    assert!(matches!(two, Err(Error::SeveralIdentityProviders { count: 2, .. })), "{two:?}");
     assert!(matches!(list(""), Err(Error::NoIdentityProvider)));
     let sp = crate::idp::service_provider("urn:x");
     assert!(matches!(parse(sp.metadata()), Err(Error::NoIdentityProvider)));
@@ -201,6 +201,75 @@ fn several_identity_providers_are_counted_and_none_is_told() {
     assert!(matches!(&html, Err(Error::NotMetadata { root }) if root == "html"), "{html:?}");
     let saml1 = good().replace("2.0:protocol\">", "1.1:protocol\">");
     assert!(matches!(parse(&saml1), Err(Error::NoIdentityProvider)));
+}
+
+#[test]
+fn one_of_several_identity_providers_is_chosen_by_its_entity_id() {
+    let world = World::pure();
+    let other = crate::idp::Idp::other_tenant();
+    let list = |content: &str| {
+        format!(
+            "<EntitiesDescriptor xmlns=\"urn:oasis:names:tc:SAML:2.0:metadata\">{content}</EntitiesDescriptor>"
+        )
+    };
+    let both = list(&format!("{}{}", good(), other.entity_descriptor("_n")));
+    let chosen = |entity_id: &str| metadata::parse_entity(both.as_bytes(), Some(entity_id), world.now);
+    assert_eq!(chosen(&other.entity_id).expect("the control").entity_id(), other.entity_id);
+    assert_eq!(chosen(&world.idp.entity_id).expect("the other").entity_id(), world.idp.entity_id);
+    // No keys of the other one come along.
+    let trusted = chosen(&other.entity_id).expect("good");
+    assert!(world.verify_trusting(&trusted, world.control().to_xml().as_bytes()).is_err());
+
+    let none = chosen("https://sts.windows.net/none/").expect_err("nobody has it");
+    assert!(matches!(&none, Error::NoSuchEntity { count: 2, .. }), "{none:?}");
+    assert!(none.to_string().contains(&other.entity_id), "{none}");
+    let unsaid = parse(&both).expect_err("several");
+    assert!(
+        unsaid.to_string().contains(&other.entity_id) && unsaid.to_string().contains("entity_id"),
+        "{unsaid}"
+    );
+    // The same one twice is no choice, and prefixes are none either.
+    let twice = list(&good().repeat(2));
+    let doubled = metadata::parse_entity(twice.as_bytes(), Some(&world.idp.entity_id), world.now);
+    assert!(matches!(doubled, Err(Error::SeveralIdentityProviders { .. })), "{doubled:?}");
+    assert!(chosen("https://sts.windows.net/").is_err());
+    // However many there are, a few are named.
+    let many: String = (0..100)
+        .map(|n| good().replace(&world.idp.entity_id, &format!("urn:{n}:{}", "x".repeat(900))))
+        .collect();
+    let many = parse(&list(&many)).expect_err("several").to_string();
+    assert!(many.len() < 4_000 && many.contains("and 92 more"), "{} {many}", many.len());
+}
+
+#[test]
+fn metadata_that_has_expired_meanwhile_verifies_nothing() {
+    let world = World::pure();
+    let with = |until: &str| {
+        let text =
+            replaced(&good(), "<EntityDescriptor", &format!("<EntityDescriptor validUntil=\"{until}\""));
+        metadata::read(text.as_bytes(), None).expect("it can be read")
+    };
+    let message = world.control().to_xml();
+    let live = with("2026-06-15T10:30:01Z");
+    assert!(world.verify_trusting(&live, message.as_bytes()).is_ok(), "the control");
+    let expired = with("2026-06-15T10:30:00Z");
+    let refusal = world.verify_trusting(&expired, message.as_bytes()).expect_err("it has expired");
+    assert_eq!(refusal.reason().code(), "metadata_expired");
+}
+
+#[test]
+fn how_long_metadata_may_be_kept_is_read_and_rubbish_is_refused() {
+    let with = |duration: &str| {
+        parse(&replaced(
+            &good(),
+            "<EntityDescriptor",
+            &format!("<EntityDescriptor cacheDuration=\"{duration}\""),
+        ))
+    };
+    let hour = with("PT1H").expect("good").cache_duration();
+    assert_eq!(hour, Some(std::time::Duration::from_hours(1)));
+    assert!(with("soon").is_err() && with("").is_err());
+    assert_eq!(parse(&good()).expect("good").cache_duration(), None);
 }
 
 #[test]

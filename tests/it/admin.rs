@@ -178,6 +178,7 @@ fn settings() -> Settings {
             certificate: None,
         },
         declared: Vec::new(),
+        fetcher: Arc::new(anteroom::federation::Fetcher::new(anteroom::federation::Access::default())),
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) struct Wanted {
     net: Net,
     clock: Option<ManualClock>,
     organizations: Vec<Customer>,
+    saml: String,
     more: String,
     app_url: Option<String>,
     acs_url: Option<String>,
@@ -62,6 +63,7 @@ impl Default for Wanted {
             net: Net::default(),
             clock: None,
             organizations: vec![contoso],
+            saml: String::new(),
             more: String::new(),
             app_url: None,
             acs_url: None,
@@ -121,6 +123,18 @@ impl Wanted {
         self
     }
 
+    /// Further keys of the table `[saml]`.
+    pub(crate) fn saml(mut self, keys: &str) -> Self {
+        self.saml.push_str(keys);
+        self
+    }
+
+    /// No customer but those of further tables.
+    pub(crate) fn without_files(mut self) -> Self {
+        self.organizations.clear();
+        self
+    }
+
     /// Further tables of the configuration file.
     pub(crate) fn more(mut self, toml: &str) -> Self {
         self.more.push_str(toml);
@@ -176,10 +190,11 @@ impl TestApp {
         let mut toml = format!(
             "[app]\nurl = \"{app_url}\"\nupstreams = [\"http://{}\"]\nname = \"ServusConnect\"\n\
              support_email = \"support@servusconnect.example\"\npublic_paths = [\"/favicon.ico\", \"/assets/\"]\n\
-             [saml]\nentity_id = \"{ENTITY_ID}\"\nacs_url = \"{acs_url}\"\n{}\
+             [saml]\nentity_id = \"{ENTITY_ID}\"\nacs_url = \"{acs_url}\"\n{}{}\n\
              [listen]\npublic = \"{}\"\nops = \"127.0.0.1:0\"\n",
             application.address,
             write_own_keys(&dir, &wanted.own_keys),
+            wanted.saml,
             wanted.listen,
         );
         if wanted.with_tls {
@@ -240,6 +255,11 @@ impl TestApp {
     /// Stops the process and starts it again on the same store.
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
+        self.run().await;
+    }
+
+    /// Starts the process again that was stopped.
+    pub(crate) async fn restart_stopped(&mut self) {
         self.run().await;
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anteroom::admin::SecondApproval;
+use anteroom::config::organization::Metadata;
 use anteroom::config::schema::{Absent, KEYS, Key, Kind, Shape, Support, TABLES};
 use anteroom::config::{self, Config, Environment, Problems, Watch, check, init, variable_of};
 use anteroom::directory::Level;
@@ -127,7 +128,7 @@ idle = "2h"
 [[organization]]
 id = "con toso"
 domains = ["contoso"]
-metadata = "https://login.microsoftonline.com/x"
+metadata = "http://login.example.com/x"
 "#;
 
 /// A folder with a configuration and the files that it names.
@@ -328,7 +329,7 @@ fn every_mistake_is_told_at_once_with_its_line() {
         "27: organization[0].id: \"con toso\" must be",
         "26: organization[0].name: is missing",
         "28: organization[0].domains[0]: \"contoso\" is not an e-mail domain",
-        "29: organization[0].metadata: metadata from a URL is not supported yet",
+        "29: organization[0].metadata: \"http://login.example.com/x\" is not an https:// address",
     ];
     for expected in expected {
         assert!(
@@ -562,7 +563,6 @@ fn metadata_that_cannot_be_trusted_is_refused() {
     for (bad, part) in [
         (good.replace("KeyDescriptor", "KeyDescriptors"), "no signing certificate"),
         (good.replace("\"https://login.", "\"http://login."), "not an https URL"),
-        (good.replace(" ID=\"_m\"", " ID=\"_m\" validUntil=\"2026-11-23T11:59:59Z\""), "was valid until"),
         (format!("<!DOCTYPE x>{good}"), "DOCTYPE"),
         (good.replace("IDPSSODescriptor", "SPSSODescriptor"), "no SAML 2.0 identity provider"),
         ("<html></html>".to_owned(), "no SAML metadata"),
@@ -570,6 +570,88 @@ fn metadata_that_cannot_be_trusted_is_refused() {
     ] {
         folder.write("bad.xml", bad);
         check_one(&folder, &text, &["11: organization[0].metadata", "bad.xml", part]);
+    }
+}
+
+#[test]
+fn a_file_that_has_expired_stops_nobody_else() {
+    let folder = Folder::furnished();
+    let expired = Idp::entra()
+        .entity_descriptor("_m")
+        .replace(" ID=\"_m\"", " ID=\"_m\" validUntil=\"2026-11-23T11:59:59Z\"");
+    folder.write("contoso.xml", expired);
+    let customers = ["contoso", "fabrikam"].map(|id| {
+        format!(
+            "[[organization]]\nid = \"{id}\"\nname = \"{id}\"\ndomains = [\"{id}.com\"]\nmetadata = \"{id}.xml\"\n"
+        )
+    });
+    let config = folder.load(&format!("{LEAST}{}", customers.concat()));
+    let notes = config.expect("valid").notes.concat();
+    assert!(notes.contains("organization contoso: the metadata was valid until 2026-11-23"), "{notes}");
+}
+
+#[test]
+fn metadata_can_be_an_address_and_one_of_several() {
+    let folder = Folder::furnished();
+    let customer = |id: &str, metadata: &str, more: &str| {
+        format!(
+            "[[organization]]\nid = \"{id}\"\nname = \"{id}\"\ndomains = [\"{id}.com\"]\n\
+             metadata = \"{metadata}\"\n{more}"
+        )
+    };
+    let url = "https://login.microsoftonline.com/x/federationmetadata/2007-06/federationmetadata.xml?appid=1";
+    let config = folder.load(&format!("{LEAST}{}", customer("a", url, ""))).expect("valid");
+    let found = config.organizations.first().expect("one");
+    assert!(
+        found.idp().is_none() && matches!(&found.metadata, Metadata::Url(found) if found.as_str() == url)
+    );
+    assert_eq!(config.saml.metadata_refresh, Duration::from_hours(1));
+
+    let list = format!(
+        "<EntitiesDescriptor xmlns=\"urn:oasis:names:tc:SAML:2.0:metadata\">{}{}</EntitiesDescriptor>",
+        Idp::entra().entity_descriptor("_a"),
+        Idp::other_tenant().entity_descriptor("_b"),
+    );
+    folder.write("both.xml", list);
+    let chosen = format!("entity_id = \"{}\"\n", Idp::other_tenant().entity_id);
+    let config = folder.load(&format!("{LEAST}{}", customer("a", "both.xml", &chosen))).expect("valid");
+    let idp = config.organizations.first().and_then(|one| one.idp()).expect("a file");
+    assert_eq!(idp.entity_id(), Idp::other_tenant().entity_id);
+
+    for (text, parts) in [
+        (customer("a", "both.xml", ""), ["organization[0].metadata", "describes 2 identity providers"]),
+        (
+            customer("a", "both.xml", "entity_id = \"urn:x\"\n"),
+            ["organization[0].metadata", "not describe urn:x"],
+        ),
+        (
+            customer("a", "http://idp.example.com/m", ""),
+            ["organization[0].metadata", "is not an https:// address"],
+        ),
+        (
+            customer("a", "http://127.0.0.1:1/m", ""),
+            ["organization[0].metadata", "is not an https:// address"],
+        ),
+        (customer("a", "https://u:p@idp.example.com/m", ""), ["organization[0].metadata", "user name"]),
+        (
+            format!("{}{}", customer("a", url, ""), customer("b", url, "")),
+            ["organization[1].metadata", "same identity provider"],
+        ),
+    ] {
+        check_one(&folder, &format!("{LEAST}{text}"), &parts);
+    }
+    let saml = |more: &str| LEAST.replace("[saml]\n", &format!("[saml]\n{more}\n"));
+    let local =
+        format!("{}{}", saml("metadata_allow_private = true"), customer("a", "http://127.0.0.1:1/m", ""));
+    folder.load(&local).expect("allowed for development");
+    folder.load(&saml("metadata_ca = \"tls.crt\"\nmetadata_refresh = \"10m\"")).expect("valid");
+    for (more, parts) in [
+        ("metadata_ca = \"tls.key\"", ["saml.metadata_ca", "no list of certificates"]),
+        ("metadata_ca = \"none.pem\"", ["saml.metadata_ca", "does not exist"]),
+        ("metadata_refresh = \"1m\"", ["saml.metadata_refresh", "too short"]),
+        ("metadata_refresh = \"2d\"", ["saml.metadata_refresh", "too long"]),
+    ] {
+        check_one(&folder, &saml(more), &parts);
     }
 }
 
@@ -681,6 +763,7 @@ fn sample(key: &Key) -> &'static str {
         ("listen.tls.key", _) => "\"tls.key\"",
         ("brand.logo", _) => "\"logo.svg\"",
         ("organization.metadata", _) => "\"contoso.xml\"",
+        ("saml.metadata_ca", _) => "\"tls.crt\"",
         ("listen.proxy_protocol", _) => "true",
         (_, Kind::Text | Kind::TextOrTexts) => "\"text\"",
         (_, Kind::Texts) => "[\"text\"]",
@@ -807,6 +890,7 @@ fn the_example_mentions_every_key_and_shows_the_defaults() {
     // Every key of the example may be set to what it shows.
     let folder = Folder::furnished();
     own_keys::write(&folder, "sp", SigningKey::rsa());
+    fs::copy(folder.path("tls.crt"), folder.path("ca.pem")).expect("the folder can be written");
     let mut text = String::new();
     for line in init::EXAMPLE.lines() {
         let bare = line.trim_start_matches("# ");

@@ -16,6 +16,7 @@ mod cli;
 mod config;
 mod demo;
 mod diagnosis;
+mod federation;
 mod idp;
 mod jose;
 mod looks;

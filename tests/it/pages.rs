@@ -139,6 +139,7 @@ fn notices(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
         Notice::AlreadyUsed { reference: with.reference, restart_url: with.path },
         Notice::Paused { reference: None, restart_url: with.path },
         Notice::Paused { reference: Some(with.reference), restart_url: with.path },
+        Notice::NotReady { restart_url: with.path },
         Notice::Conflict { reference: with.reference },
     ]
     .map(|notice| (notice_name(&notice), notice.render(brand)))
@@ -161,6 +162,7 @@ fn notice_name(notice: &Notice<'_>) -> &'static str {
         Notice::AlreadyUsed { .. } => "already-used",
         Notice::Paused { reference: None, .. } => "paused",
         Notice::Paused { .. } => "paused-meanwhile",
+        Notice::NotReady { .. } => "not-ready",
         Notice::Conflict { .. } => "conflict",
     }
 }

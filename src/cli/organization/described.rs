@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::options;
 use crate::admin::{
-    CustomerValues, MetadataPreview, OrganizationView, Outcome, Preview, Provider, ProviderState,
+    CustomerValues, MetadataPreview, OrganizationView, Outcome, Preview, Provider, ProviderState, Warning,
 };
 use crate::cli::answer::{Answer, dash, moment, moment_or_dash};
 use crate::cli::property;
@@ -53,7 +53,7 @@ fn outsiders_object(outsiders: &Outsiders) -> Value {
 }
 
 pub(super) fn show(view: &OrganizationView, outsiders: &Outsiders) -> Answer {
-    let [id, name, domains, origin, paused_at, _] = row(view);
+    let [id, name, domains, origin, paused_at, _, _] = row(view);
     let mut rows = vec![
         ["id".to_owned(), id],
         ["name".to_owned(), name],
@@ -67,6 +67,11 @@ pub(super) fn show(view: &OrganizationView, outsiders: &Outsiders) -> Answer {
         ProviderState::Unusable(why) => rows.push(["provider".to_owned(), why.clone()]),
         ProviderState::Absent => rows.push(["provider".to_owned(), dash()]),
     }
+    if let Some(source) = view.source() {
+        rows.push(["metadata at".to_owned(), source.url.to_string()]);
+        rows.push(["checked at".to_owned(), moment_or_dash(source.checked_at)]);
+    }
+    rows.extend(view.source_notes().into_iter().map(|note| ["note".to_owned(), note]));
     rows.extend(options::rows(&view.options));
     rows.extend(view.properties.iter().map(|property| {
         let retired = if property.retired_at.is_some() { ", retired" } else { "" };
@@ -184,7 +189,7 @@ fn provider_rows(provider: &Provider) -> Vec<[String; 2]> {
     rows
 }
 
-pub(super) fn row(view: &OrganizationView) -> [String; 6] {
+pub(super) fn row(view: &OrganizationView) -> [String; 7] {
     let organization = &view.record.organization;
     let until = match &view.provider {
         ProviderState::Known(provider) => moment_or_dash(provider.last_not_after()),
@@ -198,7 +203,43 @@ pub(super) fn row(view: &OrganizationView) -> [String; 6] {
         origin(view.record.origin).to_owned(),
         moment_or_dash(view.record.paused_at),
         until,
+        attention(view),
     ]
+}
+
+/// What an operator should look at, in a word or two; `show` has the whole of it.
+fn attention(view: &OrganizationView) -> String {
+    let mut marks = Vec::new();
+    if view.held_entity_id().is_some() {
+        marks.push("other entity ID");
+    }
+    if view.source().is_some_and(|source| source.failures > 0) {
+        marks.push("refresh fails");
+    }
+    match &view.provider {
+        ProviderState::Known(provider) => marks.extend(provider.warnings.iter().map(|warning| match warning {
+            Warning::NoValidCertificate => "no valid certificate",
+            Warning::LastExpires { .. } => "last certificate expires soon",
+            Warning::OneExpires { .. } => "a certificate expires soon",
+            Warning::MetadataExpires { .. } => "metadata expires soon",
+        })),
+        ProviderState::Unusable(_) => marks.push("not ready"),
+        ProviderState::Absent => {}
+    }
+    if marks.is_empty() { dash() } else { marks.join(", ") }
+}
+
+/// Where metadata is fetched, in JSON.
+fn source_object(view: &OrganizationView) -> Option<Value> {
+    let source = view.source()?;
+    Some(json!({
+        "url": source.url.as_str(),
+        "checked_at": source.checked_at.map(|at| at.to_string()),
+        "due_at": source.due_at.to_string(),
+        "failures": source.failures,
+        "fault": source.fault,
+        "held_entity_id": view.held_entity_id(),
+    }))
 }
 
 /// An organization in JSON.
@@ -218,6 +259,8 @@ pub(super) fn object(view: &OrganizationView) -> Value {
         "provider": provider,
         "provider_fault": fault,
         "options": options::object(&view.options),
+        "metadata": source_object(view),
+        "notes": view.notes(),
     })
 }
 

@@ -35,8 +35,12 @@ pub struct OrganizationPage {
     pub paused: Option<Moment>,
     /// Its identity provider, if it has one.
     pub provider: Option<MetadataFacts>,
-    /// Why the metadata that there is cannot be used; a whole sentence.
-    pub provider_problem: Option<String>,
+    /// What is wrong with it, or soon will be; whole sentences.
+    pub notes: Vec<String>,
+    /// Whether the metadata is fetched from an address.
+    pub is_fetched: bool,
+    /// When it was last known to be what is there.
+    pub checked: Option<Moment>,
     /// When the metadata was uploaded or fetched.
     pub metadata_changed: Option<Moment>,
     /// What is different at its identity provider. `…/options` changes that.
@@ -59,6 +63,10 @@ pub struct OrganizationPage {
     pub asks_for_shared: bool,
     /// What is wrong with the file `metadata` of `…/metadata/preview`.
     pub metadata_problem: Option<String>,
+    /// `metadata_url` of `…/metadata/preview`, in the place of a file.
+    pub metadata_url: Field,
+    /// `entity_id` of `…/metadata/preview`, where one of several identity providers has to be chosen.
+    pub entity_id: Option<Field>,
     /// `property_id` of the form `…/properties`.
     pub property_id: Field,
     /// `name` of the form `…/properties`.
@@ -143,10 +151,17 @@ impl OrganizationPage {
         })
     }
 
+    fn is_metadata_open(&self) -> bool {
+        let is_wrong = self.metadata_url.problem.is_some() || self.entity_id.is_some();
+        self.metadata_problem.is_some() || is_wrong
+    }
+
     fn problems(&self) -> Problems<'_> {
         let options = self.options.problems();
         let others = [
             ("metadata", self.metadata_problem.as_ref()),
+            ("source-url", self.metadata_url.problem.as_ref()),
+            ("entity-id", self.entity_id.as_ref().and_then(|field| field.problem.as_ref())),
             ("new-name", self.new_name.problem.as_ref()),
             ("new-domains", self.new_domains.problem.as_ref()),
             ("property-id", self.property_id.problem.as_ref()),
@@ -232,10 +247,15 @@ texts! {
         test: "Test the connection",
         last_test: "Last test",
         by: "by",
+        checked: "Last checked",
         declared_metadata: "The metadata is set in the configuration file.",
+        declared_held: "Another entity ID is accepted by a command: anteroom organization metadata, with --accept-entity-id.",
         rotate: "Upload new metadata",
         metadata: "Federation Metadata (XML file)",
         metadata_hint: "You see what was read from it before anything changes.",
+        source_url: "Or its address",
+        source_url_hint: "It is fetched again every hour, and new certificates are taken over by themselves. Empty it to use the file alone.",
+        entity_id: "Entity ID of the identity provider that is meant",
         rotate_submit: "Read the metadata",
         values: "For the customer’s administrator",
         values_lead: "These values go into the identity provider.",

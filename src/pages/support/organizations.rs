@@ -37,6 +37,8 @@ pub struct OrganizationLine {
     pub expires: Option<Expiry>,
     /// Since when nobody can sign on, if so.
     pub paused: Option<Moment>,
+    /// What an agent should look at; a whole sentence.
+    pub note: Option<String>,
     /// Whether the configuration file declares it.
     pub is_declared: bool,
     /// How many users it has.
@@ -72,6 +74,10 @@ pub struct NewOrganization {
     pub domains: Field,
     /// What is wrong with the file `metadata`; it has to be chosen again.
     pub metadata_problem: Option<String>,
+    /// `metadata_url`, in the place of a file
+    pub metadata_url: Field,
+    /// `entity_id`, where one of several identity providers has to be chosen
+    pub entity_id: Option<Field>,
 }
 
 impl Expiry {
@@ -139,6 +145,8 @@ impl NewOrganization {
                 ("id", self.id.problem.as_ref()),
                 ("domains", self.domains.problem.as_ref()),
                 ("metadata", self.metadata_problem.as_ref()),
+                ("metadata-url", self.metadata_url.problem.as_ref()),
+                ("entity-id", self.entity_id.as_ref().and_then(|field| field.problem.as_ref())),
             ]),
             text,
             page: self,
@@ -197,6 +205,9 @@ texts! {
         domains_hint: "One on each line, without @.",
         metadata: "Federation Metadata (XML file)",
         metadata_hint: "In Microsoft Entra ID: Single sign-on, SAML certificates, Federation Metadata XML.",
+        metadata_url: "Or its address",
+        metadata_url_hint: "In Microsoft Entra ID: App Federation Metadata Url. New certificates are then taken over by themselves.",
+        entity_id: "Entity ID of the identity provider that is meant",
         submit: "Read the metadata",
     }
 }

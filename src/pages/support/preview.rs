@@ -58,6 +58,10 @@ pub struct MetadataFacts {
     pub certificates: Vec<Certificate>,
     /// The metadata itself, to be sent back; not shown, and not needed for what is in force.
     pub xml: String,
+    /// Where it was fetched, to be sent back, if it was.
+    pub url: Option<String>,
+    /// Which identity provider of several was chosen, to be sent back, if that was necessary.
+    pub chosen: Option<String>,
 }
 
 /// Where an identity provider takes messages.
@@ -108,7 +112,7 @@ pub enum PreviewWarning {
     EntityIdLost,
     /// No certificate is valid: nobody could sign on.
     AllExpired,
-    /// One certificate expires within a month.
+    /// One certificate expires within two months.
     ExpiresSoon,
     /// Something else that should be known; a whole sentence.
     Other(String),
@@ -131,6 +135,8 @@ impl OrganizationPreview {
             ("id", self.id.as_str()),
             ("domains", domains.as_str()),
             ("metadata", self.facts.xml.as_str()),
+            ("metadata_url", self.facts.url.as_deref().unwrap_or_default()),
+            ("entity_id", self.facts.chosen.as_deref().unwrap_or_default()),
         ];
         let is_shared =
             self.warnings.iter().any(|warning| matches!(warning, PreviewWarning::SharedDomain { .. }));
@@ -172,7 +178,11 @@ impl MetadataPreview {
             submit: text.replace,
             confirmation: is_changed.then_some(("confirm_entity_id", text.confirm_entity_id)),
             present: self.present.as_ref(),
-            hidden: vec![("metadata", self.facts.xml.as_str())],
+            hidden: vec![
+                ("metadata", self.facts.xml.as_str()),
+                ("metadata_url", self.facts.url.as_deref().unwrap_or_default()),
+                ("entity_id", self.facts.chosen.as_deref().unwrap_or_default()),
+            ],
             heading,
             ..Page::new(text, brand, &self.agent, &self.facts, &self.warnings)
         })
@@ -272,7 +282,7 @@ impl PreviewWarning {
             Self::AllExpired => "Every certificate in this file has expired: nobody could sign on. Ask the \
                                  administrator for the present metadata."
                 .to_owned(),
-            Self::ExpiresSoon => "A certificate expires within a month. Ask the administrator when the next \
+            Self::ExpiresSoon => "A certificate expires within two months. Ask the administrator when the next \
                                   one will be in place."
                 .to_owned(),
             Self::Other(sentence) => sentence.clone(),
@@ -309,6 +319,7 @@ texts! {
         provider: "Identity provider",
         entity_id: "Entity ID",
         certificate: "Certificate",
+        fetched_at: "Metadata fetched at",
     }
 }
 

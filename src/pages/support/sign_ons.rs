@@ -229,6 +229,10 @@ pub fn english_remedy(code: &str) -> &'static str {
             "The identity provider probably signs with a new certificate. Ask the administrator for the present \
              Federation Metadata and upload it."
         }
+        "metadata_expired" => {
+            "The metadata of the identity provider has expired. Fetch it again, or ask the administrator for the \
+             present one and upload it."
+        }
         "signature_missing" | "algorithm_forbidden" | "signature_malformed" => {
             "Ask the administrator to have the assertion signed with RSA and SHA-256, which is the default."
         }

@@ -15,6 +15,7 @@ use crate::pages::support::{
     Banner, Certificate, Done, Endpoint, LastTest, MetadataFacts, OrganizationLine, OrganizationPage,
     Organizations, PropertyLine, ProviderFacts, Question, Section, SharedDomain,
 };
+use crate::routes::support::onboarding::asks_for_entity_id;
 use crate::routes::support::{changed, done, organization_path};
 use crate::routes::table::OrganizationDeed;
 use crate::routes::work::{Desk, Handled, Reply, problem_of, sentence, status_of};
@@ -37,6 +38,7 @@ impl Desk {
                     provider: provider.map(kind_of),
                     expires: provider.and_then(Provider::last_not_after).map(|at| self.expiry(at)),
                     paused: view.record.paused_at.map(|at| self.moment(at)),
+                    note: view.notes().first().map(|note| sentence(note)),
                     is_declared: view.is_declared(),
                     users: users.get(&organization.id).copied().unwrap_or_default(),
                     properties: u64::try_from(in_use(&view.properties)).unwrap_or(u64::MAX),
@@ -139,11 +141,10 @@ impl Desk {
             shared: shared_with(organization, &others),
             is_declared: view.is_declared(),
             paused: view.record.paused_at.map(|at| self.moment(at)),
-            provider: known(&view.provider).map(|provider| self.metadata_facts(provider, "")),
-            provider_problem: match &view.provider {
-                ProviderState::Unusable(problem) => Some(sentence(problem)),
-                ProviderState::Known(_) | ProviderState::Absent => None,
-            },
+            provider: known(&view.provider).map(|provider| MetadataFacts {
+                url: view.source().map(|source| source.url.to_string()),
+                ..self.metadata_facts(provider, "")
+            }),
             metadata_changed: view.record.connection.as_ref().map(|one| self.moment(one.changed_at)),
             options: self.sign_on_options(&view, of(OrganizationDeed::Options)),
             values: self.values_for_customer(),
@@ -162,6 +163,17 @@ impl Desk {
             asks_for_shared: matches!(domains, Some(Refused::DomainsShared(_))),
             metadata_problem: problem_of(of(OrganizationDeed::MetadataPreview), "metadata")
                 .or_else(|| problem_of(of(OrganizationDeed::Metadata), "metadata")),
+            metadata_url: typed(
+                OrganizationDeed::MetadataPreview,
+                "metadata_url",
+                view.source().map_or("", |source| source.url.as_str()),
+            ),
+            entity_id: of(OrganizationDeed::MetadataPreview)
+                .filter(|refused| asks_for_entity_id(Some(refused)))
+                .map(|refused| self.typed("entity_id", Some(refused))),
+            notes: view.notes().iter().map(|note| sentence(note)).collect(),
+            checked: view.source().and_then(|source| source.checked_at).map(|at| self.moment(at)),
+            is_fetched: view.source().is_some(),
             property_id: typed(OrganizationDeed::AddProperty, "property_id", ""),
             property_name: typed(OrganizationDeed::AddProperty, "name", ""),
             table_problems: of(OrganizationDeed::ImportProperties).map(table_problems).unwrap_or_default(),
@@ -200,6 +212,8 @@ impl Desk {
             endpoints,
             certificates: certificates.collect(),
             xml: xml.to_owned(),
+            url: None,
+            chosen: None,
         }
     }
 

@@ -4,11 +4,13 @@
 
 use http::StatusCode;
 
-use crate::admin::{self, EntityIdChange, OptionsForm, OrganizationForm, Provider, Refused, Warning};
+use crate::admin::{
+    self, EntityIdChange, MetadataForm, OptionsForm, OrganizationForm, Provider, Refused, Warning,
+};
 use crate::email::EmailDomain;
 use crate::id::OrganizationId;
 use crate::pages::support::{
-    Banner, Done, MetadataPreview, NewOrganization, OrganizationPreview, PreviewWarning,
+    Banner, Done, MetadataFacts, MetadataPreview, NewOrganization, OrganizationPreview, PreviewWarning,
 };
 use crate::routes::support::directory::is_soon;
 use crate::routes::support::{changed, done, organization_path};
@@ -29,6 +31,8 @@ impl Desk {
             id: self.typed("id", refused),
             domains: self.typed("domains", refused),
             metadata_problem: problem_of(refused, "metadata"),
+            metadata_url: self.typed("metadata_url", refused),
+            entity_id: asks_for_entity_id(refused).then(|| self.typed("entity_id", refused)),
         };
         Reply::Page(status, view.render(self.brand()))
     }
@@ -39,9 +43,25 @@ impl Desk {
             name: self.form.text("name"),
             domains: self.form.text("domains"),
             metadata: self.form.octets("metadata"),
+            metadata_url: self.form.text("metadata_url"),
+            entity_id: self.form.text("entity_id"),
             // They are changed afterwards, on the organization's page.
             options: OptionsForm::default(),
         }
+    }
+
+    fn metadata_form(&self) -> MetadataForm<'_> {
+        MetadataForm {
+            metadata: self.form.octets("metadata"),
+            url: self.form.text("metadata_url"),
+            entity_id: self.form.text("entity_id"),
+        }
+    }
+
+    /// What is sent back with the metadata.
+    fn carried(&self, facts: MetadataFacts) -> MetadataFacts {
+        let typed = |name| Some(self.form.text(name).trim().to_owned()).filter(|text| !text.is_empty());
+        MetadataFacts { url: typed("metadata_url"), chosen: typed("entity_id"), ..facts }
     }
 
     /// `POST /.anteroom/support/organizations/preview`.
@@ -64,7 +84,7 @@ impl Desk {
             name: form.name.trim().to_owned(),
             id: preview.id,
             domains: preview.domains.iter().map(|domain| domain.as_str().to_owned()).collect(),
-            facts: self.metadata_facts(&provider, &String::from_utf8_lossy(form.metadata)),
+            facts: self.carried(self.metadata_facts(&provider, &preview.metadata)),
             warnings,
         };
         Ok(Reply::Page(status, view.render(self.brand())))
@@ -91,8 +111,7 @@ impl Desk {
     }
 
     async fn metadata_preview(&self, id: &OrganizationId, status: StatusCode) -> Handled {
-        let octets = self.form.octets("metadata");
-        let preview = self.admin().preview_metadata(id, octets).await?;
+        let preview = self.admin().preview_metadata(id, self.metadata_form()).await?;
         let present = self.admin().organization_view(id).await?;
         let mut warnings: Vec<_> =
             self.taken_warning(preview.provider_of.as_ref()).await?.into_iter().collect();
@@ -104,7 +123,7 @@ impl Desk {
             agent: self.agent(),
             id: id.as_str().to_owned(),
             name: present.record.organization.name.as_str().to_owned(),
-            facts: self.metadata_facts(&preview.provider, &String::from_utf8_lossy(octets)),
+            facts: self.carried(self.metadata_facts(&preview.provider, &preview.metadata)),
             present: match &present.provider {
                 admin::ProviderState::Known(provider) => Some(self.metadata_facts(provider, "")),
                 admin::ProviderState::Unusable(_) | admin::ProviderState::Absent => None,
@@ -118,8 +137,7 @@ impl Desk {
     pub(super) async fn replace_metadata(&self, id: &OrganizationId) -> Handled {
         let is_confirmed = self.form.is_ticked("confirm_entity_id");
         let change = if is_confirmed { EntityIdChange::Accept } else { EntityIdChange::Refuse };
-        let octets = self.form.octets("metadata");
-        match self.admin().replace_metadata(id, octets, change, &self.actor).await {
+        match self.admin().replace_metadata(id, self.metadata_form(), change, &self.actor).await {
             Ok(outcome) => Ok(changed(&organization_path(id), outcome.changed, Done::MetadataChanged)),
             Err(admin::Error::Refused(
                 refused @ (Refused::EntityIdChanged { .. }
@@ -154,6 +172,11 @@ impl Desk {
     async fn organization_name(&self, id: &OrganizationId) -> admin::Result<String> {
         Ok(self.admin().organization(id).await?.name.as_str().to_owned())
     }
+}
+
+/// Whether it has to be chosen which identity provider of several is meant.
+pub(super) fn asks_for_entity_id(refused: Option<&Refused>) -> bool {
+    problem_of(refused, "entity_id").is_some()
 }
 
 fn provider_warnings(provider: &Provider) -> Vec<PreviewWarning> {

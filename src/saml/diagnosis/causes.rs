@@ -236,6 +236,10 @@ pub(super) fn plain(refusal: &Refusal) -> Advice {
             "Make a new certificate active at the identity provider, and upload its present Federation Metadata \
              here. Entra goes on signing with an expired one if there is no other."
         }
+        Reason::MetadataExpired => {
+            "Fetch the metadata again (anteroom organization metadata, with --refresh), or ask the administrator for \
+             the present one and upload it."
+        }
         Reason::CertificateNotYetValid => {
             "Compare our clock with a time server; if it is right, wait until the certificate holds, or have the \
              former one made active."

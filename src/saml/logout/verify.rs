@@ -168,6 +168,7 @@ fn keys<'k>(expected: &Expected<'k>, now: Timestamp) -> Keys<'k> {
     Keys {
         certificates: expected.idp.certificates(),
         accept_expired: expected.accept_expired_certificates,
+        valid_until: expected.idp.valid_until(),
         now,
     }
 }

@@ -11,8 +11,9 @@ use crate::store::{Error, Result};
 
 /// Removes what has expired, a bounded number of rows of each kind.
 pub(super) async fn purge(connections: &Connections, now: Timestamp, idle_since: Timestamp) -> Result<()> {
-    let [told_before, tried_before, delivered_before] = [CHANGES_KEPT, TRIALS_KEPT, MESSAGES_KEPT]
-        .map(|kept| now.saturating_sub(kept).unwrap_or(Timestamp::MIN));
+    let [told_before, tried_before, delivered_before, warned_before] =
+        [CHANGES_KEPT, TRIALS_KEPT, MESSAGES_KEPT, WARNINGS_KEPT]
+            .map(|kept| now.saturating_sub(kept).unwrap_or(Timestamp::MIN));
     let mut write = connections.begin().await?;
     for (statement, before) in [
         (CONSUMED_REQUESTS, now),
@@ -24,6 +25,7 @@ pub(super) async fn purge(connections: &Connections, now: Timestamp, idle_since:
         (OLD_CHANGES, told_before),
         (OLD_TRIALS, tried_before),
         (DELIVERED, delivered_before),
+        (OLD_WARNINGS, warned_before),
     ] {
         sqlx::query(statement)
             .bind(before.as_millisecond())
@@ -52,6 +54,8 @@ const OLD_CHANGES: &str = "DELETE FROM changes WHERE seq IN \
 const OLD_TRIALS: &str = "DELETE FROM connection_tests WHERE request_id IN \
      (SELECT request_id FROM connection_tests WHERE begun_at < $1 LIMIT $2)";
 const DELIVERED: &str = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE sent_at < $1 LIMIT $2)";
+const OLD_WARNINGS: &str = "DELETE FROM expiry_warnings WHERE (subject, fingerprint, days) IN \
+     (SELECT subject, fingerprint, days FROM expiry_warnings WHERE at < $1 LIMIT $2)";
 
 /// Rows of each kind that one call removes: a fraction of a second, so that nobody waits for it.
 const ROWS_MAX: i64 = 5_000;
@@ -61,6 +65,8 @@ const CHANGES_KEPT: SignedDuration = SignedDuration::from_hours(24);
 const TRIALS_KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// Long enough to answer whether somebody was told.
 const MESSAGES_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// What it warned of has long come to pass.
+const WARNINGS_KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 /// Writes a copy of one moment into a new file, on the disk when this returns.
 pub(super) async fn backup_to(connections: &Connections, path: &Path) -> Result<()> {

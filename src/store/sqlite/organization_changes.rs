@@ -15,8 +15,8 @@ use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
 use crate::store::sqlite::{access, audit, feed, organizations, requests, sessions};
 use crate::store::{
-    AuditEvent, Change, Error, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, Result,
-    StoredConnection,
+    AuditEvent, Change, Error, NewMetadata, OrganizationChange, OrganizationChanged, OrganizationRecord,
+    Origin, Result, StoredConnection,
 };
 
 /// Changes an organization.
@@ -61,6 +61,7 @@ const fn subject(change: &OrganizationChange) -> &OrganizationId {
         | OrganizationChange::Domains(id, _)
         | OrganizationChange::Metadata(id, _)
         | OrganizationChange::Options(id, _)
+        | OrganizationChange::AcceptMetadata(id, _)
         | OrganizationChange::Pause(id)
         | OrganizationChange::PauseKeepingSupport(id)
         | OrganizationChange::Resume(id)
@@ -109,21 +110,30 @@ async fn put_connection(
     organization: &OrganizationId,
     connection: &StoredConnection,
 ) -> Result<()> {
+    let source = connection.source.as_ref();
     sqlx::query(
-        "INSERT INTO connections (id, organization_id, metadata, changed_at, options) \
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO UPDATE SET metadata = excluded.metadata, changed_at = excluded.changed_at",
+        "INSERT INTO connections (id, organization_id, metadata, changed_at, entity_id, metadata_url, due_at, \
+         checked_at, options) VALUES ($1, $2, $3, $4, $5, $6, COALESCE($7, 0), $8, $9) \
+         ON CONFLICT (id) DO UPDATE SET metadata = excluded.metadata, changed_at = excluded.changed_at, \
+         entity_id = excluded.entity_id, metadata_url = excluded.metadata_url, etag = NULL, \
+         last_modified = NULL, due_at = excluded.due_at, checked_at = excluded.checked_at, failures = 0, \
+         fault = NULL, held = NULL, claimed_until = NULL",
     )
     .bind(connection.id.as_str())
     .bind(organization.as_str())
     .bind(connection.metadata.as_str())
     .bind(connection.changed_at.as_millisecond())
+    .bind(connection.entity_id.as_deref())
+    .bind(source.map(|source| source.url.as_str()))
+    .bind(source.map(|source| source.due_at.as_millisecond()))
+    .bind(source.and_then(|source| source.checked_at).map(jiff::Timestamp::as_millisecond))
     .bind(written(&connection.options))
     .execute(db)
     .await?;
     Ok(())
 }
 
-fn written(options: &ConnectionOptions) -> String {
+pub(super) fn written(options: &ConnectionOptions) -> String {
     serde_json::to_string(options).expect("texts and flags always have a JSON form")
 }
 
@@ -143,6 +153,7 @@ async fn apply(
             pause(db, record, event).await?
         }
         OrganizationChange::Resume(_) => resume(db, record).await?,
+        OrganizationChange::AcceptMetadata(_, held) => accept(db, record, held, event).await?,
         _ if record.origin == Origin::Declared => return Ok(OrganizationChanged::Declared),
         OrganizationChange::Rename(_, name) => rename(db, record, name).await?,
         OrganizationChange::Domains(_, domains) => change_domains(db, record, domains).await?,
@@ -226,12 +237,18 @@ async fn change_options(
 async fn rotate(
     db: &mut SqliteConnection,
     record: &OrganizationRecord,
-    metadata: &str,
+    new: &NewMetadata,
     event: &AuditEvent,
 ) -> Result<OrganizationChanged> {
     let organization = &record.organization.id;
+    let url = new.source.as_ref().map(|source| &source.url);
+    let is_same = |connection: &StoredConnection| {
+        connection.metadata == new.metadata
+            && connection.entity_id == new.entity_id
+            && connection.source.as_ref().map(|source| &source.url) == url
+    };
     let id = match &record.connection {
-        Some(connection) if connection.metadata == metadata => return Ok(OrganizationChanged::Unchanged),
+        Some(connection) if is_same(connection) => return Ok(OrganizationChanged::Unchanged),
         Some(connection) => connection.id.clone(),
         None => ConnectionId::parse(organization.as_str())
             .map_err(|_| Error::Inconsistent { table: "organizations", column: "id" })?,
@@ -240,9 +257,29 @@ async fn rotate(
         return Ok(OrganizationChanged::IdTaken);
     }
     let options = record.connection.as_ref().map(|connection| connection.options.clone()).unwrap_or_default();
-    let connection = StoredConnection { id, metadata: metadata.to_owned(), options, changed_at: event.at };
+    let NewMetadata { metadata, entity_id, source } = new.clone();
+    let connection = StoredConnection { id, metadata, options, changed_at: event.at, entity_id, source };
     put_connection(db, organization, &connection).await?;
     Ok(OrganizationChanged::Changed)
+}
+
+/// Puts what is held into force.
+async fn accept(
+    db: &mut SqliteConnection,
+    record: &OrganizationRecord,
+    held: &str,
+    event: &AuditEvent,
+) -> Result<bool> {
+    let accepted = sqlx::query(
+        "UPDATE connections SET metadata = held, held = NULL, changed_at = $3 \
+         WHERE organization_id = $1 AND held = $2",
+    )
+    .bind(record.organization.id.as_str())
+    .bind(held)
+    .bind(event.at.as_millisecond())
+    .execute(db)
+    .await?;
+    Ok(accepted.rows_affected() > 0)
 }
 
 async fn remove(db: &mut SqliteConnection, record: &OrganizationRecord) -> Result<OrganizationChanged> {
@@ -267,6 +304,7 @@ fn described(record: Option<&OrganizationRecord>) -> Value {
         "paused": record.paused_at.is_some(),
         "metadata_sha256": record.connection.as_ref().map(digest),
         "options": options_of(Some(record)),
+        "metadata_url": record.connection.as_ref().and_then(|one| one.source.as_ref()).map(|one| one.url.as_str()),
     })
 }
 

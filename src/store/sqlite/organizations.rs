@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{SqliteConnection, SqliteExecutor, SqlitePool};
+use url::Url;
 
 use crate::directory::{DisplayName, Organization};
 use crate::email::EmailDomain;
@@ -12,7 +13,9 @@ use crate::id::{ConnectionId, OrganizationId};
 use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
 use crate::store::sqlite::{audit, feed};
-use crate::store::{AuditEvent, Change, OrganizationRecord, Origin, Result, StoredConnection};
+use crate::store::{
+    AuditEvent, Change, MetadataSource, OrganizationRecord, Origin, Result, StoredConnection, Validators,
+};
 
 /// Makes the declared organizations known, and lets go of those that are no longer declared.
 pub(super) async fn declare(
@@ -38,6 +41,11 @@ pub(super) async fn declare(
     }
     for id in &news.released {
         sqlx::query("UPDATE organizations SET origin = 'created' WHERE id = $1")
+            .bind(id.as_str())
+            .execute(write.connection())
+            .await?;
+        // What was fetched for it was trusted because the file said so.
+        sqlx::query("DELETE FROM connections WHERE organization_id = $1")
             .bind(id.as_str())
             .execute(write.connection())
             .await?;
@@ -172,7 +180,8 @@ pub(super) async fn records(
 ) -> Result<Vec<OrganizationRecord>> {
     let rows = sqlx::query(
         "SELECT o.id, o.name, o.origin, o.paused_at, d.domain, \
-         c.id AS connection_id, c.metadata, c.options, c.changed_at \
+         c.id AS connection_id, c.metadata, c.options, c.changed_at, c.entity_id, c.metadata_url, c.etag, \
+         c.last_modified, c.due_at, c.checked_at, c.failures, c.fault, c.held \
          FROM organizations o LEFT JOIN organization_domains d ON d.organization_id = o.id \
          LEFT JOIN connections c ON c.id = (SELECT id FROM connections WHERE organization_id = o.id \
          ORDER BY changed_at DESC, id LIMIT 1) \
@@ -229,6 +238,21 @@ fn connection(row: Row<'_>) -> Result<Option<StoredConnection>> {
         metadata: row.raw("metadata")?,
         options: row.json("options")?,
         changed_at: row.time("changed_at")?,
+        entity_id: row.raw("entity_id")?,
+        source: source(row)?,
+    }))
+}
+
+fn source(row: Row<'_>) -> Result<Option<MetadataSource>> {
+    let Some(url) = row.parsed_if_any("metadata_url", Url::parse)? else { return Ok(None) };
+    Ok(Some(MetadataSource {
+        url,
+        validators: Validators { etag: row.raw("etag")?, last_modified: row.raw("last_modified")? },
+        due_at: row.time("due_at")?,
+        checked_at: row.time_if_any("checked_at")?,
+        failures: u32::try_from(row.raw::<i64>("failures")?).map_err(|_| row.invalid("failures"))?,
+        fault: row.raw("fault")?,
+        held: row.raw("held")?,
     }))
 }
 

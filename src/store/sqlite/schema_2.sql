@@ -5,16 +5,43 @@ ALTER TABLE organizations ADD COLUMN origin TEXT NOT NULL DEFAULT 'declared'
     CHECK (origin IN ('declared', 'created'));
 ALTER TABLE organizations ADD COLUMN paused_at INTEGER;
 
--- Identity providers that were added at run time; one an organization so far.
+-- Identity providers that were added at run time or whose metadata is fetched; one an organization so far.
 CREATE TABLE connections (
     id TEXT NOT NULL PRIMARY KEY,
     organization_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    -- Empty as long as none could be fetched.
     metadata TEXT NOT NULL,
     options TEXT NOT NULL DEFAULT '{}',
-    changed_at INTEGER NOT NULL
+    changed_at INTEGER NOT NULL,
+    -- Which identity provider of several in the metadata.
+    entity_id TEXT,
+    -- Where the metadata is fetched, if it is, and how that goes.
+    metadata_url TEXT,
+    etag TEXT,
+    last_modified TEXT,
+    due_at INTEGER NOT NULL DEFAULT 0,
+    checked_at INTEGER,
+    failures INTEGER NOT NULL DEFAULT 0,
+    fault TEXT,
+    -- Metadata of another entity ID, for an operator to accept.
+    held TEXT,
+    -- Until when one node fetches it, and when that was last done because of an unknown key.
+    claimed_until INTEGER,
+    asked_at INTEGER
 ) STRICT;
 
 CREATE INDEX connections_of_organization ON connections (organization_id, changed_at);
+
+-- Warnings that were given: each once, by whichever node is first.
+CREATE TABLE expiry_warnings (
+    subject TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    days INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (subject, fingerprint, days)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX expiry_warnings_by_age ON expiry_warnings (at);
 
 CREATE TABLE connection_tests (
     request_id TEXT NOT NULL PRIMARY KEY,

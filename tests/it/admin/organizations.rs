@@ -26,7 +26,7 @@ impl Papers {
             name: "Northwind Homes, LLC",
             domains: "northwind.com, @NORTHWIND.co.uk\nnorthwind.com",
             metadata: &self.metadata,
-            options: OptionsForm::default(),
+            ..OrganizationForm::default()
         }
     }
 }
@@ -155,7 +155,7 @@ async fn the_identity_provider_of_another_organization_is_refused_and_named() {
             name: "Again",
             domains: "again.com",
             metadata: &metadata,
-            ..Default::default()
+            ..OrganizationForm::default()
         };
         let preview = house.admin.preview_organization(&form).await.unwrap();
         assert_eq!((preview.provider_of, preview.problems.len()), (Some(organization(owner)), 0));
@@ -223,7 +223,7 @@ async fn an_identity_provider_is_told_apart_also_from_one_that_cannot_be_used_an
         name: "Again",
         domains: "again.com",
         metadata: &metadata,
-        ..Default::default()
+        ..OrganizationForm::default()
     };
     assert_eq!(
         code(house.admin.create_organization(&form, SharedDomains::Accept, &Actor::command()).await),
@@ -260,7 +260,7 @@ async fn no_id_is_suggested_or_taken_that_is_the_address_of_another_page() {
             name,
             domains: "northwind.com",
             metadata: &metadata,
-            ..Default::default()
+            ..OrganizationForm::default()
         };
         let made = house.admin.create_organization(&form, SharedDomains::Refuse, &Actor::command()).await;
         match wanted {
@@ -356,7 +356,7 @@ async fn an_organization_is_removed_when_nobody_belongs_to_it() {
             name: "Empty",
             domains: "empty.com",
             metadata: &metadata,
-            ..Default::default()
+            ..OrganizationForm::default()
         },
     )
     .await;

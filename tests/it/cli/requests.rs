@@ -48,6 +48,7 @@ async fn admin(office: &Office) -> (Admin, Arc<dyn Store>) {
             certificate: None,
         },
         declared: Vec::new(),
+        fetcher: Arc::new(anteroom::federation::Fetcher::new(anteroom::federation::Access::default())),
     };
     let parts = (Arc::new(SystemClock), Arc::new(SystemRandomness));
     (Admin::new(Arc::clone(&store), parts.0, parts.1, settings), store)

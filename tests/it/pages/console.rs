@@ -441,6 +441,7 @@ fn organizations(brand: &Brand, with: &Filling) -> Pages {
         domains: vec!["contoso.com".to_owned(), with.code.to_owned()],
         provider: expires.is_some().then(|| with.button.to_owned()),
         paused: expires.is_none().then(|| ago(DAY)),
+        note: expires.is_none().then(|| with.sentence.to_owned()),
         expires,
         is_declared,
         users: 1,
@@ -463,6 +464,8 @@ fn organizations(brand: &Brand, with: &Filling) -> Pages {
         id: Field::default(),
         domains: Field::default(),
         metadata_problem: None,
+        metadata_url: Field::default(),
+        entity_id: None,
     };
     vec![
         ("organizations", list.render(brand)),
@@ -476,6 +479,8 @@ fn organizations(brand: &Brand, with: &Filling) -> Pages {
                 id: refused_field(with),
                 domains: refused_field(with),
                 metadata_problem: Some(with.problem.to_owned()),
+                metadata_url: refused_field(with),
+                entity_id: Some(refused_field(with)),
                 ..form
             }
             .render(brand),
@@ -503,6 +508,8 @@ fn metadata(with: &Filling) -> MetadataFacts {
             certificate(Expiry::Past(ago(3 * DAY))),
         ],
         xml: with.sentence.to_owned(),
+        url: Some(with.url_text.to_owned()),
+        chosen: Some(with.code.to_owned()),
     }
 }
 
@@ -523,7 +530,9 @@ fn organization(with: &Filling) -> OrganizationPage {
         is_declared: false,
         paused: None,
         provider: Some(metadata(with)),
-        provider_problem: None,
+        notes: Vec::new(),
+        is_fetched: true,
+        checked: Some(ago(600)),
         metadata_changed: Some(ago(12 * DAY)),
         options: SignOnOptions {
             in_force: OptionsInForce {
@@ -558,6 +567,8 @@ fn organization(with: &Filling) -> OrganizationPage {
         new_domains: Field::with(with.code),
         asks_for_shared: false,
         metadata_problem: None,
+        metadata_url: Field::with(with.url_text),
+        entity_id: None,
         property_id: Field::default(),
         property_name: Field::default(),
         table_problems: Vec::new(),
@@ -599,7 +610,7 @@ fn one_organization(brand: &Brand, with: &Filling) -> Pages {
             OrganizationPage {
                 paused: Some(ago(DAY)),
                 provider: None,
-                provider_problem: Some(with.sentence.to_owned()),
+                notes: vec![with.sentence.to_owned(), with.problem.to_owned()],
                 metadata_changed: None,
                 options: SignOnOptions::default(),
                 properties: Vec::new(),
@@ -629,6 +640,8 @@ fn one_organization(brand: &Brand, with: &Filling) -> Pages {
                     }),
                     ..SignOnOptions::default()
                 },
+                metadata_url: refused_field(with),
+                entity_id: Some(refused_field(with)),
                 property_id: refused_field(with),
                 property_name: refused_field(with),
                 table_problems: vec![with.problem.to_owned(), with.sentence.to_owned()],

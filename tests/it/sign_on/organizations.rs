@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anteroom::clock::{Clock, ManualClock, SystemClock};
-use anteroom::directory::{ConnectionOptions, DisplayName, Organization};
+use anteroom::directory::{DisplayName, Organization};
 use anteroom::email::EmailDomain;
 use anteroom::id::{ConnectionId, OrganizationId};
 use anteroom::store::{AuditEvent, OrganizationChange, OrganizationChanged, Store, StoredConnection};
@@ -32,12 +32,11 @@ fn fabrikam(metadata: Vec<u8>, at: jiff::Timestamp) -> OrganizationChange {
             name: DisplayName::parse("Fabrikam Homes").expect("a name"),
             domains: vec![EmailDomain::parse("fabrikam.com").expect("a domain")],
         },
-        connection: StoredConnection {
-            id: ConnectionId::parse("fabrikam").expect("an id"),
-            metadata: String::from_utf8(metadata).expect("text"),
-            options: ConnectionOptions::default(),
-            changed_at: at,
-        },
+        connection: StoredConnection::uploaded(
+            ConnectionId::parse("fabrikam").expect("an id"),
+            String::from_utf8(metadata).expect("text"),
+            at,
+        ),
     }
 }
 

@@ -101,7 +101,10 @@ macro_rules! conformance {
                 declaring_and_no_longer_declaring_changes_the_origin
                 a_property_is_renamed
                 retiring_a_property_ends_all_grants_for_it
-                a_trial_gets_one_report,
+                a_trial_gets_one_report
+                metadata_is_fetched_by_one_at_a_time_and_the_last_good_copy_is_kept
+                an_unknown_key_is_a_reason_once_in_a_while
+                a_warning_is_given_once,
             requests: a_request_comes_back_as_it_was_filed
                 a_second_request_for_the_same_joins_the_open_one
                 parallel_requests_for_the_same_become_one

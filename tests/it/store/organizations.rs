@@ -5,9 +5,10 @@ use anteroom::email::EmailDomain;
 use anteroom::id::OrganizationId;
 use anteroom::saml::NameIdFormat;
 use anteroom::store::{
-    Change, ConnectionTest, ImportProblem, ImportProblemKind, Imported, ImportedGrant, NewUser,
-    OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, PropertyChange, Store,
-    StoredConnection, UserAdded, UserChange, UserChanged,
+    Change, ConnectionTest, DeclaredMetadata, ExpiryWarning, ImportProblem, ImportProblemKind, Imported,
+    ImportedGrant, MetadataClaim, MetadataFetched, NewUser, Occasion, OrganizationChange,
+    OrganizationChanged, OrganizationRecord, Origin, PropertyChange, Store, StoredConnection, UserAdded,
+    UserChange, UserChanged, Validators,
 };
 use serde_json::json;
 
@@ -21,12 +22,7 @@ fn tailspin() -> Organization {
 }
 
 fn connection(metadata: &str) -> StoredConnection {
-    StoredConnection {
-        id: connection_id("tailspin"),
-        metadata: metadata.to_owned(),
-        options: ConnectionOptions::default(),
-        changed_at: seconds_later(-60),
-    }
+    StoredConnection::uploaded(connection_id("tailspin"), metadata.to_owned(), seconds_later(-60))
 }
 
 fn create() -> OrganizationChange {
@@ -51,7 +47,7 @@ pub(crate) async fn an_organization_is_created_changed_and_removed(backend: &dyn
         create(),
         OrganizationChange::Rename(id.clone(), name("Tailspin Toys")),
         OrganizationChange::Domains(id.clone(), domains.clone()),
-        OrganizationChange::Metadata(id.clone(), "<b/>".to_owned()),
+        OrganizationChange::Metadata(id.clone(), "<b/>".to_owned().into()),
     ] {
         assert_eq!(change(&*store, &step).await, OrganizationChanged::Changed, "{step:?}");
         assert_eq!(watch.since().await, (vec![Change::Directory], 1), "{step:?}");
@@ -74,7 +70,7 @@ pub(crate) async fn an_organization_is_created_changed_and_removed(backend: &dyn
     for same in [
         OrganizationChange::Rename(id.clone(), name("Tailspin Toys")),
         OrganizationChange::Domains(id.clone(), domains),
-        OrganizationChange::Metadata(id.clone(), "<b/>".to_owned()),
+        OrganizationChange::Metadata(id.clone(), "<b/>".to_owned().into()),
         OrganizationChange::Resume(id.clone()),
     ] {
         assert_eq!(change(&*store, &same).await, OrganizationChanged::Unchanged, "{same:?}");
@@ -139,7 +135,7 @@ pub(crate) async fn options_of_a_connection_are_kept_also_with_new_metadata(back
     assert_eq!(change(&*store, &set).await, OrganizationChanged::Unchanged);
     assert_eq!(watch.since().await, (vec![], 0));
 
-    let metadata = OrganizationChange::Metadata(id.clone(), "<b/>".to_owned());
+    let metadata = OrganizationChange::Metadata(id.clone(), "<b/>".to_owned().into());
     assert_eq!(change(&*store, &metadata).await, OrganizationChanged::Changed);
     store.close().await;
     let store = backend.open().await;
@@ -182,7 +178,10 @@ pub(crate) async fn what_the_file_declares_is_not_changed_and_ids_are_not_taken_
     for (step, outcome) in [
         (OrganizationChange::Rename(contoso.clone(), name("X")), OrganizationChanged::Declared),
         (OrganizationChange::Domains(contoso.clone(), domains), OrganizationChanged::Declared),
-        (OrganizationChange::Metadata(contoso.clone(), "<x/>".to_owned()), OrganizationChanged::Declared),
+        (
+            OrganizationChange::Metadata(contoso.clone(), "<x/>".to_owned().into()),
+            OrganizationChanged::Declared,
+        ),
         (OrganizationChange::Options(contoso.clone(), options()), OrganizationChanged::Declared),
         (OrganizationChange::Remove(contoso), OrganizationChanged::Declared),
         (OrganizationChange::Pause(nobody), OrganizationChanged::NoSuchOrganization),
@@ -303,10 +302,120 @@ pub(crate) async fn declaring_and_no_longer_declaring_changes_the_origin(backend
     assert_eq!(watch.since().await, (vec![], 0));
 
     // What the file has let go can be changed at run time; its people are known through the connection of its id.
-    let metadata = OrganizationChange::Metadata(organization_id("contoso"), "<c/>".to_owned());
+    let metadata = OrganizationChange::Metadata(organization_id("contoso"), "<c/>".to_owned().into());
     assert_eq!(change(&*store, &metadata).await, OrganizationChanged::Changed);
     let connection = record(&*store, "contoso").await.unwrap().connection.unwrap();
     assert_eq!((connection.id, connection.metadata.as_str()), (connection_id("contoso"), "<c/>"));
+}
+
+fn fetched_from(url: &str) -> DeclaredMetadata {
+    DeclaredMetadata {
+        organization: organization_id("contoso"),
+        url: url.parse().expect("a URL"),
+        entity_id: None,
+        options: ConnectionOptions::default(),
+    }
+}
+
+async fn declare_metadata(store: &dyn Store, declared: &[DeclaredMetadata]) {
+    store.declare_metadata(declared, event("organizations.metadata_declared")).await.unwrap();
+}
+
+async fn claim(store: &dyn Store, seconds: i64, occasion: Occasion) -> Option<StoredConnection> {
+    let claim = MetadataClaim { now: seconds_later(seconds), until: seconds_later(seconds + 30), occasion };
+    store.claim_metadata(&organization_id("contoso"), &claim).await.unwrap()
+}
+
+async fn keep(store: &dyn Store, url: &str, seconds: i64, fetched: MetadataFetched) -> bool {
+    let (due, now) = (seconds_later(seconds + 3600), seconds_later(seconds));
+    let url = url.parse().expect("a URL");
+    store.keep_metadata(&organization_id("contoso"), &url, &fetched, due, now, None).await.unwrap()
+}
+
+pub(crate) async fn metadata_is_fetched_by_one_at_a_time_and_the_last_good_copy_is_kept(
+    backend: &dyn Backend,
+) {
+    const ONE: &str = "https://idp.example/one";
+    let store = furnished(backend).await;
+    assert_eq!(claim(&*store, 0, Occasion::Due).await, None, "a file is not fetched");
+    let mut watch = Watch::begin(&*store).await;
+    declare_metadata(&*store, &[fetched_from(ONE)]).await;
+    assert_eq!(watch.since().await.0, vec![Change::Directory]);
+    declare_metadata(&*store, &[fetched_from(ONE)]).await;
+    assert_eq!(watch.since().await.0, vec![], "it was so already");
+    let claimed = claim(&*store, 0, Occasion::Due).await.expect("it is due at once");
+    assert_eq!((claimed.id.as_str(), claimed.metadata.as_str()), ("contoso", ""));
+    assert_eq!(claim(&*store, 1, Occasion::Due).await, None, "another one does it");
+    assert!(claim(&*store, 30, Occasion::Due).await.is_some(), "nothing was heard of that one");
+
+    let validators = Validators { etag: Some("\"1\"".to_owned()), last_modified: None };
+    let newer = |metadata: &str| MetadataFetched::Newer {
+        metadata: metadata.to_owned(),
+        validators: validators.clone(),
+    };
+    assert!(
+        !keep(&*store, "https://idp.example/other", 40, newer("<x/>")).await,
+        "it is fetched elsewhere by now"
+    );
+    assert!(keep(&*store, ONE, 40, newer("<a/>")).await);
+    let kept = async || record(&*store, "contoso").await.unwrap().connection.unwrap();
+    let connection = kept().await;
+    let source = connection.source.clone().unwrap();
+    assert_eq!((connection.metadata.as_str(), &source.validators), ("<a/>", &validators));
+    assert_eq!((source.due_at, source.checked_at), (seconds_later(3640), Some(seconds_later(40))));
+    assert_eq!(claim(&*store, 3639, Occasion::Due).await, None, "not yet");
+
+    assert!(claim(&*store, 3640, Occasion::Due).await.is_some());
+    assert!(keep(&*store, ONE, 3640, MetadataFetched::Failed("it is down".to_owned())).await);
+    let failed = kept().await;
+    let source = failed.source.unwrap();
+    assert_eq!((failed.metadata.as_str(), source.failures), ("<a/>", 1));
+    assert_eq!((source.fault.as_deref(), source.checked_at), (Some("it is down"), Some(seconds_later(40))));
+    let held = MetadataFetched::Held { metadata: "<b/>".to_owned(), validators: validators.clone() };
+    assert!(keep(&*store, ONE, 3700, held).await);
+    let connection = kept().await;
+    assert_eq!(connection.metadata, "<a/>");
+    assert_eq!(connection.source.unwrap().held.as_deref(), Some("<b/>"));
+
+    // What a file declares is accepted all the same, if it still is what was seen.
+    let id = organization_id("contoso");
+    let accept = |held: &str| OrganizationChange::AcceptMetadata(id.clone(), held.to_owned());
+    assert_eq!(change(&*store, &accept("<c/>")).await, OrganizationChanged::Unchanged);
+    assert_eq!(change(&*store, &accept("<b/>")).await, OrganizationChanged::Changed);
+    let connection = kept().await;
+    assert_eq!((connection.metadata.as_str(), connection.source.unwrap().held), ("<b/>", None));
+
+    // Another address keeps the copy until there is a new one; a file in its place forgets it.
+    declare_metadata(&*store, &[fetched_from("https://idp.example/two")]).await;
+    let connection = kept().await;
+    assert_eq!(connection.metadata, "<b/>");
+    assert_eq!(connection.source.unwrap().validators, Validators::default());
+    declare_metadata(&*store, &[]).await;
+    assert_eq!(record(&*store, "contoso").await.unwrap().connection, None);
+}
+
+pub(crate) async fn an_unknown_key_is_a_reason_once_in_a_while(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    declare_metadata(&*store, &[fetched_from("https://idp.example/one")]).await;
+    let unknown = |seconds: i64| Occasion::UnknownKey { not_since: seconds_later(seconds - 300) };
+    assert!(claim(&*store, 0, unknown(0)).await.is_some());
+    assert!(keep(&*store, "https://idp.example/one", 1, MetadataFetched::Same(Validators::default())).await);
+    assert_eq!(claim(&*store, 299, unknown(299)).await, None);
+    assert!(claim(&*store, 300, unknown(300)).await.is_some());
+}
+
+pub(crate) async fn a_warning_is_given_once(backend: &dyn Backend) {
+    let store = furnished(backend).await;
+    let warn = async |fingerprint: &str, days| {
+        let warning =
+            ExpiryWarning { subject: "contoso".to_owned(), fingerprint: fingerprint.to_owned(), days };
+        store.warn_of_expiry(&warning, event("organization.certificate_expires")).await.unwrap()
+    };
+    assert!(warn("a", 30).await);
+    assert!(!warn("a", 30).await && !warn("a", 60).await, "a later warning says more");
+    assert!(warn("a", 7).await && warn("b", 60).await);
+    let told = store.audit_entries(10).await.unwrap();
+    assert_eq!(told.iter().filter(|entry| entry.action == "organization.certificate_expires").count(), 3);
 }
 
 async fn change_property(store: &dyn Store, id: &str, change: &PropertyChange) -> Option<bool> {

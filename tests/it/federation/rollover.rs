@@ -1,0 +1,128 @@
+//! Keys that change (SAML-ATTACKS C9, G4), and another identity provider at the same address (3.I).
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_by_a_key_that_is_not_known_yet_is_verified_after_one_fetch() {
+    let clock = now();
+    let (old, new) = (idp_with(SigningKey::rsa()), idp_with(SigningKey::rsa_next()));
+    let server = MetadataServer::with(old.metadata_xml()).await;
+    let app = start(&server, &clock).await;
+    until("it is ready", async || is_ready(&app).await).await;
+    server.reply(Reply::Document(new.metadata_xml(), None));
+    let before = server.count();
+    assert_eq!(sign_on_by(&app, &new).await.expect(200).url.path(), "/.anteroom/waiting-room");
+    assert_eq!(server.count(), before + 1);
+    sign_on_by(&app, &old).await.expect(403);
+    sign_on_by(&app, &new).await.expect(200);
+    assert_eq!(server.count(), before + 1, "and no more for five minutes");
+    assert_eq!(
+        events(&app, "organization.metadata_refreshed").await[0]["certificates_added"][0],
+        fingerprint(new.key)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_who_come_at_the_same_moment_share_the_fetch() {
+    let clock = now();
+    let (old, new) = (idp_with(SigningKey::rsa()), idp_with(SigningKey::rsa_next()));
+    let server = MetadataServer::with(old.metadata_xml()).await;
+    let app = start(&server, &clock).await;
+    until("it is ready", async || is_ready(&app).await).await;
+    server.reply(Reply::Document(new.metadata_xml(), None));
+    server.close();
+    let before = server.count();
+    let people = (0..6).map(|_| async {
+        let mut mia = app.visitor();
+        let message = message_by(&mut mia, &new).await;
+        mia.answer_with(&message).await.status.as_u16()
+    });
+    let (statuses, ()) = tokio::join!(futures_util::future::join_all(people), async {
+        until("the fetch is on its way", async || server.count() > before).await;
+        server.open();
+    });
+    assert_eq!(statuses, [200; 6]);
+    assert_eq!(server.count(), before + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_messages_cause_one_fetch_in_five_minutes() {
+    let clock = now();
+    let server = MetadataServer::with(Idp::entra().metadata_xml()).await;
+    let app = start(&server, &clock).await;
+    until("it is ready", async || is_ready(&app).await).await;
+    let forger = Idp { key: SigningKey::foreign(), ..Idp::entra() };
+    let before = server.count();
+    for _ in 0..5 {
+        sign_on_by(&app, &forger).await.expect(403);
+    }
+    assert_eq!(server.count(), before + 1);
+    clock.advance(Duration::from_secs(299));
+    sign_on_by(&app, &forger).await.expect(403);
+    assert_eq!(server.count(), before + 1);
+    clock.advance(Duration::from_secs(1));
+    sign_on_by(&app, &forger).await.expect(403);
+    assert_eq!(server.count(), before + 2);
+    // What is wrong in another way never leads to the server, and nothing in a message does.
+    clock.advance(Duration::from_mins(5));
+    let mut mia = app.visitor();
+    let message = message_by(&mut mia, &app.idp).await.signed(crate::idp::Sign::Nothing);
+    mia.answer_with(&message).await.expect(403);
+    assert_eq!(server.count(), before + 2);
+    sign_on_by(&app, &app.idp).await.expect(200);
+    assert_eq!(events(&app, "organization.metadata_refreshed").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_entity_id_is_never_taken_over_silently() {
+    let clock = now();
+    let server = MetadataServer::with(Idp::entra().metadata_xml()).await;
+    let app = start(&server, &clock).await;
+    until("it is ready", async || is_ready(&app).await).await;
+    // The same people, so that they would be let in if only their provider were.
+    let moved = Idp { tenant_id: app.idp.tenant_id.clone(), ..Idp::other_tenant() };
+    server.reply(Reply::Document(moved.metadata_xml(), None));
+    for hours in 1..3 {
+        clock.advance(HOUR);
+        until("it was asked again", async || server.count() > hours).await;
+    }
+    until("it is held", async || {
+        listed(&app).await["metadata"]["held_entity_id"] == moved.entity_id.as_str()
+    })
+    .await;
+    // The provider so far goes on, and the other one vouches for nobody, not by an unknown key either.
+    sign_on_by(&app, &app.idp).await.expect(200);
+    sign_on_by(&app, &moved).await.expect(403);
+    let held = events(&app, "organization.metadata_held").await;
+    assert_eq!(held.len(), 1, "told once");
+    assert_eq!(held[0]["entity_id"], app.idp.entity_id);
+    assert_eq!(held[0]["entity_id_held"], moved.entity_id);
+    until("metrics tell", async || {
+        ops(&app, "metrics").await.contains("anteroom_saml_metadata_held{organization=\"contoso\"} 1")
+    })
+    .await;
+    assert!(app.command(&["organization", "list"]).await.contains("other entity ID"));
+
+    app.command(&["organization", "metadata", "contoso", "--accept-entity-id"]).await;
+    until("it is in force", async || sign_on_by(&app, &moved).await.status == 200).await;
+    sign_on_by(&app, &app.idp).await.expect(403);
+    let accepted = events(&app, "organization.entity_id_accepted").await;
+    assert_eq!(accepted[0]["provider_before"]["entity_id"], app.idp.entity_id);
+    let again = app.try_command(&["organization", "metadata", "contoso", "--accept-entity-id"]).await;
+    assert!(String::from_utf8_lossy(&again.stderr).contains("nothing to accept"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entity_id_that_comes_back_is_held_no_longer() {
+    let clock = now();
+    let server = MetadataServer::with(Idp::entra().metadata_xml()).await;
+    let app = start(&server, &clock).await;
+    until("it is ready", async || is_ready(&app).await).await;
+    server.reply(Reply::Document(Idp::other_tenant().metadata_xml(), None));
+    let held = app.try_command(&["organization", "metadata", "contoso", "--refresh"]).await;
+    assert!(String::from_utf8_lossy(&held.stderr).contains("another identity provider"));
+    assert!(!listed(&app).await["metadata"]["held_entity_id"].is_null());
+    server.reply(Reply::Document(Idp::entra().metadata_xml(), None));
+    app.command(&["organization", "metadata", "contoso", "--refresh"]).await;
+    assert!(listed(&app).await["metadata"]["held_entity_id"].is_null());
+}

@@ -93,7 +93,7 @@ impl Assertion {
         };
         let settings = settings::sign_on(config);
         let (records, trouble) = records(config).await;
-        let connections = Connections::of(&settings, records, now);
+        let connections = Connections::of(&settings, records);
         let hints = diagnosis::hints(&octets);
         let id = request_id(config, &hints);
         let connection = self.connection(&connections, &hints, id.as_ref().and_then(Option::as_ref))?;

@@ -18,9 +18,7 @@ use self::options::SignOnOptions;
 use super::answer::Answer;
 use super::opened::Opened;
 use super::{Failure, Format, read_file};
-use crate::admin::{
-    Actor, Admin, OrganizationForm, Outcome, ProviderState, Refused, SharedDomains,
-};
+use crate::admin::{Actor, Admin, OrganizationForm, Outcome, ProviderState, Refused, SharedDomains};
 use crate::id::OrganizationId;
 
 /// Connect organizations and look at them; those that the configuration declares are changed there.

@@ -340,10 +340,7 @@ impl Plaintext {
 }
 
 const fn is_untimely(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::CertificateExpired | Reason::CertificateNotYetValid | Reason::MetadataExpired
-    )
+    matches!(reason, Reason::CertificateExpired | Reason::CertificateNotYetValid | Reason::MetadataExpired)
 }
 
 /// Response and bearer confirmations must name the same request, or none at all.

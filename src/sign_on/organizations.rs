@@ -74,8 +74,8 @@ pub(super) fn is_paused(connections: &Connections, connection: &ConnectionId) ->
 impl Connections {
     /// The connections of a configuration and of what the store has, for whoever looks without signing anybody on.
     #[must_use]
-    pub fn of(settings: &Settings, records: Vec<OrganizationRecord>, now: Timestamp) -> Self {
-        combined(settings, &Stored::of(records, &HashMap::new(), now))
+    pub fn of(settings: &Settings, records: Vec<OrganizationRecord>) -> Self {
+        combined(settings, &Stored::of(records, &HashMap::new()))
     }
 }
 

@@ -217,12 +217,14 @@ fn attention(view: &OrganizationView) -> String {
         marks.push("refresh fails");
     }
     match &view.provider {
-        ProviderState::Known(provider) => marks.extend(provider.warnings.iter().map(|warning| match warning {
-            Warning::NoValidCertificate => "no valid certificate",
-            Warning::LastExpires { .. } => "last certificate expires soon",
-            Warning::OneExpires { .. } => "a certificate expires soon",
-            Warning::MetadataExpires { .. } => "metadata expires soon",
-        })),
+        ProviderState::Known(provider) => {
+            marks.extend(provider.warnings.iter().map(|warning| match warning {
+                Warning::NoValidCertificate => "no valid certificate",
+                Warning::LastExpires { .. } => "last certificate expires soon",
+                Warning::OneExpires { .. } => "a certificate expires soon",
+                Warning::MetadataExpires { .. } => "metadata expires soon",
+            }))
+        }
         ProviderState::Unusable(_) => marks.push("not ready"),
         ProviderState::Absent => {}
     }

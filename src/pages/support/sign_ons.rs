@@ -268,6 +268,13 @@ pub fn english_remedy(code: &str) -> &'static str {
             "The logout message comes from an identity provider that no organization has. Compare its issuer with \
              the uploaded metadata."
         }
+        _ => english_remedy_about_people(code),
+    }
+}
+
+/// What to do about who somebody is, or how they signed on.
+fn english_remedy_about_people(code: &str) -> &'static str {
+    match code {
         "email_missing" | "email_invalid" | "attribute_value_count" => {
             "Ask the administrator to send exactly one e-mail address (claim emailaddress from user.mail)."
         }
@@ -291,6 +298,13 @@ pub fn english_remedy(code: &str) -> &'static str {
         "organization_paused" | "connection_paused" => {
             "The organization is paused. Open the organization to resume it."
         }
+        _ => english_remedy_of_encryption(code),
+    }
+}
+
+/// What to do about encryption, and about everything that has no words of its own.
+fn english_remedy_of_encryption(code: &str) -> &'static str {
+    match code {
         "encryption_key_missing" => {
             "Ask the administrator to turn token encryption off, or tell the operators to set saml.signing_key \
              and saml.certificate."

@@ -71,18 +71,19 @@ impl SignOnOptions {
 impl Typed {
     pub(super) fn form(&self) -> OptionsForm<'_> {
         let is_on = |switch: Option<Switch>| switch.map(|switch| switch == Switch::On);
-        fn list<'a>(given: &[String], lines: &'a str) -> Option<&'a str> {
-            (!given.is_empty()).then_some(lines)
-        }
         OptionsForm {
             force_authn: is_on(self.options.force_authn),
-            authn_context: list(&self.options.authn_context, &self.authn_context),
+            authn_context: if_given(&self.options.authn_context, &self.authn_context),
             name_id_format: self.options.name_id_format.as_deref(),
-            email_attributes: list(&self.options.email_attribute, &self.email_attributes),
-            name_attributes: list(&self.options.name_attribute, &self.name_attributes),
+            email_attributes: if_given(&self.options.email_attribute, &self.email_attributes),
+            name_attributes: if_given(&self.options.name_attribute, &self.name_attributes),
             accept_expired_certificate: is_on(self.options.accept_expired_certificate),
         }
     }
+}
+
+fn if_given<'a>(given: &[String], lines: &'a str) -> Option<&'a str> {
+    (!given.is_empty()).then_some(lines)
 }
 
 /// The options in JSON, also those that are as usual.

@@ -220,8 +220,7 @@ async fn a_trial_holds_the_answer_to_the_options_and_says_where_the_address_stoo
     assert_eq!(codes, ["manner", "email"]);
     let check = report.failure().expect("one has failed");
     assert!(check.cause.as_ref().is_some_and(|cause| cause.contains("afresh")), "{check:?}");
-    type Change = fn(&mut Message);
-    let faults: [(&str, Change); 4] = [
+    let faults: [(&str, fn(&mut Message)); 4] = [
         ("email", |message| message.set("address", &[])),
         ("email_form", |message| message.set("mail", &["a@contoso.com", "b@contoso.com"])),
         ("name", |message| message.set("full", &["A", "B"])),

@@ -95,18 +95,13 @@ impl Assertion {
         let (records, trouble) = records(config).await;
         let connections = Connections::of(&settings, records);
         let hints = diagnosis::hints(&octets);
-        let id = request_id(config, &hints);
-        let connection = self.connection(&connections, &hints, id.as_ref().and_then(Option::as_ref))?;
+        let (asked, id) = request(config, &hints, now);
+        let connection = self.connection(&connections, &hints, id.as_ref())?;
         let report = Report::examine(&Inquiry {
             octets: &octets,
             connection,
             settings: &settings,
-            asked: match &id {
-                None => Asked::Unknown,
-                Some(None) => Asked::Foreign,
-                Some(Some(id)) if id.is_late(now) => Asked::Late(id.issued_at()),
-                Some(Some(id)) => Asked::Ours(id.issued_at()),
-            },
+            asked,
             is_paused: connection.is_some_and(|connection| connections.is_paused(connection)),
             usage: Usage::Unknown,
             now,
@@ -156,12 +151,19 @@ fn is_over(hints: &Hints, now: Timestamp) -> bool {
     hints.not_on_or_after.is_some_and(|end| end <= now)
 }
 
-/// The request that a message answers: `None` if it cannot be told whether it is ours, `Some(None)` if it is not.
-fn request_id(config: &Config, hints: &Hints) -> Option<Option<RequestId>> {
-    let secret = secret_file::load(&config.store.secret_file).ok()?;
-    let text = hints.in_response_to.as_deref()?;
-    let id = RequestId::parse(text, &RequestId::key(&secret));
-    Some(id.filter(|id| id.purpose() != Purpose::Logout))
+/// Whether a message answers a request of ours, and which one.
+fn request(config: &Config, hints: &Hints, now: Timestamp) -> (Asked, Option<RequestId>) {
+    let secret = secret_file::load(&config.store.secret_file).ok();
+    let (Some(secret), Some(text)) = (secret, hints.in_response_to.as_deref()) else {
+        return (Asked::Unknown, None);
+    };
+    let id = RequestId::parse(text, &RequestId::key(&secret)).filter(|id| id.purpose() != Purpose::Logout);
+    let asked = match &id {
+        None => Asked::Foreign,
+        Some(id) if id.is_late(now) => Asked::Late(id.issued_at()),
+        Some(id) => Asked::Ours(id.issued_at()),
+    };
+    (asked, id)
 }
 
 /// The store, if there is one already.

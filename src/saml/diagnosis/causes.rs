@@ -29,12 +29,11 @@ impl Case<'_> {
     pub(super) fn measured(&self) -> Option<String> {
         let text = self.parts.issued()?;
         let issued = instant::parse(text).ok()?;
-        Some(match between(issued, self.given.now) {
-            Some(seconds) => format!("{text}, {} before it arrived", span(seconds)),
-            None => {
-                let ahead = between(self.given.now, issued).unwrap_or_default();
-                format!("{text}, {} after it arrived", span(ahead))
-            }
+        Some(if let Some(seconds) = between(issued, self.given.now) {
+            format!("{text}, {} before it arrived", span(seconds))
+        } else {
+            let ahead = between(self.given.now, issued).unwrap_or_default();
+            format!("{text}, {} after it arrived", span(ahead))
         })
     }
 
@@ -197,13 +196,25 @@ fn address(name: &str, expected: &crate::saml::Expected<'_>, got: &str) -> Advic
 
 /// What can be said of a refusal without the message around it.
 pub(super) fn plain(refusal: &Refusal) -> Advice {
-    let remedy = match refusal.reason() {
+    match refusal.reason() {
         Reason::AlgorithmForbidden if is_sha1(refusal) => {
-            return Advice::new(
-                "It is signed with SHA-1, which has been broken for years.",
-                SIGN_WITH_SHA256,
-            );
+            Advice::new("It is signed with SHA-1, which has been broken for years.", SIGN_WITH_SHA256)
         }
+        Reason::Unsolicited => Advice::new(
+            "Nobody here asked for it: the sign-on began at the identity provider (Entra: My Apps or \"Test\", \
+             for an application without Sign-on URL).",
+            "Set the Sign-on URL of the application to our address, so that the tile leads here first.",
+        ),
+        reason => {
+            let remedy = of_keys(reason).unwrap_or_else(|| of_content(reason));
+            Advice::new(sentence(reason.explanation()), remedy)
+        }
+    }
+}
+
+/// What to do about signatures, certificates and encryption.
+const fn of_keys(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
         Reason::AlgorithmForbidden | Reason::TransformForbidden | Reason::SignatureMalformed => {
             SIGN_WITH_SHA256
         }
@@ -222,16 +233,6 @@ pub(super) fn plain(refusal: &Refusal) -> Advice {
         Reason::EncryptionNotSupported | Reason::EncryptionMalformed => {
             "Let the assertion be encrypted as a whole and for us alone, or switch token encryption off."
         }
-        Reason::Unsolicited => {
-            return Advice::new(
-                "Nobody here asked for it: the sign-on began at the identity provider (Entra: My Apps or \"Test\", \
-                 for an application without Sign-on URL).",
-                "Set the Sign-on URL of the application to our address, so that the tile leads here first.",
-            );
-        }
-        Reason::WrongInResponseTo | Reason::InResponseToMismatch => {
-            "Begin again at the address of the application, and finish at once in the same window."
-        }
         Reason::CertificateExpired => {
             "Make a new certificate active at the identity provider, and upload its present Federation Metadata \
              here. Entra goes on signing with an expired one if there is no other."
@@ -247,6 +248,16 @@ pub(super) fn plain(refusal: &Refusal) -> Advice {
         Reason::DigestMismatch | Reason::CanonicalFormUnstable | Reason::SecondOpinionDisagrees => {
             "The message was changed after it was signed, on its way or by somebody. Try again; if it happens \
              again, tell the operators."
+        }
+        _ => return None,
+    })
+}
+
+/// What to do about everything else.
+const fn of_content(reason: Reason) -> &'static str {
+    match reason {
+        Reason::WrongInResponseTo | Reason::InResponseToMismatch => {
+            "Begin again at the address of the application, and finish at once in the same window."
         }
         Reason::AudienceMissing => SET_IDENTIFIER,
         Reason::DestinationMissing | Reason::ConfirmationMalformed | Reason::ConfirmationMissing => {
@@ -280,8 +291,7 @@ pub(super) fn plain(refusal: &Refusal) -> Advice {
             "Leave the answer as the identity provider makes it by default: one response with one assertion, \
              without extras."
         }
-    };
-    Advice::new(sentence(refusal.reason().explanation()), remedy)
+    }
 }
 
 fn is_sha1(refusal: &Refusal) -> bool {

@@ -94,7 +94,7 @@ async fn people(store: &Arc<dyn Store>, count: usize) -> anyhow::Result<Vec<Wait
             role: Role::Member,
             grants: Vec::new(),
         };
-        let added = store.add_user(&user, event("user.added")).await?;
+        let added = store.add_user(&user, event("user.added"), Vec::new()).await?;
         ensure!(added == UserAdded::Added, "{added:?}");
         let session = Session {
             hash: id.hash(),

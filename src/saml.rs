@@ -14,6 +14,7 @@ pub mod metadata;
 
 mod assertion;
 mod authn_request;
+mod canonical;
 mod claims;
 mod conditions;
 mod encryption;

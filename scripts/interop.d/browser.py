@@ -73,6 +73,9 @@ class Page:
         _, _, rest = self.text.partition("<title>")
         return rest.partition("</title>")[0].strip()
 
+    def has_form(self, ending):
+        return any(urllib.parse.urlsplit(form.action).path.endswith(ending) for form in Forms(self.text).found)
+
     def form(self, ending):
         """The form whose action ends so."""
         for form in Forms(self.text).found:

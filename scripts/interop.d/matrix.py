@@ -77,6 +77,7 @@ class Row:
             raise Failed(f"{page.status} {page.title} after {', '.join(sent)}")
         if not any(field == "SAMLResponse" for field, *_ in browser.messages):
             raise Failed(f"the provider did not answer: {page.title}")
+        time.sleep(1.1)
         if not service.sign_on(browser, self.provider, "/second"):
             raise Failed("the session at the provider goes on")
         return "yes"
@@ -85,6 +86,8 @@ class Row:
         """By each binding that the provider can: our session ends, and the provider is told so."""
         urls = self.provider.logout_urls()
         for binding, url in urls.items():
+            # Providers count whole seconds: who signs on within that of a logout may have done so before it.
+            time.sleep(1.1)
             browser = Browser()
             service.sign_on(browser, self.provider, "/first")
             browser.messages.clear()

@@ -173,7 +173,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.page("<title>the service provider has no logout by this binding</title>", 400)
         to = to[0]["location"]
         in_xml = binding == BINDING_HTTP_POST
-        _, request = idp.create_logout_request(to, session["sp"], name_id=session["name_id"], sign=in_xml)
+        _, request = idp.create_logout_request(to, session["sp"], name_id=session["name_id"], sign=in_xml,
+                                                sign_alg=xmldsig.SIG_RSA_SHA256, digest_alg=xmldsig.DIGEST_SHA256)
         return self.send_on(idp.apply_binding(binding, str(request), to, "state", sign=not in_xml,
                                               sigalg=xmldsig.SIG_RSA_SHA256), binding)
 

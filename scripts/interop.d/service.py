@@ -112,6 +112,9 @@ certificate = "sp.crt"
 public = "127.0.0.1:{self.port}"
 ops = "127.0.0.1:{self.ops}"
 
+[session]
+single_logout = true
+
 [store]
 url = "sqlite:anteroom.db"
 secret_file = "anteroom.secret"
@@ -152,7 +155,9 @@ secret_file = "anteroom.secret"
         page = browser.visit(self.url + path)
         if page.path == path:
             raise Failed("signed on already")
-        page = browser.submit(page, page.form("/.anteroom/sign-in"), email=provider.email)
+        # A browser that has signed on before is offered the button at once.
+        if not page.has_form("/.anteroom/sign-in/start"):
+            page = browser.submit(page, page.form("/.anteroom/sign-in"), email=provider.email)
         page = browser.submit(page, page.form("/.anteroom/sign-in/start"))
         page, asked = browser.settle(page, provider)
         if page.status != 200 or page.path != path.partition("?")[0]:

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 
 use super::claims::Claims;
 use super::conditions;
-use super::engine::Bergshamra;
+use super::engine::Exclusive;
 use super::message::{self, Content};
 use super::refusal::{Reason, Refusal, bounded};
 use super::response::{Expected, Response};
@@ -252,7 +252,7 @@ fn opened(tree: &Tree<'_>, given: &Given<'_>, refused: Option<&Refusal>) -> Opti
     let response = message::Response::read(tree.root()).ok()?;
     let Content::Encrypted(encrypted) = &response.content else { return None };
     if let Some(signature) = &response.signature {
-        signature.verify(&Bergshamra, tree, response.element, &keys(given)).ok()?;
+        signature.verify(&Exclusive, tree, response.element, &keys(given)).ok()?;
     }
     let (expected, now) = (&given.expected, given.now);
     conditions::check_response(&response, response.signature.is_some(), expected, now).ok()?;
@@ -288,7 +288,7 @@ fn check_signatures(sheet: &mut Sheet, tree: &Tree<'_>, case: Case<'_>) -> Optio
     };
     let of_response = response.signature.as_ref().map(|own| (own, response.element));
     for (signature, parent) in [of_assertion, of_response].into_iter().flatten() {
-        if let Err(refusal) = signature.verify(&Bergshamra, tree, parent, &keys) {
+        if let Err(refusal) = signature.verify(&Exclusive, tree, parent, &keys) {
             fail_signature(sheet, (case, parent), &refusal);
             return None;
         }

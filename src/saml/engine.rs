@@ -1,19 +1,17 @@
-//! The two things of XML Signature that are delegated: canonical octets and hashes of them.
+//! The two things of XML Signature that no rule of ours depends on: canonical octets and hashes of them.
 //!
-//! Separate so that the library behind it can be replaced without touching a rule of ours.
+//! Separate so that what is behind it can be replaced, and compared, without touching a rule.
 //!
 //! Rules: the engine never chooses what is signed, with which key, or by which algorithm; an error
 //! of its own is a refusal, never an empty result.
 
 use aws_lc_rs::{constant_time, digest};
-use bergshamra::c14n::exclusive;
-use bergshamra::xml::NodeSet;
-use uppsala::NodeId;
 
+use super::canonical;
 use super::refusal::{Reason, Refusal};
 use super::xml::{Element, Tree};
 
-/// What a canonicalization library must offer.
+/// What a canonicalization must offer.
 pub(super) trait Engine {
     /// Exclusive XML Canonicalization 1.0 without comments of `apex` and all below it, except the
     /// subtree `omitted`, with the prefixes that are treated as in inclusive canonicalization.
@@ -26,10 +24,10 @@ pub(super) trait Engine {
     ) -> Result<Vec<u8>, Refusal>;
 }
 
-/// bergshamra's canonicalization over uppsala's tree.
-pub(super) struct Bergshamra;
+/// Our own canonicalization over uppsala's tree.
+pub(super) struct Exclusive;
 
-impl Engine for Bergshamra {
+impl Engine for Exclusive {
     fn canonicalize(
         &self,
         tree: &Tree<'_>,
@@ -37,18 +35,7 @@ impl Engine for Bergshamra {
         omitted: Option<Element<'_>>,
         inclusive_prefixes: &[&str],
     ) -> Result<Vec<u8>, Refusal> {
-        let document = tree.document();
-        let mut visible = NodeSet::new();
-        let mut pending: Vec<NodeId> = vec![apex.id()];
-        while let Some(id) = pending.pop() {
-            if omitted.is_some_and(|element| element.id() == id) {
-                continue;
-            }
-            visible.insert_id(id);
-            pending.extend(document.children_iter(id));
-        }
-        let octets = exclusive::canonicalize(document, false, Some(&visible), inclusive_prefixes)
-            .map_err(|error| Refusal::new(Reason::CanonicalFormUnstable).got(error.to_string()))?;
+        let octets = canonical::exclusive(tree, apex, omitted, inclusive_prefixes)?;
         if octets.is_empty() {
             // The hash of nothing is public (CVE-2025-66475, CVE-2025-66568).
             return Err(Refusal::new(Reason::CanonicalFormUnstable).got("nothing"));

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use super::assertion::VerifiedAssertion;
 use super::conditions;
 use super::encryption::{EncryptedAssertion, Plaintext};
-use super::engine::{Bergshamra, Engine};
+use super::engine::{Engine, Exclusive};
 use super::message::{self, Assertion, Content};
 use super::metadata::IdentityProvider;
 use super::names::METHOD_BEARER;
@@ -68,8 +68,13 @@ impl<'a> Response<'a> {
                 Refusal::new(Reason::TooLarge).expected(format!("at most {MESSAGE_OCTETS_MAX} octets"))
             );
         }
-        let digits: Vec<u8> = field.bytes().filter(|byte| !is_space(*byte)).collect();
-        STANDARD.decode(digits).map_err(|_| Refusal::new(Reason::NotBase64))
+        let has_spaces = field.bytes().fold(false, |found, byte| found | is_space(byte));
+        let decoded = if has_spaces {
+            STANDARD.decode(field.bytes().filter(|byte| !is_space(*byte)).collect::<Vec<u8>>())
+        } else {
+            STANDARD.decode(field)
+        };
+        decoded.map_err(|_| Refusal::new(Reason::NotBase64))
     }
 
     /// Checks octets against the one shape that is accepted, before any cryptography.
@@ -101,7 +106,7 @@ impl<'a> Response<'a> {
 
     /// Verifies the response and gives the assertion in it.
     pub fn verify(&self, expected: &Expected<'_>, now: Timestamp) -> Result<VerifiedAssertion, Refusal> {
-        self.verify_with(&Bergshamra, expected, now)
+        self.verify_with(&Exclusive, expected, now)
     }
 
     fn verify_with(

@@ -15,7 +15,7 @@ use super::engine::{Engine, Hash};
 use super::key::{Algorithm, Certificate};
 use super::names::{DSIG, ENVELOPED, EXC_C14N, ds};
 use super::refusal::{Reason, Refusal};
-use super::xml::{Element, Name, Tree, is_space, unexpected};
+use super::xml::{Element, Name, Profile, Tree, is_space, unexpected};
 
 /// A `ds:Signature` whose shape was checked, not verified.
 pub(super) struct Signature<'t> {
@@ -97,7 +97,7 @@ impl<'t> Signature<'t> {
     /// The octets are parsed anew and only that tree is read, so they must mean to our parser what
     /// they meant to the signer: their canonical form is themselves (SAML-ATTACKS B6, B7).
     fn check_stable(&self, engine: &impl Engine, octets: &[u8]) -> Result<(), Refusal> {
-        let tree = Tree::parse(octets, super::xml::Profile::Message)?;
+        let tree = Tree::parse(octets, Profile::Message)?;
         let again = engine.canonicalize(&tree, tree.root(), None, &self.prefixes)?;
         if again == octets { Ok(()) } else { Err(Refusal::new(Reason::CanonicalFormUnstable)) }
     }
@@ -244,6 +244,9 @@ fn read_algorithm(method: Element<'_>) -> Result<Algorithm, Refusal> {
 fn read_base64(element: Element<'_>) -> Result<Vec<u8>, Refusal> {
     element.allow_attributes(&[])?;
     let text = element.text()?;
+    if text.len() > BASE64_OCTETS_MAX {
+        return Err(Refusal::new(Reason::SignatureMalformed).got(format!("{} octets", text.len())));
+    }
     let digits: Vec<u8> = text.bytes().filter(|byte| !is_space(*byte)).collect();
     let octets =
         STANDARD.decode(digits).map_err(|_| Refusal::new(Reason::SignatureMalformed).got(element.local()))?;
@@ -252,6 +255,9 @@ fn read_base64(element: Element<'_>) -> Result<Vec<u8>, Refusal> {
     }
     Ok(octets)
 }
+
+/// A signature by RSA 8192 has 1,366 digits, and some break the line after each 64.
+const BASE64_OCTETS_MAX: usize = 4096;
 
 /// `KeyInfo` is not read, but it must not be a place to hide anything either.
 pub(super) fn check_key_info(key_info: Element<'_>) -> Result<(), Refusal> {

@@ -32,8 +32,26 @@ impl Profile {
 
     const fn elements_max(self) -> usize {
         match self {
-            Self::Message => 10_000,
+            // 2,000 values of 256 attributes (`statement`), and what stands around them.
+            Self::Message => 3_000,
             Self::Metadata => 40_000,
+        }
+    }
+
+    /// Character references and entities: each costs the parser far more than the octets it takes.
+    const fn references_max(self) -> usize {
+        match self {
+            Self::Message => 10_000,
+            Self::Metadata => 100_000,
+        }
+    }
+
+    /// XML attributes and namespace declarations of all elements together.
+    const fn attributes_max(self) -> usize {
+        match self {
+            // Some declare two namespaces and a type on every value.
+            Self::Message => 8_000,
+            Self::Metadata => 160_000,
         }
     }
 }
@@ -44,6 +62,8 @@ pub(super) const METADATA_OCTETS_MAX: usize = 2 * 1024 * 1024;
 const DEPTH_MAX: usize = 40;
 /// Attributes and namespace declarations of one element.
 const ATTRIBUTES_MAX: usize = 32;
+/// Namespace declarations in scope at one place: each use of a prefix looks through all of them.
+const SCOPE_MAX: usize = 32;
 
 /// A parsed document that passed the front.
 pub(super) struct Tree<'a> {
@@ -60,6 +80,11 @@ impl<'a> Tree<'a> {
                 .got(format!("{} octets", octets.len())));
         }
         let text = decode(octets, profile)?;
+        let references = text.bytes().filter(|byte| *byte == b'&').count();
+        if references > profile.references_max() {
+            return Err(Refusal::new(Reason::TooComplex)
+                .expected(format!("at most {} references", profile.references_max())));
+        }
         scan(text, profile)?;
         let document = Parser::new()
             .with_forbid_dtd(true)
@@ -71,7 +96,7 @@ impl<'a> Tree<'a> {
         check_declaration(&document)?;
         let root = document.document_element().ok_or_else(|| Refusal::new(Reason::XmlMalformed))?;
         let tree = Self { document, root };
-        tree.check_nodes(profile)?;
+        tree.check_nodes(profile, references > 0)?;
         Ok(tree)
     }
 
@@ -83,8 +108,8 @@ impl<'a> Tree<'a> {
         &self.document
     }
 
-    /// What the scanner cannot see: decoded characters and namespace names.
-    fn check_nodes(&self, profile: Profile) -> Result<(), Refusal> {
+    /// What the scanner cannot see: namespace names, and the characters that references stand for.
+    fn check_nodes(&self, profile: Profile, has_references: bool) -> Result<(), Refusal> {
         for id in self.document.descendants(self.document.root()) {
             match self.document.node_kind(id) {
                 Some(NodeKind::Element(element)) => {
@@ -97,12 +122,12 @@ impl<'a> Tree<'a> {
                             .expected("absolute namespace names")
                             .got(format!("xmlns:{prefix}={name}")));
                     }
-                    if element.attributes.iter().any(|a| !is_xml_text(&a.value)) {
+                    if has_references && element.attributes.iter().any(|a| !is_xml_text(&a.value)) {
                         return Err(Refusal::new(Reason::EncodingForbidden));
                     }
                 }
                 Some(NodeKind::Text(text)) => {
-                    if !is_xml_text(text) {
+                    if has_references && !is_xml_text(text) {
                         return Err(Refusal::new(Reason::EncodingForbidden));
                     }
                 }
@@ -298,8 +323,7 @@ fn decode(octets: &[u8], profile: Profile) -> Result<&str, Refusal> {
 /// the rest, so that the parser only sees bounded input (SAML-ATTACKS B2, B11, B13, G3).
 fn scan(text: &str, profile: Profile) -> Result<(), Refusal> {
     let mut rest = skip_declaration(text);
-    let mut elements = 0_usize;
-    let mut depth = 0_usize;
+    let mut counted = Counted::default();
     while let Some((_, markup)) = rest.split_once('<') {
         if let Some(comment) = markup.strip_prefix("!--") {
             if profile == Profile::Message {
@@ -319,53 +343,100 @@ fn scan(text: &str, profile: Profile) -> Result<(), Refusal> {
         }
         let tag = scan_tag(markup, profile)?;
         if markup.starts_with('/') {
-            depth = depth.saturating_sub(1);
+            counted.close();
         } else {
-            elements += 1;
-            depth += usize::from(!tag.closed);
-        }
-        if depth > DEPTH_MAX || elements > profile.elements_max() {
-            return Err(Refusal::new(Reason::TooComplex)
-                .expected(format!("at most {DEPTH_MAX} levels and {} elements", profile.elements_max())));
+            counted.open(&tag, profile)?;
         }
         rest = tag.after;
     }
     Ok(())
 }
 
+/// What has been seen so far.
+#[derive(Default)]
+struct Counted {
+    elements: usize,
+    attributes: usize,
+    /// The namespace declarations of each element that is open.
+    declared: Vec<usize>,
+    in_scope: usize,
+}
+
+impl Counted {
+    fn open(&mut self, tag: &Tag<'_>, profile: Profile) -> Result<(), Refusal> {
+        self.elements += 1;
+        self.attributes += tag.attributes;
+        self.declared.push(tag.declarations);
+        self.in_scope += tag.declarations;
+        let too_complex = |expected: String| Err(Refusal::new(Reason::TooComplex).expected(expected));
+        if self.declared.len() > DEPTH_MAX || self.elements > profile.elements_max() {
+            let most = profile.elements_max();
+            return too_complex(format!("at most {DEPTH_MAX} levels and {most} elements"));
+        }
+        if tag.attributes > ATTRIBUTES_MAX || self.attributes > profile.attributes_max() {
+            let most = profile.attributes_max();
+            return too_complex(format!("at most {ATTRIBUTES_MAX} attributes, and {most} of all elements"));
+        }
+        if self.in_scope > SCOPE_MAX {
+            return too_complex(format!("at most {SCOPE_MAX} namespace declarations in scope"));
+        }
+        if tag.closed {
+            self.close();
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.in_scope -= self.declared.pop().unwrap_or(0);
+    }
+}
+
 struct Tag<'a> {
     after: &'a str,
     closed: bool,
+    attributes: usize,
+    declarations: usize,
 }
 
 fn scan_tag(markup: &str, profile: Profile) -> Result<Tag<'_>, Refusal> {
-    let mut quote = None;
-    let mut attributes = 0_usize;
-    let mut previous = b' ';
-    for (at, byte) in markup.bytes().enumerate() {
-        match (quote, byte) {
-            (Some(open), _) if open == byte => quote = None,
-            (Some(_), b'\t' | b'\n' | b'\r') if profile == Profile::Message => {
-                // The parser does not normalise these to a space, so the canonical form would
-                // differ from the signer's; nobody sends them.
-                return Err(Refusal::new(Reason::EncodingForbidden).got("a line break in an attribute value"));
-            }
-            (Some(_), b'<') => return Err(Refusal::new(Reason::XmlMalformed)),
-            (None, b'"' | b'\'') => quote = Some(byte),
-            (None, b'=') => attributes += 1,
-            (None, b'>') => {
-                return Ok(Tag { after: markup.get(at + 1..).unwrap_or(""), closed: previous == b'/' });
-            }
-            _ => {}
-        }
+    let octets = markup.as_bytes();
+    let (mut attributes, mut declarations) = (0_usize, 0_usize);
+    let mut at = 0;
+    loop {
+        // Outside of quotes: names and what separates them.
+        let outside = octets.get(at..).unwrap_or_default();
+        let Some(length) = outside.iter().position(|byte| matches!(byte, b'"' | b'\'' | b'>')) else {
+            return Err(Refusal::new(Reason::XmlMalformed).got("a tag that does not end"));
+        };
+        let (before, from) = outside.split_at(length);
+        let signs = before.iter().filter(|byte| **byte == b'=').count();
+        attributes += signs;
+        declarations += usize::from(signs > 0 && before.trim_ascii_start().starts_with(b"xmlns"));
+        at += length + 1;
+        let Some(quote) = from.first().filter(|byte| **byte != b'>') else {
+            let closed = at >= 2 && octets.get(at - 2) == Some(&b'/');
+            let after = markup.get(at..).unwrap_or("");
+            return Ok(Tag { after, closed, attributes, declarations });
+        };
         if attributes > ATTRIBUTES_MAX {
-            return Err(
-                Refusal::new(Reason::TooComplex).expected(format!("at most {ATTRIBUTES_MAX} attributes"))
-            );
+            // Whoever opens the element says so; what follows need not be looked at.
+            return Ok(Tag { after: "", closed: false, attributes, declarations });
         }
-        previous = byte;
+        let value = octets.get(at..).unwrap_or_default();
+        let Some(length) = value.iter().position(|byte| byte == quote) else {
+            return Err(Refusal::new(Reason::XmlMalformed).got("a tag that does not end"));
+        };
+        let value = value.get(..length).unwrap_or_default();
+        if profile == Profile::Message && value.iter().any(|byte| matches!(byte, b'\t' | b'\n' | b'\r')) {
+            // The parser does not normalise these to a space, so the canonical form would
+            // differ from the signer's; nobody sends them.
+            return Err(Refusal::new(Reason::EncodingForbidden).got("a line break in an attribute value"));
+        }
+        if value.contains(&b'<') {
+            return Err(Refusal::new(Reason::XmlMalformed));
+        }
+        at += length + 1;
     }
-    Err(Refusal::new(Reason::XmlMalformed).got("a tag that does not end"))
 }
 
 fn skip_declaration(text: &str) -> &str {
@@ -395,10 +466,12 @@ pub(super) const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// XML 1.0 section 2.2, production Char.
+/// XML 1.0 section 2.2, production Char; a `str` holds no surrogates.
 fn is_xml_text(text: &str) -> bool {
-    text.chars()
-        .all(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..))
+    // Without an early end, so that many octets are looked at in one step.
+    let control = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+    let controls = text.bytes().fold(false, |found, byte| found | control(byte));
+    !controls && !text.contains('\u{fffe}') && !text.contains('\u{ffff}')
 }
 
 /// Whether a namespace name begins with a URI scheme. Canonical XML cannot be computed for

@@ -75,6 +75,44 @@ pub(crate) fn attacks() -> Vec<Attack> {
         },
         Attack {
             id: "G3",
+            name: "hundreds of namespaces in scope where thousands of names are looked up",
+            control: World::control,
+            hostile: |_, control| {
+                let declared = |level: usize| {
+                    (0..10).map(|n| format!(" xmlns:p{level}x{n}=\"urn:{level}:{n}\"")).collect::<String>()
+                };
+                let open: String = (0..30).map(|level| format!("<a{}>", declared(level))).collect();
+                let uses = "<p0x0:a p0x0:b=\"\" p0x0:c=\"\"></p0x0:a>".repeat(2_000);
+                in_status(&control, &format!("{open}{uses}{}", "</a>".repeat(30)))
+            },
+            codes: &["too_complex"],
+        },
+        Attack {
+            id: "G3",
+            name: "a few attributes on each of thousands of elements",
+            control: World::control,
+            hostile: |_, control| in_status(&control, &"<a b='' c='' d='' e='' f=''></a>".repeat(2_000)),
+            codes: &["too_complex"],
+        },
+        Attack {
+            id: "G3",
+            name: "nothing but character references",
+            control: World::control,
+            hostile: |_, control| in_status(&control, &"&#65;".repeat(40_000)),
+            codes: &["too_complex"],
+        },
+        Attack {
+            id: "G3",
+            name: "a signature value of two hundred kilobytes",
+            control: World::control,
+            hostile: |_, control| {
+                let long = format!("<SignatureValue>{}", "AAAA".repeat(50_000));
+                replaced(&control.to_xml(), "<SignatureValue>", &long).into_bytes()
+            },
+            codes: &["signature_malformed"],
+        },
+        Attack {
+            id: "G3",
             name: "a signature with thousands of references",
             control: World::control,
             hostile: |_, control| {
@@ -135,6 +173,12 @@ pub(crate) fn attacks() -> Vec<Attack> {
             codes: &["signature_malformed"],
         },
     ]
+}
+
+/// The message with a detail of its status, which nobody signed.
+fn in_status(control: &Message, detail: &str) -> Vec<u8> {
+    let detail = format!("<samlp:StatusDetail>{detail}</samlp:StatusDetail></samlp:Status>");
+    replaced(&control.to_xml(), "</samlp:Status>", &detail).into_bytes()
 }
 
 /// The message with its `SignedInfo` changed before it is signed.

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::engine::Bergshamra;
+use super::super::engine::Exclusive;
 use super::super::refusal::{Reason, Refusal};
 use super::super::signature::{Keys, Signature};
 use super::super::xml::{Element, Profile, Tree, is_space};
@@ -103,7 +103,7 @@ impl Incoming {
                 Ok(Cow::Borrowed(&self.octets))
             }
             (Carrier::Form, Some(signature)) => {
-                let octets = signature.verify(&Bergshamra, tree, element, keys)?;
+                let octets = signature.verify(&Exclusive, tree, element, keys)?;
                 self.ask_second_opinion(keys, &octets)?;
                 Ok(Cow::Owned(octets))
             }

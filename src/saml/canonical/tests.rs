@@ -1,0 +1,128 @@
+//! The canonical form of random trees, of any element and without any other, is what bergshamra says it is.
+
+use bergshamra::c14n;
+use bergshamra::xml::NodeSet;
+use proptest::prelude::*;
+
+use super::*;
+use crate::saml::xml::Profile;
+
+/// An element: its prefix, its declarations, its attributes with their prefixes, and what stands in it.
+#[derive(Debug, Clone)]
+struct Node {
+    prefix: usize,
+    declarations: Vec<usize>,
+    attributes: Vec<(usize, Vec<char>)>,
+    children: Vec<(Vec<char>, Self)>,
+}
+
+const PREFIXES: [&str; 4] = ["", "a", "b", "zz"];
+const NAMESPACES: [&str; 3] = ["urn:one", "urn:two", "http://example.org/?x=1&y=2"];
+const CHARACTERS: [char; 12] = ['a', ' ', '\t', '\n', '\r', '<', '>', '&', '"', '\'', 'é', '\u{1f642}'];
+
+fn text() -> impl Strategy<Value = Vec<char>> {
+    proptest::collection::vec(proptest::sample::select(CHARACTERS.to_vec()), 0..4)
+}
+
+fn node() -> impl Strategy<Value = Node> {
+    let own = || {
+        let declarations = proptest::collection::vec(0..=NAMESPACES.len(), PREFIXES.len());
+        let attributes = proptest::collection::vec((0..PREFIXES.len(), text()), 0..4);
+        (0..PREFIXES.len(), declarations, attributes)
+    };
+    let leaf = own().prop_map(|(prefix, declarations, attributes)| Node {
+        prefix,
+        declarations,
+        attributes,
+        children: Vec::new(),
+    });
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        (own(), proptest::collection::vec((text(), inner), 0..4)).prop_map(
+            |((prefix, declarations, attributes), children)| Node {
+                prefix,
+                declarations,
+                attributes,
+                children,
+            },
+        )
+    })
+}
+
+/// Writes an element; a place past the last namespace means that the prefix is not declared here.
+fn write(node: &Node, is_root: bool, out: &mut String) {
+    let name = |prefix: usize, local: &str| match PREFIXES[prefix] {
+        "" => local.to_owned(),
+        prefix => format!("{prefix}:{local}"),
+    };
+    let escaped = |text: &[char]| text.iter().map(|c| format!("&#x{:x};", *c as u32)).collect::<String>();
+    *out += &format!("<{}", name(node.prefix, "e"));
+    for (prefix, declared) in PREFIXES.iter().zip(&node.declarations) {
+        // Every prefix means something from the root on.
+        let namespace = NAMESPACES.get(*declared).or(is_root.then_some(&NAMESPACES[0]));
+        if let Some(namespace) = namespace {
+            let attribute = if prefix.is_empty() { "xmlns".to_owned() } else { format!("xmlns:{prefix}") };
+            *out += &format!(" {attribute}='{}'", namespace.replace('&', "&amp;"));
+        }
+    }
+    for (place, (prefix, value)) in node.attributes.iter().enumerate().rev() {
+        *out += &format!(" {}='{}'", name(*prefix, &format!("a{place}")), escaped(value));
+    }
+    *out += ">";
+    for (before, child) in &node.children {
+        *out += &escaped(before);
+        write(child, false, out);
+    }
+    *out += &format!("</{}>", name(node.prefix, "e"));
+}
+
+fn by_bergshamra(tree: &Tree<'_>, apex: Element<'_>, omitted: Option<Element<'_>>, list: &[&str]) -> Vec<u8> {
+    let document = tree.document();
+    let mut visible = NodeSet::new();
+    let mut pending = vec![apex.id()];
+    while let Some(id) = pending.pop() {
+        if omitted.is_none_or(|element| element.id() != id) {
+            visible.insert_id(id);
+            pending.extend(document.children_iter(id));
+        }
+    }
+    c14n::exclusive::canonicalize(document, false, Some(&visible), list).expect("a canonical form")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_element_without_any_other_is_as_another_implementation_has_it(
+        root in node(),
+        (apex, omitted) in (0..64_usize, 0..64_usize),
+        list in proptest::sample::subsequence(vec!["#default", "a", "b", "zz", "unknown"], 0..4),
+    ) {
+        let mut text = String::new();
+        write(&root, true, &mut text);
+        let tree = Tree::parse(text.as_bytes(), Profile::Message).expect("within the profile");
+        let elements: Vec<_> = tree.root().subtree().collect();
+        let apex = elements[apex % elements.len()];
+        let below: Vec<_> = apex.subtree().skip(1).collect();
+        let omitted = below.get(omitted % below.len().max(1)).copied();
+        let ours = exclusive(&tree, apex, omitted, &list).expect("a canonical form");
+        let theirs = by_bergshamra(&tree, apex, omitted, &list);
+        prop_assert_eq!(String::from_utf8_lossy(&ours), String::from_utf8_lossy(&theirs), "{}", text);
+    }
+}
+
+#[test]
+fn what_is_declared_around_the_element_counts_only_where_it_is_used() {
+    let text =
+        "<a:r xmlns:a='urn:a' xmlns:b='urn:b' xmlns='urn:d'><b:e z='1' a:y='2' xmlns:c='urn:c'>x</b:e></a:r>";
+    let tree = Tree::parse(text.as_bytes(), Profile::Message).expect("within the profile");
+    let element = tree.root().subtree().nth(1).expect("the element");
+    let check = |list: &[&str], expected: &str| {
+        let octets = exclusive(&tree, element, None, list).expect("a canonical form");
+        assert_eq!(String::from_utf8_lossy(&octets), expected, "{list:?}");
+    };
+    check(&[], "<b:e xmlns:a=\"urn:a\" xmlns:b=\"urn:b\" z=\"1\" a:y=\"2\">x</b:e>");
+    check(
+        &["#default", "c"],
+        "<b:e xmlns=\"urn:d\" xmlns:a=\"urn:a\" xmlns:b=\"urn:b\" xmlns:c=\"urn:c\" z=\"1\" a:y=\"2\">x</b:e>",
+    );
+}

@@ -51,7 +51,7 @@ impl SignOn {
         all
     }
 
-    /// Gives the warnings that are due. Looks once an hour, and when connections have changed.
+    /// Gives the warnings that are due. Looks once a minute, and when connections have changed.
     pub(super) async fn warn_of_expiry(&self, now: Timestamp) {
         let connections = self.connections.load_full();
         if !self.warned.is_due(&connections, now) {
@@ -172,7 +172,7 @@ fn metadata_event(connection: &Connection, until: Timestamp, now: Timestamp) -> 
 const OWN: &str = "our own";
 /// First a friendly word, then urgent ones.
 const DAYS_AHEAD: [u16; 4] = [60, 30, 7, 1];
-const EVERY: Duration = Duration::from_hours(1);
+const EVERY: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {

@@ -83,7 +83,7 @@ async fn a_trial_sign_on_reports_each_check() {
     let pending = begin_trial(&mut ann).await;
     let bad = idp.answer(&pending.request, app.now()).signed_by(SigningKey::rsa_next());
     let report = ann.answer_with(&bad).await.expect(200);
-    assert!(said(&report).contains("upload its present Federation Metadata"), "{}", report.body);
+    assert!(said(&report).contains("Upload the present Federation Metadata"), "{}", report.body);
     // Nobody else sees it.
     let noah = app.member(NOAH).await;
     noah.browser.clone().open(&report.url).await.expect(403);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anteroom::email::EmailAddress;
 use anteroom::id::{ConnectionId, SystemRandomness};
+use anteroom::saml::logout::{self, Incoming, Message, VerifiedLogoutRequest};
 use anteroom::saml::{self, Expected, Refusal, VerifiedAssertion};
 use anteroom::secret::{ClusterSecret, MacKey, SealKey};
 use anteroom::session::SessionId;
@@ -92,6 +93,23 @@ impl World {
     }
 }
 
+impl World {
+    fn verify_logout(&self, query: &str) -> Option<VerifiedLogoutRequest> {
+        let expected = logout::Expected {
+            idp: &self.trusted,
+            sp_entity_id: &self.request.sp_entity_id,
+            slo_url: SLO_URL,
+            accept_expired_certificates: false,
+            skew: Duration::from_mins(3),
+        };
+        let incoming = Incoming::from_query(query).ok()?;
+        match incoming.read().ok()? {
+            Message::Request(request) => request.verify(&expected, self.now).ok(),
+            Message::Response(_) => None,
+        }
+    }
+}
+
 /// A response: raw octets, or a list of changes to a genuine one. Nobody else is ever let in.
 pub(crate) fn response(data: &[u8]) {
     let world = World::get();
@@ -130,6 +148,26 @@ pub(crate) fn form_field(data: &[u8]) {
         }
     }
 }
+
+/// The query of a logout message: raw, or with changes to a genuine one. Only what the provider signed is believed.
+pub(crate) fn logout(data: &[u8]) {
+    static GENUINE: OnceLock<String> = OnceLock::new();
+    let world = World::get();
+    let genuine = GENUINE.get_or_init(|| {
+        let demand = world.idp.logout_request(SLO_URL, "mia.berg@contoso.com", world.now);
+        demand.of_session("_s1").to_query().text()
+    });
+    for octets in [data.to_vec(), changed(genuine.as_bytes(), data)] {
+        let Ok(query) = std::str::from_utf8(&octets) else { continue };
+        if let Some(accepted) = world.verify_logout(query) {
+            let control = world.verify_logout(genuine).expect("the genuine message is valid");
+            assert_eq!(accepted.id(), control.id(), "another demand was accepted");
+            assert_eq!(accepted.session_indexes(), control.session_indexes(), "for other sessions");
+        }
+    }
+}
+
+const SLO_URL: &str = "https://login.example.com/saml2/logout";
 
 fn secret() -> ClusterSecret {
     ClusterSecret::new([7; 32])
@@ -201,7 +239,7 @@ pub(crate) fn return_path(data: &[u8]) {
 }
 
 /// Reads the input as a list of changes: where, how much to drop, from where to copy, what to insert.
-fn changed(genuine: &[u8], mut edits: &[u8]) -> Vec<u8> {
+pub(crate) fn changed(genuine: &[u8], mut edits: &[u8]) -> Vec<u8> {
     let mut octets = genuine.to_vec();
     while let Some(([at_high, at_low, drop, copy_high, copy_low, copy, insert], rest)) =
         edits.split_first_chunk::<7>()

@@ -69,9 +69,33 @@ fn change(octets: &mut Vec<u8>, chance: &mut Chance, (seeds, words): (&[Vec<u8>]
     }
 }
 
+/// One or two letters put in place of others, as the targets read changes.
+fn letters(case: u64, within: usize) -> Vec<u8> {
+    let mut chance = Chance::of(case);
+    let mut data = Vec::new();
+    for _ in 0..=chance.below(2) {
+        let at = u16::try_from(chance.below(within)).expect("messages are short");
+        data.extend(at.to_be_bytes());
+        data.extend([1, 0, 0, 0, 1, *chance.one(b"aeimox019")]);
+    }
+    data
+}
+
 #[test]
 fn any_response_lets_nobody_else_in() {
     smoke("response", 400, checks::response);
+    let world = checks::World::get();
+    let mut only_by_digest = 0;
+    for case in 0..600 {
+        let kind = Chance::of(case).below(world.genuine.len());
+        let genuine = world.genuine.get(kind).expect("it is one of them");
+        let edits = letters(case, genuine.len());
+        checks::response(&[&[u8::try_from(kind).expect("there are few")], edits.as_slice()].concat());
+        let refusal = world.verify(&checks::changed(genuine, &edits)).err();
+        let digest = anteroom::saml::Reason::DigestMismatch;
+        only_by_digest += usize::from(refusal.is_some_and(|refusal| refusal.reason() == digest));
+    }
+    assert!(only_by_digest > 30, "{only_by_digest} changes were such that nothing but the digest stops them");
 }
 
 #[test]
@@ -82,6 +106,14 @@ fn any_metadata_has_a_key_or_is_refused() {
 #[test]
 fn any_form_field_is_bounded() {
     smoke("form_field", 1_000, checks::form_field);
+}
+
+#[test]
+fn any_logout_query_but_the_providers_is_refused() {
+    smoke("logout", 600, checks::logout);
+    for case in 0..600 {
+        checks::logout(&letters(case, 1_200));
+    }
 }
 
 #[test]

@@ -116,6 +116,13 @@ pub fn reference(randomness: &dyn Randomness) -> String {
     octets.iter().filter_map(|octet| ALPHABET.get(usize::from(octet % 32))).map(|b| char::from(*b)).collect()
 }
 
+/// Octets in hexadecimal, two lower-case digits each.
+#[must_use]
+pub fn hex(octets: &[u8]) -> String {
+    let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 0xf]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+}
+
 /// 128 random bits in hexadecimal.
 #[must_use]
 pub fn random_hex(randomness: &dyn Randomness) -> String {

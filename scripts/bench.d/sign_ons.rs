@@ -1,4 +1,4 @@
-//! Signs many people on at Anteroom and at mod_auth_mellon in turn, and compares what an answer of the identity
+//! Signs many people on at Anteroom and at `mod_auth_mellon` in turn, and compares what an answer of the identity
 //! provider costs each of them.
 //!
 //! Separate from the script that writes the two configurations: it knows an address and a process of each. The
@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use anteroom::clock::{Clock as _, SystemClock};
 use anyhow::{Context as _, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -34,12 +35,18 @@ use url::Url;
 use idp::{Idp, Request};
 
 #[path = "../../tests/it/idp.rs"]
-#[expect(dead_code, reason = "the tests use all of it")]
+#[expect(
+    dead_code,
+    clippy::panic,
+    clippy::type_complexity,
+    clippy::assigning_clones,
+    reason = "the tests use all of it, and have lints of their own"
+)]
 mod idp;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let wanted = Wanted::read(std::env::args().skip(1).collect())?;
+    let wanted = Wanted::read(&std::env::args().skip(1).collect::<Vec<_>>())?;
     let idp = Arc::new(Idp::entra());
     std::fs::write(Path::new(&wanted.directory).join("metadata.xml"), idp.metadata_xml())?;
     let mut servers = Vec::new();
@@ -91,7 +98,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn read(arguments: Vec<String>) -> anyhow::Result<Self> {
+    fn read(arguments: &[String]) -> anyhow::Result<Self> {
         let mut parts = arguments.split(|argument| argument == "--");
         let mut own = parts.next().unwrap_or_default().iter();
         let mut text = |what: &str| own.next().cloned().with_context(|| format!("{what} is missing"));
@@ -221,7 +228,7 @@ impl Server {
             Kind::Anteroom => browser.connection_of(&email(0)).await?,
             Kind::Mellon => String::new(),
         };
-        let now = Timestamp::now();
+        let now = SystemClock.now();
         let mut postings = Vec::with_capacity(number);
         for at in 0..number {
             self.next_person = (self.next_person + 1) % PEOPLE;
@@ -545,7 +552,7 @@ fn email(person: usize) -> String {
 
 fn sample(idp: &Arc<Idp>, servers: &[Server]) -> anyhow::Result<usize> {
     let server = servers.first().context("a server")?;
-    let form = server.answer("_0123456789abcdef0123456789abcdef", Timestamp::now(), 1)?;
+    let form = server.answer("_0123456789abcdef0123456789abcdef", SystemClock.now(), 1)?;
     let (_, field) = url::form_urlencoded::parse(form.as_bytes()).next().context("a field")?;
     let octets = STANDARD.decode(&*field)?.len();
     ensure!(!idp.entity_id.is_empty() && octets > 4000, "an answer that is too short");

@@ -21,7 +21,13 @@ use jiff::Timestamp;
 use idp::{Idp, Message, Request, Sign, SigningKey};
 
 #[path = "../../tests/it/idp.rs"]
-#[expect(dead_code, reason = "the tests use all of it")]
+#[expect(
+    dead_code,
+    clippy::panic,
+    clippy::type_complexity,
+    clippy::assigning_clones,
+    reason = "the tests use all of it, and have lints of their own"
+)]
 mod idp;
 
 fn main() {

@@ -69,7 +69,7 @@ impl Federation {
                 let document = Document { organization, connection, before: before.as_ref(), now };
                 self.judge(&document, octets, validators, &settings).await?
             }
-            Err(error) => Judged::failed(error.to_string()),
+            Err(error) => Judged::failed(&error.to_string()),
         };
         judged.log(organization, source.failures.saturating_add(1));
         let due_at = match &judged.fetched {
@@ -96,13 +96,13 @@ impl Federation {
     ) -> store::Result<Judged> {
         let Document { connection, before, now, .. } = document;
         let Ok(text) = String::from_utf8(octets) else {
-            return Ok(Judged::failed("the metadata is no text in UTF-8".to_owned()));
+            return Ok(Judged::failed("the metadata is no text in UTF-8"));
         };
         let held = connection.source.as_ref().and_then(|source| source.held.as_ref());
         let wanted = connection.entity_id.as_deref();
         let idp = match metadata::parse_entity(text.as_bytes(), wanted, *now) {
             Ok(idp) => idp,
-            Err(error) => return Ok(Judged::failed(error.to_string())),
+            Err(error) => return Ok(Judged::failed(&error.to_string())),
         };
         let old = before.map(|before| before.entity_id().to_owned());
         if let Some(old) = old.filter(|old| old != idp.entity_id() && wanted != Some(idp.entity_id())) {
@@ -111,7 +111,7 @@ impl Federation {
         if *before.map_or("", |before| before.entity_id()) != *idp.entity_id()
             && let Some(owner) = self.owner_of(idp.entity_id(), document.organization, settings).await?
         {
-            return Ok(Judged::failed(format!(
+            return Ok(Judged::failed(&format!(
                 "another organization ({owner}) has the identity provider {}; two cannot share one",
                 idp.entity_id()
             )));
@@ -245,7 +245,7 @@ impl Document<'_> {
 }
 
 impl Judged {
-    fn failed(fault: String) -> Self {
+    fn failed(fault: &str) -> Self {
         let fault: String = fault.chars().take(FAULT_CHARS_MAX).collect();
         Self {
             fetched: MetadataFetched::Failed(fault.clone()),

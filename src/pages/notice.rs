@@ -96,15 +96,9 @@ impl Notice<'_> {
         let application = brand.application_name();
         match *self {
             Self::SignedOut { provider } => signed_out(application, provider),
-            Self::LogoutRefused { reference, sign_out_url } => Message {
-                heading: "We could not check this sign-out".to_owned(),
-                paragraphs: vec![
-                    format!("Your organization’s sign-in sent a message that {application} cannot accept."),
-                    "Nothing has changed: if you were signed in, you still are.".to_owned(),
-                ],
-                facts: vec![("Reference for the support team", reference.to_owned())],
-                action: Some(("Sign out", link::page(sign_out_url).unwrap_or("/"))),
-            },
+            Self::LogoutRefused { reference, sign_out_url } => {
+                logout_refused(application, reference, sign_out_url)
+            }
             Self::EndedByProvider => Message {
                 heading: "You are signed out".to_owned(),
                 paragraphs: vec![format!("Your organization’s sign-in has ended your visit to {application}.")],
@@ -148,19 +142,7 @@ impl Notice<'_> {
                 facts: reference.map(|reference| (REFERENCE, reference.to_owned())).into_iter().collect(),
                 action: Some(("Use another address", link::page(restart_url).unwrap_or("/"))),
             },
-            Self::NotReady { restart_url } => Message {
-                heading: "Sign-in for your organization is not available yet".to_owned(),
-                paragraphs: vec![
-                    format!(
-                        "{application} is waiting for current sign-in details of your organization. They are \
-                         fetched by themselves; please try again in a few minutes."
-                    ),
-                    "Nothing is wrong with your account. If it takes longer, please tell the support team."
-                        .to_owned(),
-                ],
-                facts: Vec::new(),
-                action: Some(("Try again", link::page(restart_url).unwrap_or("/"))),
-            },
+            Self::NotReady { restart_url } => not_ready(application, restart_url),
             Self::Conflict { reference } => Message {
                 heading: "The support team has to look at your account".to_owned(),
                 paragraphs: vec![
@@ -174,6 +156,34 @@ impl Notice<'_> {
                 action: None,
             },
         }
+    }
+}
+
+fn not_ready<'a>(application: &str, restart_url: &'a str) -> Message<'a> {
+    Message {
+        heading: "Sign-in for your organization is not available yet".to_owned(),
+        paragraphs: vec![
+            format!(
+                "{application} is waiting for current sign-in details of your organization. They are \
+                         fetched by themselves; please try again in a few minutes."
+            ),
+            "Nothing is wrong with your account. If it takes longer, please tell the support team."
+                .to_owned(),
+        ],
+        facts: Vec::new(),
+        action: Some(("Try again", link::page(restart_url).unwrap_or("/"))),
+    }
+}
+
+fn logout_refused<'a>(application: &str, reference: &'a str, sign_out_url: &'a str) -> Message<'a> {
+    Message {
+        heading: "We could not check this sign-out".to_owned(),
+        paragraphs: vec![
+            format!("Your organization’s sign-in sent a message that {application} cannot accept."),
+            "Nothing has changed: if you were signed in, you still are.".to_owned(),
+        ],
+        facts: vec![("Reference for the support team", reference.to_owned())],
+        action: Some(("Sign out", link::page(sign_out_url).unwrap_or("/"))),
     }
 }
 

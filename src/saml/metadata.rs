@@ -263,7 +263,7 @@ impl<'t> Candidate<'t> {
     fn response_endpoint(&self, service: &'static str, binding: &str) -> Result<Option<Url>, Error> {
         let endpoint = self.first_endpoint(service, binding)?;
         let location = endpoint.map(|endpoint| {
-            endpoint.attribute("ResponseLocation").or(endpoint.attribute("Location")).unwrap_or("")
+            endpoint.attribute("ResponseLocation").or_else(|| endpoint.attribute("Location")).unwrap_or("")
         });
         location.map(|location| parse_endpoint(service, location)).transpose()
     }

@@ -409,7 +409,7 @@ fn scan_tag(markup: &str, profile: Profile) -> Result<Tag<'_>, Refusal> {
             return Err(Refusal::new(Reason::XmlMalformed).got("a tag that does not end"));
         };
         let (before, from) = outside.split_at(length);
-        let signs = before.iter().filter(|byte| **byte == b'=').count();
+        let signs = before.split(|byte| *byte == b'=').count() - 1;
         attributes += signs;
         declarations += usize::from(signs > 0 && before.trim_ascii_start().starts_with(b"xmlns"));
         at += length + 1;

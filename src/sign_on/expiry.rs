@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::id::OrganizationId;
+use crate::id::{self, OrganizationId};
 use crate::saml::Certificate;
 use crate::secret::sha256;
 use crate::sign_on::SignOn;
@@ -155,7 +155,7 @@ fn own_event(certificate: &Certificate, days: u16, now: Timestamp) -> AuditEvent
 
 fn metadata_warning(connection: &Connection, until: Timestamp) -> ExpiryWarning {
     let text = format!("metadata of {} until {until}", connection.idp.entity_id());
-    let fingerprint = sha256(text.as_bytes()).iter().map(|octet| format!("{octet:02x}")).collect();
+    let fingerprint = id::hex(&sha256(text.as_bytes()));
     ExpiryWarning { subject: connection.id.to_string(), fingerprint, days: 0 }
 }
 

@@ -620,7 +620,7 @@ fn what_was_decrypted_is_checked_as_any_other_assertion() {
         ),
         (
             Box::new(|message: &mut Message| {
-                message.assertion_issuer = Some("https://evil.example/".to_owned())
+                message.assertion_issuer = Some("https://evil.example/".to_owned());
             }),
             "wrong_issuer",
         ),

@@ -2,7 +2,7 @@
 //!
 //! Separate because a run of thousands of cases must be repeatable from the number of one of them.
 
-/// A generator (SplitMix64).
+/// A generator (`SplitMix64`).
 pub(crate) struct Chance(u64);
 
 impl Chance {

@@ -223,7 +223,7 @@ fn attention(view: &OrganizationView) -> String {
                 Warning::LastExpires { .. } => "last certificate expires soon",
                 Warning::OneExpires { .. } => "a certificate expires soon",
                 Warning::MetadataExpires { .. } => "metadata expires soon",
-            }))
+            }));
         }
         ProviderState::Unusable(_) => marks.push("not ready"),
         ProviderState::Absent => {}

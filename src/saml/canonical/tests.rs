@@ -54,25 +54,27 @@ fn write(node: &Node, is_root: bool, out: &mut String) {
         "" => local.to_owned(),
         prefix => format!("{prefix}:{local}"),
     };
-    let escaped = |text: &[char]| text.iter().map(|c| format!("&#x{:x};", *c as u32)).collect::<String>();
-    *out += &format!("<{}", name(node.prefix, "e"));
+    let escaped = |text: &[char]| {
+        text.iter().fold(String::new(), |all, c| all + "&#x" + &format!("{:x}", u32::from(*c)) + ";")
+    };
+    out.extend(["<", &name(node.prefix, "e")]);
     for (prefix, declared) in PREFIXES.iter().zip(&node.declarations) {
         // Every prefix means something from the root on.
-        let namespace = NAMESPACES.get(*declared).or(is_root.then_some(&NAMESPACES[0]));
+        let namespace = NAMESPACES.get(*declared).or_else(|| is_root.then_some(&NAMESPACES[0]));
         if let Some(namespace) = namespace {
             let attribute = if prefix.is_empty() { "xmlns".to_owned() } else { format!("xmlns:{prefix}") };
-            *out += &format!(" {attribute}='{}'", namespace.replace('&', "&amp;"));
+            out.extend([" ", &attribute, "='", &namespace.replace('&', "&amp;"), "'"]);
         }
     }
     for (place, (prefix, value)) in node.attributes.iter().enumerate().rev() {
-        *out += &format!(" {}='{}'", name(*prefix, &format!("a{place}")), escaped(value));
+        out.extend([" ", &name(*prefix, &format!("a{place}")), "='", &escaped(value), "'"]);
     }
     *out += ">";
     for (before, child) in &node.children {
         *out += &escaped(before);
         write(child, false, out);
     }
-    *out += &format!("</{}>", name(node.prefix, "e"));
+    out.extend(["</", &name(node.prefix, "e"), ">"]);
 }
 
 fn by_bergshamra(tree: &Tree<'_>, apex: Element<'_>, omitted: Option<Element<'_>>, list: &[&str]) -> Vec<u8> {

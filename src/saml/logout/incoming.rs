@@ -93,7 +93,7 @@ impl Incoming {
     ) -> Result<Cow<'_, [u8]>, Refusal> {
         let missing = || Refusal::new(Reason::SignatureMissing).expected("a signed logout message");
         match (&self.carrier, signature) {
-            (Carrier::Query(None), None) | (Carrier::Form, None) => Err(missing()),
+            (Carrier::Query(None) | Carrier::Form, None) => Err(missing()),
             // SAML Bindings 3.4.4.1: with this binding the message itself is not signed.
             (Carrier::Query(_), Some(_)) => {
                 Err(Refusal::new(Reason::SignatureMalformed).expected("a signature of the query alone"))

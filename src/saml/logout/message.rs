@@ -1,4 +1,4 @@
-//! The shape of a LogoutRequest and a LogoutResponse (SAML Core 3.7).
+//! The shape of a `LogoutRequest` and a `LogoutResponse` (SAML Core 3.7).
 //!
 //! Separate because, as with a response, the same reader runs over the message as it came and over the octets that
 //! were signed.

@@ -17,14 +17,14 @@ use super::super::xml::{Profile, Tree};
 use super::incoming::Incoming;
 use super::{Expected, LOGOUT_AGE_MAX, message};
 
-/// A LogoutRequest whose shape was checked.
+/// A `LogoutRequest` whose shape was checked.
 pub struct Request<'a> {
     pub(super) incoming: &'a Incoming,
     pub(super) tree: Tree<'a>,
     pub(super) issuer: String,
 }
 
-/// A LogoutResponse whose shape was checked.
+/// A `LogoutResponse` whose shape was checked.
 pub struct Response<'a> {
     pub(super) incoming: &'a Incoming,
     pub(super) tree: Tree<'a>,

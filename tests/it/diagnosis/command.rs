@@ -129,7 +129,7 @@ fn every_kind_of_fault_has_its_check_and_exit_code() {
             message.destination = Some("http://login.example.com/saml2/idpresponse".to_owned());
         }),
         ("signature", "signature_invalid", |message| {
-            message.signer = idp::Signer::new(SigningKey::foreign())
+            message.signer = idp::Signer::new(SigningKey::foreign());
         }),
         ("signature", "signature_missing", |message| message.sign = Sign::Nothing),
         ("signature_form", "algorithm_forbidden", |message| message.signer.digest = idp::Digest::Sha1),

@@ -66,7 +66,7 @@ async fn a_reference_leads_to_every_check_and_to_nothing_about_the_person() {
     let kept = app.open_store().await;
     let trace = kept.trace(&reference).await.expect("the store works").expect("it is kept");
     kept.close().await;
-    assert_eq!(trace.connection.as_ref().map(|id| id.as_str()), Some("contoso"));
+    assert_eq!(trace.connection.as_ref().map(anteroom::id::ConnectionId::as_str), Some("contoso"));
     let text = trace.report.to_string();
     for secret in ["mia.secret", "Mia", "Berg", "7d9e1c52", "SignatureValue", "<Assertion"] {
         assert!(!text.contains(secret), "{secret}: {text}");

@@ -113,7 +113,7 @@ async fn metadata_of_a_file_that_expires_lets_nobody_sign_on_without_a_reload() 
     let text = String::from_utf8(Idp::entra().metadata_xml()).expect("text");
     let text = text.replacen("<EntityDescriptor", &valid, 1);
     let app = Wanted::default().clock(&clock).metadata(text.into_bytes()).start().await;
-    clock.advance(HOUR - Duration::from_mins(1));
+    clock.advance(HOUR.checked_sub(Duration::from_mins(1)).unwrap());
     let mut mia = app.visitor();
     let pending = mia.begin("/").await;
     sign_on_by(&app, &app.idp).await.expect(200);

@@ -162,7 +162,7 @@ async fn a_logout_on_another_node_is_in_force_within_a_second() {
         session_indexes: Vec::from_iter(session.session_index.clone()),
         issued_at: app.now(),
         expires_at: app.now() + Duration::from_mins(5),
-        remembered_until: app.now() + Duration::from_mins(60),
+        remembered_until: app.now() + Duration::from_hours(1),
     };
     let event = anteroom::store::AuditEvent::of_anteroom(app.now(), "session.ended_by_provider");
     store.end_by_provider(&logout, event).await.expect("the store answers");

@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use anteroom::clock::{Clock as _, SystemClock};
 use anteroom::saml::{Expected, IdentityProvider, Policy, Response, metadata};
 use aws_lc_rs::{digest, signature};
 use base64::Engine as _;
@@ -55,7 +56,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let idp = Idp::entra();
-        let now = Timestamp::now();
+        let now = SystemClock.now();
         let trusted = metadata::parse(&idp.metadata_xml(), now).expect("good metadata");
         let request = Request {
             id: "_d0c1b2a3948576655443322110ffeeddccbbaa99".to_owned(),

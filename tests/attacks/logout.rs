@@ -217,10 +217,10 @@ fn attacks() -> Vec<Attack> {
         };
         "a signature that refers to a request inside", ["reference_mismatch", "unexpected_element", "id_malformed"], |world, demand| {
             let inner = demand.to_signed_xml();
-            let (start, end) = (inner.find("<Signature").unwrap(), inner.find("</Signature>").unwrap() + 12);
+            let (start, end) = (inner.find("<Signature").expect("it is there"), inner.find("</Signature>").expect("it is there") + 12);
             let outer = world.control().with(|outer| outer.session_indexes.clear()).to_xml();
             let signature = &inner[start..end];
-            let (head, tail) = outer.split_once("</Issuer>").unwrap();
+            let (head, tail) = outer.split_once("</Issuer>").expect("it is there");
             let wrapped = format!(
                 "{head}</Issuer>{signature}<samlp:Extensions>{inner}</samlp:Extensions>{tail}"
             );
@@ -228,7 +228,7 @@ fn attacks() -> Vec<Attack> {
         };
         "a signed request inside an unsigned one", ["unexpected_element", "id_malformed"], |world, demand| {
             let outer = world.control().with(|outer| outer.session_indexes.clear()).to_xml();
-            let (head, tail) = outer.split_once("</Issuer>").unwrap();
+            let (head, tail) = outer.split_once("</Issuer>").expect("it is there");
             let inner = demand.to_signed_xml();
             Sent::Form(demand.fields(&format!("{head}</Issuer><samlp:Extensions>{inner}</samlp:Extensions>{tail}")))
         };

@@ -272,7 +272,7 @@ fn everything_that_can_be_said_is_understood() {
 #[test]
 fn options_of_an_organization_are_valid_or_told_each() {
     let folder = Folder::furnished();
-    let many: String = (0..11).map(|number| format!("\"a{number}\", ")).collect();
+    let many = (0..11).map(|number| format!("\"a{number}\"")).collect::<Vec<_>>().join(", ");
     let text = format!(
         "{LEAST}[[organization]]\nid = \"c\"\nname = \"C\"\ndomains = [\"c.com\"]\nmetadata = \"contoso.xml\"\n\
          force_authn = \"yes\"\nauthn_context = [\"Password\", \"urn:a:b\"]\nname_id_format = \"email\"\n\
@@ -759,11 +759,10 @@ fn what_needs_a_restart_is_known() {
 /// A value that the key takes, where its default or the example does not give one.
 fn sample(key: &Key) -> &'static str {
     match (key.name, key.kind) {
-        ("listen.tls.certificate", _) => "\"tls.crt\"",
+        ("listen.tls.certificate" | "saml.metadata_ca", _) => "\"tls.crt\"",
         ("listen.tls.key", _) => "\"tls.key\"",
         ("brand.logo", _) => "\"logo.svg\"",
         ("organization.metadata", _) => "\"contoso.xml\"",
-        ("saml.metadata_ca", _) => "\"tls.crt\"",
         ("listen.proxy_protocol", _) => "true",
         (_, Kind::Text | Kind::TextOrTexts) => "\"text\"",
         (_, Kind::Texts) => "[\"text\"]",

@@ -3,6 +3,12 @@
 //! Separate from the unit tests in `src` because they know the surface alone, so that the inside can change.
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking, wherever it does")]
+#![expect(
+    clippy::assigning_clones,
+    clippy::type_complexity,
+    clippy::too_many_lines,
+    reason = "a story is told in one place, and not for speed"
+)]
 
 mod admin;
 mod app;

@@ -107,7 +107,7 @@ impl Writer {
         if local == "Attribute" {
             written.extend(self.foreign());
         }
-        self.text += &format!("<{name}");
+        self.text.extend(["<", &name]);
         while !written.is_empty() {
             let at = self.chance.below(written.len());
             let space = *self.chance.one(&[" ", "  ", "\n", "\t "]);

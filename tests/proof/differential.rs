@@ -74,8 +74,8 @@ impl Case {
     }
 
     fn change(&mut self, of: &[(&'static str, Change)], chance: &mut Chance) {
-        let (name, change) = *chance.one(of);
-        if let Some(changed) = change(&self.message, chance) {
+        let (name, make) = *chance.one(of);
+        if let Some(changed) = make(&self.message, chance) {
             self.message = changed;
             self.changes.push(name);
         }

@@ -4,6 +4,7 @@
 //! Separate from the stories in `tests/it` because it knows no server and no browser, and is built in seconds.
 
 #![expect(clippy::panic, reason = "a test fails by panicking, wherever it does")]
+#![expect(clippy::assigning_clones, clippy::type_complexity, reason = "tests need not be fast")]
 
 mod canonical;
 mod chance;

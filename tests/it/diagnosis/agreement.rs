@@ -15,7 +15,8 @@ fn difference(world: &World, trusted: &IdentityProvider, octets: &[u8]) -> Optio
     let verdict = world.verify_trusting(trusted, octets).map(drop).map_err(|refusal| refusal.reason());
     let first = failed(&diagnosis).first().map(|(_, reason)| (*reason).to_owned());
     let expected = verdict.err();
-    let agrees = diagnosis.refused() == expected && first.as_deref() == expected.map(anteroom::saml::Reason::code);
+    let agrees =
+        diagnosis.refused() == expected && first.as_deref() == expected.map(anteroom::saml::Reason::code);
     let all_said = diagnosis
         .checks()
         .iter()

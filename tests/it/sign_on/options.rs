@@ -102,7 +102,9 @@ async fn address_and_name_are_read_from_the_attributes_that_are_named_and_from_n
         ),
     ] {
         let reason = refused(&mut noah, |message| {
-            values.iter().for_each(|(name, values)| message.set(name, values));
+            for (name, values) in values {
+                message.set(name, values);
+            }
         })
         .await;
         assert_eq!(reason, wanted, "{name}");

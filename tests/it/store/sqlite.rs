@@ -378,7 +378,7 @@ async fn on_a_full_disk_writes_are_unavailable_leave_nothing_behind_and_work_aga
     let file = File::new();
     furnished(&file).await.close().await;
     let mut options = Options::file(&file.path());
-    options.pages_max = Some(190);
+    options.pages_max = Some(230);
     let store = Database::open(&options).await.unwrap();
     let mut acknowledged = 0_u8;
     let full = loop {

@@ -48,7 +48,8 @@ pub(crate) struct RedirectQuery {
 impl Idp {
     /// Demands the end of somebody's session.
     pub(crate) fn logout_request(&self, slo_url: &str, name_id: &str, now: Timestamp) -> Logout {
-        Logout::new(self, "LogoutRequest", slo_url, now).with(|logout| logout.name_id = name_id.to_owned())
+        Logout::new(self, "LogoutRequest", slo_url, now)
+            .with(|logout| name_id.clone_into(&mut logout.name_id))
     }
 
     /// Answers a demand of ours.
@@ -225,7 +226,7 @@ pub(crate) struct Sent {
 impl Sent {
     pub(crate) fn read(url: Url) -> Self {
         let message = url.query_pairs().find(|(name, _)| name == "SAMLRequest" || name == "SAMLResponse");
-        let (_, message) = message.unwrap_or_else(|| panic!("no message in {url}"));
+        let (_, message) = message.expect("a message in the address");
         let octets = STANDARD.decode(&*message).expect("base64");
         let mut xml = String::new();
         flate2::read::DeflateDecoder::new(&*octets).read_to_string(&mut xml).expect("deflated text");
@@ -239,7 +240,7 @@ impl Sent {
 
     /// What stands between two texts.
     pub(crate) fn between(&self, from: &str, to: &str) -> &str {
-        let (_, rest) = self.xml.split_once(from).unwrap_or_else(|| panic!("no {from} in {}", self.xml));
+        let (_, rest) = self.xml.split_once(from).expect("it begins");
         rest.split_once(to).expect("it ends").0
     }
 

@@ -241,7 +241,7 @@ async fn an_answer_goes_by_the_binding_and_to_the_address_that_the_metadata_name
 /// Whether a form carries our answer to a demand, signed with our key, as a provider would verify it.
 fn is_signed_answer(app: &TestApp, field: &str, demand: &str) -> bool {
     let mut us = Idp::entra();
-    us.entity_id = ENTITY_ID.to_owned();
+    ENTITY_ID.clone_into(&mut us.entity_id);
     us.key = SigningKey::rsa_next();
     us.further_keys.clear();
     let trusted = metadata::parse(&us.metadata_xml(), app.now()).expect("the metadata is good");

@@ -8,13 +8,13 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::engine::Exclusive;
-use super::super::refusal::{Reason, Refusal};
-use super::super::signature::{Keys, Signature};
-use super::super::xml::{Element, Profile, Tree, is_space};
 use super::message;
 use super::query::{LOGOUT_OCTETS_MAX, Query, QuerySignature, checked_relay_state, malformed};
 use super::verify::{Request, Response};
+use crate::saml::engine::Exclusive;
+use crate::saml::refusal::{Reason, Refusal};
+use crate::saml::signature::{Keys, Signature};
+use crate::saml::xml::{Element, Profile, Tree, is_space};
 
 /// A logout message as it came. Nothing in it is verified.
 pub struct Incoming {
@@ -112,7 +112,7 @@ impl Incoming {
 
     #[cfg(feature = "second-opinion")]
     fn ask_second_opinion(&self, keys: &Keys<'_>, signed: &[u8]) -> Result<(), Refusal> {
-        super::super::second_opinion::agrees(&self.octets, keys.certificates, signed)
+        crate::saml::second_opinion::agrees(&self.octets, keys.certificates, signed)
     }
 
     #[cfg(not(feature = "second-opinion"))]

@@ -9,12 +9,12 @@
 
 use std::collections::HashSet;
 
-use super::super::message::{identified, is_id_like, read_issuer, read_status, take_signature};
-use super::super::names::{ASSERTION, DSIG, PROTOCOL, STATUS_SUCCESS, ds, saml, samlp};
-use super::super::refusal::{Reason, Refusal, Status};
-use super::super::signature::Signature;
-use super::super::statement::NameId;
-use super::super::xml::{Children, Element, Name, unexpected};
+use crate::saml::message::{identified, is_id_like, read_issuer, read_status, take_signature};
+use crate::saml::names::{ASSERTION, DSIG, PROTOCOL, STATUS_SUCCESS, ds, saml, samlp};
+use crate::saml::refusal::{Reason, Refusal, Status};
+use crate::saml::signature::Signature;
+use crate::saml::statement::NameId;
+use crate::saml::xml::{Children, Element, Name, unexpected};
 
 /// A `samlp:LogoutRequest` (SAML Core 3.7.1), not verified.
 pub(super) struct Request<'t> {

@@ -11,14 +11,14 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use url::Url;
 
-use super::super::assertion::NameId;
-use super::super::authn_request::escape;
-use super::super::instant;
-use super::super::metadata::IdentityProvider;
-use super::super::names::{ASSERTION, PROTOCOL, STATUS_SUCCESS};
-use super::super::own_key::ServiceProvider;
-use super::super::redirect::Outgoing;
-use super::super::sp_metadata::{self, element};
+use crate::saml::assertion::NameId;
+use crate::saml::authn_request::escape;
+use crate::saml::instant;
+use crate::saml::metadata::IdentityProvider;
+use crate::saml::names::{ASSERTION, PROTOCOL, STATUS_SUCCESS};
+use crate::saml::own_key::ServiceProvider;
+use crate::saml::redirect::Outgoing;
+use crate::saml::sp_metadata::{self, element};
 
 /// A `samlp:LogoutRequest` of ours (SAML Core 3.7.1).
 #[derive(Debug, Clone, Copy)]

@@ -14,8 +14,8 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::read::DeflateDecoder;
 use percent_encoding::percent_decode_str;
 
-use super::super::key::Algorithm;
-use super::super::refusal::{Reason, Refusal};
+use crate::saml::key::Algorithm;
+use crate::saml::refusal::{Reason, Refusal};
 
 /// What a query says; nothing is verified.
 pub(super) struct Query {

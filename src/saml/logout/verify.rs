@@ -9,13 +9,13 @@
 
 use jiff::Timestamp;
 
-use super::super::assertion::NameId;
-use super::super::instant;
-use super::super::refusal::{Reason, Refusal};
-use super::super::signature::Keys;
-use super::super::xml::{Profile, Tree};
 use super::incoming::Incoming;
 use super::{Expected, LOGOUT_AGE_MAX, message};
+use crate::saml::assertion::NameId;
+use crate::saml::instant;
+use crate::saml::refusal::{Reason, Refusal};
+use crate::saml::signature::Keys;
+use crate::saml::xml::{Profile, Tree};
 
 /// A `LogoutRequest` whose shape was checked.
 pub struct Request<'a> {

@@ -150,7 +150,7 @@ async fn every_way_to_be_refused_shows_a_reference_that_leads_on() {
 
     // An account that is switched off: the message was good.
     app.command(&["user", "disable", crate::app::MIA]).await;
-    let page = mia.sign_on("/").await.expect(403);
+    let page = app.visitor().sign_on("/").await.expect(403);
     let report = explain(&app, &reference(&page)).await;
     assert_eq!(failed(&report), [("sign_on", "user_disabled")]);
 

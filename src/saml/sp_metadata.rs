@@ -143,9 +143,9 @@ fn hex(octets: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::engine::{Engine as _, Exclusive};
-    use super::super::xml::{Profile, Tree};
     use super::*;
+    use crate::saml::engine::{Engine as _, Exclusive};
+    use crate::saml::xml::{Profile, Tree};
 
     #[test]
     fn what_is_written_is_its_own_canonical_form() {

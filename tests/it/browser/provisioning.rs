@@ -276,7 +276,7 @@ async fn an_organization_is_connected_from_the_two_things_that_a_customer_sends(
     // The trial signs on at the customer's provider for real.
     agent.send("/test").await;
     until_path(&agent.client, "/.anteroom/support/organizations/fabrikam/test").await;
-    until_text(&agent.client, "It is signed with a certificate of the metadata").await;
+    until_text(&agent.client, "It is signed with a key of the metadata").await;
     assert_eq!(agent.client.find_all(Locator::Css("[data-state=failed]")).await.expect("a page").len(), 0);
     report("trying the connection out", agent.effort());
 

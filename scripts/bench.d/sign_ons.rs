@@ -39,7 +39,6 @@ use idp::{Idp, Request};
     dead_code,
     clippy::panic,
     clippy::type_complexity,
-    clippy::assigning_clones,
     reason = "the tests use all of it, and have lints of their own"
 )]
 mod idp;

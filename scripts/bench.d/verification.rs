@@ -26,7 +26,6 @@ use idp::{Idp, Message, Request, Sign, SigningKey};
     dead_code,
     clippy::panic,
     clippy::type_complexity,
-    clippy::assigning_clones,
     reason = "the tests use all of it, and have lints of their own"
 )]
 mod idp;

@@ -193,8 +193,10 @@ impl Federation {
         if last.is_some_and(|last| last > not_since) {
             return Ok(());
         }
-        *last = Some(now);
         let refreshed = self.fetch_one(organization, Occasion::UnknownKey { not_since }).await?;
+        if refreshed.is_some() {
+            *last = Some(now);
+        }
         if refreshed.is_some_and(|refreshed| refreshed.is_newer()) { then().await } else { Ok(()) }
     }
 

@@ -218,10 +218,12 @@ impl Admin {
         self.changed(id, &change, ("organization.metadata_replaced", details), actor).await
     }
 
-    /// Accepts that the address of an organization's metadata has that of another identity provider by now.
+    /// Accepts that the address of an organization's metadata has that of another identity provider by now; the
+    /// `expected` one alone, if one is named.
     pub async fn accept_entity_id(
         &self,
         id: &OrganizationId,
+        expected: Option<&str>,
         actor: &Actor,
     ) -> Result<Outcome<OrganizationView>> {
         let view = self.organization_view(id).await?;
@@ -230,6 +232,10 @@ impl Admin {
         };
         let idp = metadata::parse(held.as_bytes(), self.now())
             .map_err(|error| FieldProblem::refuse("metadata", format!("cannot be used: {error}")))?;
+        if let Some(expected) = expected.filter(|expected| *expected != idp.entity_id()) {
+            let (old, new) = (expected.to_owned(), idp.entity_id().to_owned());
+            return Err(Refused::EntityIdChanged { id: id.clone(), old, new }.into());
+        }
         let records = self.store.organization_records().await?;
         let settings = self.settings();
         if let Some(organization) = providers::owner_of(idp.entity_id(), Some(id), &records, &settings) {

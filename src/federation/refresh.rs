@@ -63,7 +63,8 @@ impl Federation {
         let now = self.clock.now();
         let judged = match fetched {
             Ok(Fetched::Same(validators)) => {
-                Judged { fetched: MetadataFetched::Same(validators), refreshed: Refreshed::Same, event: None }
+                let refreshed = still_held(before.as_ref(), source.held.as_deref());
+                Judged { fetched: MetadataFetched::Same(validators), refreshed, event: None }
             }
             Ok(Fetched::Document { octets, validators }) => {
                 let document = Document { organization, connection, before: before.as_ref(), now };
@@ -104,7 +105,12 @@ impl Federation {
             Ok(idp) => idp,
             Err(error) => return Ok(Judged::failed(&error.to_string())),
         };
-        let old = before.map(|before| before.entity_id().to_owned());
+        // Also of a copy that the rules of today do not take any more.
+        let old = match before {
+            Some(before) => Some(before.entity_id().to_owned()),
+            None if connection.metadata.is_empty() => None,
+            None => Some(metadata::entity_id(connection.metadata.as_bytes()).unwrap_or_default()),
+        };
         if let Some(old) = old.filter(|old| old != idp.entity_id() && wanted != Some(idp.entity_id())) {
             return Ok(document.hold(&old, &idp, (text, validators), held));
         }
@@ -174,6 +180,15 @@ impl Federation {
     }
 }
 
+/// What an unchanged document comes to: another identity provider goes on waiting to be accepted.
+fn still_held(before: Option<&IdentityProvider>, held: Option<&str>) -> Refreshed {
+    let held = held.and_then(|held| metadata::entity_id(held.as_bytes()).ok());
+    match held {
+        Some(new) => Refreshed::Held { old: before.map_or("", IdentityProvider::entity_id).to_owned(), new },
+        None => Refreshed::Same,
+    }
+}
+
 /// A document, and what it is to take the place of.
 struct Document<'a> {
     organization: &'a OrganizationId,
@@ -193,7 +208,9 @@ impl Document<'_> {
         held: Option<&String>,
     ) -> Judged {
         let is_told = held.is_some_and(|held| {
-            metadata::read(held.as_bytes(), None).is_ok_and(|held| held.entity_id() == idp.entity_id())
+            metadata::read(held.as_bytes(), None).is_ok_and(|held| {
+                held.entity_id() == idp.entity_id() && fingerprints(Some(&held)) == fingerprints(Some(idp))
+            })
         });
         let details = json!({
             "entity_id": old,

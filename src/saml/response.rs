@@ -217,7 +217,7 @@ impl<'a> Response<'a> {
             conditions::check_response(response, false, expected, now)?;
             encrypted.decrypt(expected.own_keys)
         };
-        plaintext.verify(engine, of_response, keys)
+        plaintext.verify(engine, (of_response, expected.idp.entity_id()), keys)
     }
 
     /// Asks about every signature that was verified.
@@ -299,16 +299,17 @@ impl Plaintext {
     fn verify(
         self,
         engine: &impl Engine,
-        of_response: Option<Vec<u8>>,
+        (of_response, issuer): (Option<Vec<u8>>, &str),
         keys: &Keys<'_>,
     ) -> Result<Signed, Refusal> {
         let is_intact = self.is_intact;
-        let outcome = match self.read(engine, of_response.is_some(), keys) {
+        let covered_by = of_response.is_some().then_some(issuer);
+        let outcome = match self.read(engine, covered_by, keys) {
             // The dates of a certificate are looked at before the digest is. Only where all the rest is right may
             // they be named.
             Err(untimely) if is_untimely(untimely.reason()) => {
                 let timeless = Keys { accept_expired: true, valid_until: None, ..*keys };
-                self.read(engine, of_response.is_some(), &timeless).map(|_| Err(untimely))
+                self.read(engine, covered_by, &timeless).map(|_| Err(untimely))
             }
             Err(refusal) => Err(refusal),
             Ok(signed) => Ok(Ok(signed)),
@@ -326,11 +327,13 @@ impl Plaintext {
         }
     }
 
-    /// The digested octets of the assertion inside; `None` if it is not signed and need not be.
+    /// The digested octets of the assertion inside; `None` if it is not signed and need not be, because the issuer
+    /// that it names has signed the ciphertext. Everybody may encrypt to us, so another provider could sign a
+    /// ciphertext of somebody else anew, and learn from the refusal that an assertion is in it.
     fn read(
         &self,
         engine: &impl Engine,
-        is_covered: bool,
+        covered_by: Option<&str>,
         keys: &Keys<'_>,
     ) -> Result<Option<Vec<u8>>, Refusal> {
         // A document of its own: it brings its namespaces with it, and one assertion is all it holds.
@@ -338,7 +341,7 @@ impl Plaintext {
         let assertion = Assertion::read_root(tree.root())?;
         match &assertion.signature {
             Some(signature) => signature.verify(engine, &tree, assertion.element, keys).map(Some),
-            None if is_covered => Ok(None),
+            None if covered_by == Some(assertion.issuer) => Ok(None),
             None => Err(Refusal::new(Reason::SignatureMissing)),
         }
     }

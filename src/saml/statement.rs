@@ -98,7 +98,8 @@ impl<'t> NameId<'t> {
         }
         // White space around the value would make two accounts look like one (SAML-ATTACKS E3).
         if value.is_empty() || value.trim() != value || value.chars().any(char::is_control) {
-            return Err(Refusal::new(Reason::NameIdMalformed).got(format!("{value:?}")));
+            return Err(Refusal::new(Reason::NameIdMalformed)
+                .got("nothing, or white space or control characters around or in it"));
         }
         Ok(Self {
             value,

@@ -343,6 +343,9 @@ fn scan(text: &str, profile: Profile) -> Result<(), Refusal> {
         }
         let tag = scan_tag(markup, profile)?;
         if markup.starts_with('/') {
+            if tag.attributes > 0 {
+                return Err(Refusal::new(Reason::XmlMalformed).got("attributes where an element ends"));
+            }
             counted.close();
         } else {
             counted.open(&tag, profile)?;
@@ -411,7 +414,9 @@ fn scan_tag(markup: &str, profile: Profile) -> Result<Tag<'_>, Refusal> {
         let (before, from) = outside.split_at(length);
         let signs = before.split(|byte| *byte == b'=').count() - 1;
         attributes += signs;
-        declarations += usize::from(signs > 0 && before.trim_ascii_start().starts_with(b"xmlns"));
+        // The first of them stands behind the name of the element.
+        let name = before.rsplit(|byte| is_space(*byte)).find(|word| !matches!(*word, b"" | b"="));
+        declarations += usize::from(signs > 0 && name.is_some_and(|name| name.starts_with(b"xmlns")));
         at += length + 1;
         let Some(quote) = from.first().filter(|byte| **byte != b'>') else {
             let closed = at >= 2 && octets.get(at - 2) == Some(&b'/');

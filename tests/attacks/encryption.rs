@@ -633,6 +633,18 @@ fn what_was_decrypted_is_checked_as_any_other_assertion() {
     }
 }
 
+/// Another provider signs a ciphertext anew that it has caught: it learns nothing of what is inside.
+#[test]
+fn a_ciphertext_that_another_provider_signs_anew_tells_nothing() {
+    let world = world();
+    let covered = || control(&world).signed(Sign::Response);
+    world.verify(covered().to_xml().as_bytes()).expect("the issuer inside may be the one that signs");
+    let stranger = covered().with(|message| message.assertion_issuer = Some("https://a.example/".to_owned()));
+    let refusal = world.verify(stranger.to_xml().as_bytes()).expect_err("it is somebody else's");
+    assert_eq!(refusal.reason(), saml::Reason::DecryptionFailed);
+    assert_eq!((refusal.expected_text(), refusal.got_text()), (None, None));
+}
+
 /// Replaces the octets of the nth cipher value.
 fn with_cipher_value(text: &str, nth: usize, change: impl FnOnce(&mut Vec<u8>)) -> String {
     let marker = "<xenc:CipherValue>";

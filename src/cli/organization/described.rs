@@ -161,7 +161,7 @@ pub(super) fn metadata_preview(id: &OrganizationId, preview: &MetadataPreview) -
 /// What a customer's administrator has to enter.
 pub(super) fn values(values: &CustomerValues) -> Answer {
     let metadata_url = values.metadata_url.as_ref().map(url::Url::as_str);
-    let rows = [
+    let mut rows = vec![
         ["Identifier (Entity ID)".to_owned(), values.identifier.clone()],
         ["Reply URL (ACS URL)".to_owned(), values.reply_url.to_string()],
         ["Sign on URL".to_owned(), values.sign_on_url.to_string()],
@@ -172,7 +172,13 @@ pub(super) fn values(values: &CustomerValues) -> Answer {
         "reply_url": values.reply_url.as_str(),
         "sign_on_url": values.sign_on_url.as_str(),
         "metadata_url": metadata_url,
+        "certificate": values.certificate,
     });
+    let certificate = values.certificate.iter().flat_map(|pem| pem.lines());
+    rows.extend(certificate.enumerate().map(|(place, line)| {
+        let name = if place == 0 { "Our certificate" } else { "" };
+        [name.to_owned(), line.to_owned()]
+    }));
     Answer::list(["for the customer", ""], &rows, Vec::new()).with_json(json)
 }
 

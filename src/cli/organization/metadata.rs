@@ -36,8 +36,8 @@ pub(super) struct Replace {
     #[arg(long, conflicts_with = "refresh")]
     dry_run: bool,
     /// Accept that it is another identity provider than so far (the customer has moved): that of the file or the
-    /// address, or the one that was fetched and waits for this.
-    #[arg(long)]
+    /// address, or the one that was fetched and waits for this. With --entity-id that one alone.
+    #[arg(long, conflicts_with = "refresh")]
     accept_entity_id: bool,
 }
 
@@ -48,8 +48,13 @@ impl Replace {
         if self.file.is_some() || self.url.is_some() {
             return self.replace(opened).await;
         }
+        if self.dry_run || (self.entity_id.is_some() && !self.accept_entity_id) {
+            let message = "--dry-run and --entity-id are about a file or an address; give one of them, or see what \
+                           waits to be accepted with `anteroom organization show`";
+            return Err(Failure::new("nothing_to_read", message.to_owned()));
+        }
         if self.accept_entity_id {
-            let outcome = admin.accept_entity_id(id, &actor).await?;
+            let outcome = admin.accept_entity_id(id, self.entity_id.as_deref(), &actor).await?;
             return Ok(with_warnings(changed("accepted", &outcome), &outcome.value.provider));
         }
         if self.refresh {

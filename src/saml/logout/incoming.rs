@@ -63,6 +63,11 @@ impl Incoming {
         }
         let digits: Vec<u8> = field.bytes().filter(|byte| !is_space(*byte)).collect();
         let octets = STANDARD.decode(digits).map_err(|_| Refusal::new(Reason::NotBase64))?;
+        if octets.len() > LOGOUT_OCTETS_MAX {
+            return Err(
+                Refusal::new(Reason::TooLarge).expected(format!("at most {LOGOUT_OCTETS_MAX} octets"))
+            );
+        }
         let relay_state = relay_state.map(checked_relay_state).transpose()?;
         Ok(Self { is_request, octets, relay_state, carrier: Carrier::Form })
     }

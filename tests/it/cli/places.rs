@@ -312,6 +312,7 @@ fn a_customers_administrator_gets_the_values_to_enter() {
             "identifier": "urn:example:anteroom",
             "reply_url": "https://login.example.com/saml2/idpresponse",
             "sign_on_url": "https://app.example.com/",
+            "certificate": null,
             "metadata_url": "https://login.example.com/saml2/metadata",
         })
     );

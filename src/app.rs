@@ -7,6 +7,7 @@ mod retention;
 pub(crate) mod settings;
 mod watch;
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -207,11 +209,8 @@ impl Running {
     }
 
     /// Serves until a signal says to stop; a second one ends at once. `SIGHUP` reloads.
-    pub(crate) async fn until_signalled(mut self) -> anyhow::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
+    pub(crate) async fn until_signalled(mut self, signals: Signals) -> anyhow::Result<()> {
+        let Signals { mut terminate, mut interrupt, mut hang_up } = signals;
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
@@ -231,10 +230,31 @@ impl Running {
     }
 }
 
+/// The signals that Anteroom listens to. From the moment that this exists none of them ends the process by itself, so
+/// it is made before anybody is told that Anteroom is there.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Listens from now on; what comes before it is waited for is not lost.
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// `anteroom serve`: runs until it is told to stop. The problems of a configuration are the caller's to show.
 pub async fn serve(path: PathBuf, environment: Environment, config: Config) -> anyhow::Result<()> {
+    let signals = Signals::listen()?;
     let running = start(path, environment, config, Sources::default()).await?;
-    running.until_signalled().await
+    running.until_signalled(signals).await
 }
 
 /// Loads a configuration for [`start`].

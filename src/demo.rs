@@ -33,7 +33,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use url::Url;
 
-use crate::app::{self, Running, Sources};
+use crate::app::{self, Running, Signals, Sources};
 use crate::clock::SystemClock;
 use crate::config::Environment;
 use crate::demo::application::Application;
@@ -65,10 +65,11 @@ pub fn run(options: Options) -> anyhow::Result<String> {
 }
 
 async fn show(options: Options, out: &mut (dyn Write + Send)) -> anyhow::Result<String> {
+    let signals = Signals::listen()?;
     let Stage { addresses, anteroom, sites, folder } = Stage::set(options).await?;
     write!(out, "{}", Welcome { addresses: &addresses, folder: &folder })?;
     out.flush()?;
-    let ended = anteroom.until_signalled().await;
+    let ended = anteroom.until_signalled(signals).await;
     drop((sites, folder));
     ended.map(|()| "The demo is over.".to_owned())
 }

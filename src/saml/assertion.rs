@@ -58,6 +58,7 @@ impl VerifiedAssertion {
     ) -> Self {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         let statements = &assertion.authn_statements;
+        let signed_on = statements.get(validity.signed_on.position);
         Self {
             id: assertion.id.to_owned(),
             issuer: assertion.issuer.to_owned(),
@@ -73,8 +74,8 @@ impl VerifiedAssertion {
                     values: values.iter().map(|value| (*value).to_owned()).collect(),
                 })
                 .collect(),
-            authn_instant: validity.authn_instant,
-            authn_context_class: owned(statements.iter().find_map(|s| s.context_class)),
+            authn_instant: validity.signed_on.at,
+            authn_context_class: owned(signed_on.and_then(|statement| statement.context_class)),
             session_index: owned(statements.iter().find_map(|s| s.session_index)),
             session_not_on_or_after: validity.session_not_on_or_after,
             expires_at: validity.expires_at,
@@ -143,7 +144,7 @@ impl VerifiedAssertion {
         self.authn_instant
     }
 
-    /// How the subject signed on there.
+    /// How the subject signed on there, by the same statement that says when.
     #[must_use]
     pub fn authn_context_class(&self) -> Option<&str> {
         self.authn_context_class.as_deref()

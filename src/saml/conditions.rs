@@ -23,8 +23,17 @@ pub(super) struct Validity {
     /// When the assertion stops being acceptable, tolerance included.
     pub(super) expires_at: Timestamp,
     pub(super) issued_at: Timestamp,
-    pub(super) authn_instant: Timestamp,
+    pub(super) signed_on: SignedOn,
     pub(super) session_not_on_or_after: Option<Timestamp>,
+}
+
+/// The statement that tells how and when the subject signed on at the identity provider.
+#[derive(Clone, Copy)]
+pub(super) struct SignedOn {
+    /// Which one of them.
+    pub(super) position: usize,
+    /// Its `AuthnInstant`.
+    pub(super) at: Timestamp,
 }
 
 /// The clock of one check.
@@ -96,12 +105,13 @@ pub(super) fn check_assertion(
     if let Some(name_id) = &assertion.subject.name_id {
         check_qualifiers(name_id, expected)?;
     }
-    let (authn_instant, session_not_on_or_after) = check_authn_statements(&assertion.authn_statements, now)?;
-    check_policy(&assertion.authn_statements, authn_instant, expected)?;
+    let statements = &assertion.authn_statements;
+    let (instants, session_not_on_or_after) = check_authn_statements(statements, now)?;
+    let signed_on = check_policy(statements, &instants, expected)?;
     Ok(Validity {
         expires_at: instant::later(conditions_end.min(confirmation_end), now.skew),
         issued_at: issued,
-        authn_instant,
+        signed_on,
         session_not_on_or_after,
     })
 }
@@ -261,16 +271,15 @@ pub(super) fn check_qualifiers(name_id: &NameId<'_>, expected: &Expected<'_>) ->
     Ok(())
 }
 
-/// The first statement says when; the earliest end of all bounds the session (SAML Core 2.7.2).
+/// Their times, in their order; the earliest end of all bounds the session (SAML Core 2.7.2).
 pub(super) fn check_authn_statements(
     statements: &[AuthnStatement<'_>],
     now: Now,
-) -> Result<(Timestamp, Option<Timestamp>), Refusal> {
+) -> Result<(Vec<Timestamp>, Option<Timestamp>), Refusal> {
     let mut earliest = None;
-    let mut authn_instant = None;
+    let mut instants = Vec::new();
     for statement in statements {
-        let instant = check_issued(statement.authn_instant, now)?;
-        authn_instant.get_or_insert(instant);
+        instants.push(check_issued(statement.authn_instant, now)?);
         if let Some(text) = statement.session_not_on_or_after {
             let end = instant::parse(text)?;
             if now.has_passed(end) {
@@ -281,33 +290,41 @@ pub(super) fn check_authn_statements(
             earliest = Some(earliest.map_or(end, |other: Timestamp| other.min(end)));
         }
     }
-    let authn_instant = authn_instant.ok_or_else(|| Refusal::new(Reason::AuthnStatementMissing))?;
-    Ok((authn_instant, earliest))
+    if instants.is_empty() {
+        Err(Refusal::new(Reason::AuthnStatementMissing))
+    } else {
+        Ok((instants, earliest))
+    }
 }
 
-/// What this connection demands of the sign-on itself.
+/// What this connection demands of the sign-on itself: the first statement that meets all of it tells of the sign-on.
+/// That one was strong and another one fresh is not enough: they may be of two sign-ons.
 pub(super) fn check_policy(
     statements: &[AuthnStatement<'_>],
-    authn_instant: Timestamp,
+    instants: &[Timestamp],
     expected: &Expected<'_>,
-) -> Result<(), Refusal> {
+) -> Result<SignedOn, Refusal> {
     let policy = &expected.policy;
     let demanded = policy.authn_context;
-    let classes = || statements.iter().filter_map(|statement| statement.context_class);
     // "An exact match of at least one" (SAML Core 3.3.2.2.1).
     let fits = |class: &str| demanded.iter().any(|demanded| demanded.as_str() == class);
-    if !demanded.is_empty() && !classes().any(fits) {
+    let told = statements.iter().zip(instants).enumerate();
+    let fitting: Vec<_> = told
+        .filter(|(_, (statement, _))| demanded.is_empty() || statement.context_class.is_some_and(fits))
+        .map(|(position, (_, at))| SignedOn { position, at: *at })
+        .collect();
+    let Some(latest) = fitting.iter().map(|signed_on| signed_on.at).max() else {
         let demanded: Vec<_> = demanded.iter().map(ContextClass::as_str).collect();
-        let got: Vec<_> = classes().collect();
+        let got: Vec<_> = statements.iter().filter_map(|statement| statement.context_class).collect();
         let got = if got.is_empty() { "none".to_owned() } else { got.join(", ") };
         return Err(Refusal::new(Reason::AuthnContextRefused).expected(demanded.join(" or ")).got(got));
-    }
-    if let Some(since) = policy.authenticated_since
-        && instant::later(authn_instant, expected.skew.min(instant::SKEW_MAX)) < since
-    {
-        return Err(Refusal::new(Reason::AuthnNotFresh)
-            .expected(format!("at least {since}"))
-            .got(authn_instant.to_string()));
-    }
-    Ok(())
+    };
+    let Some(since) = policy.authenticated_since else {
+        return fitting.first().copied().ok_or_else(|| Refusal::new(Reason::AuthnStatementMissing));
+    };
+    let skew = expected.skew.min(instant::SKEW_MAX);
+    let fresh = fitting.into_iter().find(|signed_on| instant::later(signed_on.at, skew) >= since);
+    fresh.ok_or_else(|| {
+        Refusal::new(Reason::AuthnNotFresh).expected(format!("at least {since}")).got(latest.to_string())
+    })
 }

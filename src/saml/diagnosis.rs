@@ -388,8 +388,8 @@ fn check_assertion(sheet: &mut Sheet, case: &Case<'_>) {
     }
     if let Some(statements) = &assertion.authn_statements {
         let checked = conditions::check_authn_statements(statements, now);
-        if let Ok((authn_instant, _)) = &checked {
-            let checked = conditions::check_policy(statements, *authn_instant, expected);
+        if let Ok((instants, _)) = &checked {
+            let checked = conditions::check_policy(statements, instants, expected).map(drop);
             sheet.note(Stage::Manner, checked, (case, None));
         }
         sheet.note(Stage::Session, checked.map(drop), (case, None));

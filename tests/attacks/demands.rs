@@ -85,6 +85,41 @@ fn one_statement_of_several_may_meet_the_demand() {
 }
 
 #[test]
+fn a_strong_sign_on_and_a_fresh_one_are_not_one_that_is_both() {
+    let world = World::pure();
+    let x509 = classes(&[X509]);
+    let policy = Policy { authn_context: &x509, authenticated_since: Some(world.now), ..Policy::default() };
+    let (fresh, stale) = (world.now, world.now - SignedDuration::from_hours(7));
+    let statement = |at, class: &str| {
+        format!(
+            "<AuthnStatement AuthnInstant=\"{}\"><AuthnContext><AuthnContextClassRef>{class}\
+             </AuthnContextClassRef></AuthnContext></AuthnStatement>",
+            time(at)
+        )
+    };
+    // What the control says itself stands last: it is a password of some time.
+    for (first, own, wanted) in [
+        (statement(fresh, X509), stale, Ok((fresh, X509))),
+        (statement(stale, X509), fresh, Err("authn_not_fresh")),
+        (statement(stale, X509) + &statement(fresh, PASSWORD), fresh, Err("authn_not_fresh")),
+        (statement(fresh, PASSWORD), fresh, Err("authn_context_refused")),
+        (statement(stale, X509) + &statement(fresh, X509), stale, Ok((fresh, X509))),
+    ] {
+        let message = world.control().with(|message| {
+            message.further_statements.clone_from(&first);
+            message.authn_instant = time(own);
+        });
+        let message = message.to_xml();
+        let verified = world.verify(message.as_bytes()).expect("good where nothing is demanded");
+        assert!(first.contains(&time(verified.authn_instant())), "the first says when: {first}");
+        let verified = world.verify_demanding(policy, message.as_bytes());
+        let told =
+            verified.as_ref().map(|one| (one.authn_instant(), one.authn_context_class().unwrap_or("")));
+        assert_eq!(told.map_err(|refusal| refusal.reason().code()), wanted, "{first}");
+    }
+}
+
+#[test]
 fn a_sign_on_that_is_older_than_the_request_is_refused_where_a_fresh_one_is_demanded() {
     let world = World::pure();
     let policy = Policy { authenticated_since: Some(world.now), ..Policy::default() };

@@ -113,8 +113,43 @@ fn namespaces() -> Vec<Attack> {
             },
             codes: &["too_complex"],
         },
+        Attack {
+            id: "B13",
+            name: "too many namespaces in scope, a few on each of several elements",
+            control: World::control,
+            hostile: |_, control| {
+                declaring(&control, 14, &["samlp:Response", "samlp:Status", "samlp:StatusCode"])
+            },
+            codes: &["too_complex"],
+        },
+        textual!("B2", "attributes where an element ends", "</samlp:Status>" => "</samlp:Status x=\"\">", "xml_malformed"),
         textual!("B4", "an empty namespace name for a prefix", "<samlp:Response " => "<samlp:Response xmlns:example=\"\" ", "namespace_forbidden" | "xml_malformed"),
     ]
+}
+
+/// The message with so many more namespaces declared on the first of each of these elements.
+fn declaring(message: &Message, count: usize, elements: &[&str]) -> Vec<u8> {
+    let mut text = message.to_xml();
+    for (nth, element) in elements.iter().enumerate() {
+        let names: String = (0..count).map(|n| format!(" xmlns:x{nth}n{n}=\"urn:{nth}:{n}\"")).collect();
+        let after = if text.contains(&format!("<{element} ")) { ' ' } else { '>' };
+        text = replaced_first(&text, &format!("<{element}{after}"), &format!("<{element}{names}{after}"));
+    }
+    text.into_bytes()
+}
+
+/// As many side by side are none too many: they end with their elements.
+#[test]
+fn namespaces_that_are_declared_side_by_side_are_not_in_scope_together() {
+    let world = World::pure();
+    let control = world.control();
+    for (count, elements, is_good) in [
+        (14, &["samlp:Response", "Issuer", "samlp:Status"][..], true),
+        (14, &["samlp:Response", "samlp:Status", "samlp:StatusCode"], false),
+    ] {
+        let verified = world.verify(&declaring(&control, count, elements));
+        assert_eq!(verified.is_ok(), is_good, "{elements:?}: {:?}", verified.err());
+    }
 }
 
 fn digests() -> Vec<Attack> {

@@ -12,7 +12,7 @@ use crate::routes::Call;
 use crate::routes::form::Form;
 use crate::routes::reply::{self, Decision};
 use crate::saml::logout::{self, Onward};
-use crate::sign_on::{AtProvider, LogoutEnd};
+use crate::sign_on::LogoutEnd;
 
 impl Call {
     /// `GET` and `POST /saml2/logout` (SAML Bindings 3.4, 3.5).
@@ -41,11 +41,8 @@ impl Call {
             }
             Ok(LogoutEnd::Answered(None)) => self.notice(StatusCode::OK, &Notice::EndedByProvider),
             Ok(LogoutEnd::Back(at_provider)) => {
-                let known = match at_provider {
-                    AtProvider::Ended => "ended",
-                    AtProvider::Unsure => "unsure",
-                };
-                reply::redirect(&sites.app_address(&format!("/.anteroom/sign-out?provider={known}")))
+                let farewell = self.shared.sign_on.farewell(at_provider);
+                reply::redirect(&sites.app_address(&format!("/.anteroom/sign-out?provider={farewell}")))
             }
             Ok(LogoutEnd::Refused { reference, reason }) => {
                 let sign_out_url = sites.app_address("/.anteroom/sign-out");

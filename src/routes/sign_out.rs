@@ -10,7 +10,7 @@ use crate::proxy::Body;
 use crate::routes::Call;
 use crate::routes::cookies::Kind;
 use crate::routes::reply;
-use crate::sign_on::Farewell;
+use crate::sign_on::{AtProvider, Farewell};
 
 impl Call {
     /// `GET /.anteroom/sign-out`.
@@ -51,10 +51,10 @@ impl Call {
 
     /// What is known of the provider's session when the browser comes back from there.
     fn provider_session(&self) -> ProviderSession<'static> {
-        match self.query("provider").as_deref() {
-            Some("ended") => ProviderSession::Ended,
-            Some("unsure") => ProviderSession::Unsure,
-            _ => ProviderSession::Open,
+        match self.query("provider").and_then(|farewell| self.shared.sign_on.at_provider(&farewell)) {
+            Some(AtProvider::Ended) => ProviderSession::Ended,
+            Some(AtProvider::Unsure) => ProviderSession::Unsure,
+            None => ProviderSession::Open,
         }
     }
 

@@ -89,19 +89,23 @@ impl Connections {
         self.by_fingerprint.get(&fingerprint)
     }
 
-    /// The connections whose provider may be the one that issued a logout message, paused or not; of more than
-    /// anybody shares a provider among, some.
+    /// The connections whose provider may be the one that issued a logout message, paused or not, by their ids; of more
+    /// than anybody shares a provider among, the first.
     #[must_use]
     pub fn by_logout_issuer(&self, issuer: &str) -> Vec<Arc<Connection>> {
         let found = self.by_fingerprint.values().filter(|connection| connection.idp.issues_logout_as(issuer));
-        found.take(SHARING_MAX).cloned().collect()
+        let mut found: Vec<_> = found.cloned().collect();
+        found.sort_unstable_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
+        found.truncate(SHARING_MAX);
+        found
     }
 
     /// The connection whose provider has that entity ID, paused or not. A message that claims an issuer is shown to
-    /// people beside that connection; nobody is signed on by it.
+    /// people beside that connection, of several the first by its id; nobody is signed on by it.
     #[must_use]
     pub fn by_entity_id(&self, entity_id: &str) -> Option<&Arc<Connection>> {
-        self.by_fingerprint.values().find(|connection| connection.idp.entity_id() == entity_id)
+        let found = self.by_fingerprint.values().filter(|connection| connection.idp.entity_id() == entity_id);
+        found.min_by_key(|connection| connection.id.as_str())
     }
 
     /// The connection of an organization, paused or not.

@@ -9,16 +9,21 @@
 //! that is on its way, as its ID proves itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use serde_json::json;
 use url::Url;
 
-use crate::id;
+use crate::id::{self, UserId};
 use crate::saml;
 use crate::saml::logout::{
     Expected, Incoming, Message, Onward, OwnRequest, OwnResponse, Request, Response, Verdict,
     VerifiedLogoutRequest,
 };
+use crate::secret::{ClusterSecret, MacKey};
 use crate::session::Session;
 use crate::sign_on::answer::CLOCK_SKEW;
 use crate::sign_on::connections::Connection;
@@ -72,6 +77,42 @@ pub enum AtProvider {
     Unsure,
 }
 
+/// Where a logout comes back, the login host has just learnt what the application's host tells the person: this
+/// proves that it has, so that nobody reads that a session has ended because of a link that somebody else made up.
+#[derive(Debug)]
+pub(super) struct FarewellKey(MacKey);
+
+impl FarewellKey {
+    pub(super) fn of(secret: &ClusterSecret) -> Self {
+        Self(secret.mac_key("farewell"))
+    }
+
+    fn write(&self, at_provider: AtProvider, now: Timestamp) -> String {
+        let millis = now.as_millisecond();
+        match at_provider {
+            AtProvider::Ended => format!("ended.{millis}.{}", URL_SAFE_NO_PAD.encode(self.tag(millis))),
+            AtProvider::Unsure => "unsure".to_owned(),
+        }
+    }
+
+    fn read(&self, text: &str, now: Timestamp) -> Option<AtProvider> {
+        if text == "unsure" {
+            return Some(AtProvider::Unsure);
+        }
+        let (millis, tag) = text.strip_prefix("ended.")?.split_once('.')?;
+        let millis: i64 = millis.parse().ok()?;
+        let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
+        let since = Timestamp::from_millisecond(millis).ok()?;
+        let until = since.saturating_add(FAREWELL_LIFETIME).ok()?;
+        let is_good = self.0.verify(&millis.to_be_bytes(), &tag) && since <= now && now < until;
+        is_good.then_some(AtProvider::Ended)
+    }
+
+    fn tag(&self, millis: i64) -> [u8; 16] {
+        self.0.tag(&millis.to_be_bytes())
+    }
+}
+
 /// A message that was looked at from all sides, before anything is done.
 enum Judged {
     Requested(Vec<(Arc<Connection>, VerifiedLogoutRequest)>),
@@ -96,7 +137,7 @@ impl SignOn {
         event.subject = Some(email.as_str().to_owned());
         event.details = json!({ "sid": session.name.as_str() });
         self.store.end_sessions(&SessionSelector::Hash(session.hash), event).await?;
-        self.live.revalidate(&session.user, self.clock.now()).await?;
+        self.end_in_memory(&session.user).await;
         Ok(match (self.provider_logout(session), self.settings.load().single_logout) {
             (None, _) => Farewell::Here,
             (Some(url), SingleLogout::Offered) => Farewell::Offered(url),
@@ -141,6 +182,18 @@ impl SignOn {
                 self.refuse_logout(connection.as_deref(), &refused, request_id).await
             }
         }
+    }
+
+    /// What is known of the provider's session, as it stands in the address that the browser goes on to.
+    #[must_use]
+    pub fn farewell(&self, at_provider: AtProvider) -> String {
+        self.farewell_key.write(at_provider, self.clock.now())
+    }
+
+    /// What was known of the provider's session a moment ago; `None` if nobody here has said so.
+    #[must_use]
+    pub fn at_provider(&self, farewell: &str) -> Option<AtProvider> {
+        self.farewell_key.read(farewell, self.clock.now())
     }
 
     fn judge(&self, incoming: &Incoming) -> Judged {
@@ -265,7 +318,7 @@ impl SignOn {
         match self.store.end_by_provider(&logout, event).await? {
             ProviderLoggedOut::Ended(users) => {
                 for user in &users {
-                    self.live.revalidate(user, now).await?;
+                    self.end_in_memory(user).await;
                 }
                 tracing::info!(connection = %connection.id, users = users.len(), "logout by the provider");
                 Ok(true)
@@ -276,6 +329,15 @@ impl SignOn {
                     .await?;
                 Ok(false)
             }
+        }
+    }
+
+    /// Lets go of a user's sessions that have ended in the store. Should it not answer any more, of all of them: those
+    /// that are good are found again, and the logout has happened, whatever comes after it.
+    async fn end_in_memory(&self, user: &UserId) {
+        if let Err(error) = self.live.revalidate(user, self.clock.now()).await {
+            tracing::warn!(error = %error, cause = ?std::error::Error::source(&error), "cannot look after the sessions of a user who has signed out");
+            self.live.end_where(|session| session.user == *user);
         }
     }
 
@@ -321,6 +383,9 @@ impl Refused {
         Self { reason, text: text.to_owned(), expected: None, got: None }
     }
 }
+
+/// Long enough for a redirect.
+const FAREWELL_LIFETIME: Duration = Duration::from_mins(5);
 
 /// Longer than an entity ID that anybody uses.
 const ISSUER_CHARS_MAX: usize = 300;

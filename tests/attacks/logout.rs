@@ -453,7 +453,8 @@ async fn an_answer_to_a_logout_that_is_not_ours_changes_nothing() {
     }
     let genuine = answer(&ours).with(|answer| answer.relay_state = Some("https://evil.example/".to_owned()));
     let page = send_query(&app, &genuine.to_query().text()).await.expect(200);
-    assert_eq!(page.url, app.url("/.anteroom/sign-out?provider=ended"), "nowhere else");
+    assert_eq!(page.url.origin(), app.app_url.origin(), "nowhere else");
+    assert!(page.url[url::Position::BeforePath..].starts_with("/.anteroom/sign-out?provider=ended."));
 
     // A login is not finished with the ID of a logout either.
     let mut pending = app.visitor().begin("/").await;

@@ -8,6 +8,7 @@ use anteroom::saml::metadata;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt as _;
+use sqlx::Connection as _;
 use url::Url;
 
 use crate::app::{ENTITY_ID, MIA, NOAH, TestApp, Visitor, Wanted};
@@ -300,6 +301,81 @@ async fn signing_out_can_leave_it_to_the_person_to_go_on_and_tells_how_it_ended(
     let posted = answer(|_| {});
     let page = send_form(&app, &posted.fields(&posted.to_signed_xml())).await.expect(200);
     assert!(text_of(&page.body).contains("has ended, too"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_reads_that_a_providers_session_has_ended_because_of_a_link_that_somebody_made() {
+    let clock = ManualClock::at(SystemClock.now());
+    let app = Wanted::default().clock(&clock).more("[session]\nsingle_logout = true\n").start().await;
+    app.add_member(MIA).await;
+    let mut mia = app.visitor();
+    sign_on(&mut mia).await;
+    let page = mia.visit("/.anteroom/sign-out").await;
+    let page = mia.browser.submit(&page, &page.form("/.anteroom/sign-out")).await;
+    let id = sent(&page).attribute("ID").to_owned();
+    let answer = app.idp.logout_response(slo_url(&app).as_str(), &id, app.now());
+    let back = send_query(&app, &answer.to_query().text()).await.expect(200);
+    let genuine = back.url.query().expect("a query").to_owned();
+    let told = async |query: &str| {
+        let mut anybody = app.visitor();
+        text_of(&anybody.visit(&format!("/.anteroom/sign-out?{query}")).await.expect(200).body)
+    };
+    assert!(told(&genuine).await.contains("has ended, too"), "{genuine}");
+    let later = genuine.replacen("ended.1", "ended.2", 1);
+    let other = genuine.rsplit_once('.').expect("a tag").0.to_owned() + ".AAAAAAAAAAAAAAAAAAAAAA";
+    for made_up in
+        ["provider=ended", "provider=ended.0.", "provider=", &later, &other, &genuine[..genuine.len() - 2]]
+    {
+        let page = told(made_up).await;
+        assert!(!page.contains("has ended, too") && page.contains("may still be open"), "{made_up}: {page}");
+    }
+    clock.advance(Duration::from_mins(5));
+    assert!(!told(&genuine).await.contains("has ended, too"), "nor by one that was kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_that_is_done_is_told_although_the_store_does_not_answer_any_more() {
+    let app = Wanted::default().more("[session]\nsingle_logout = false\n").start().await;
+    app.add_member(MIA).await;
+    // What of the user cannot be read any more is another session, opened first: it stands before the others.
+    let spoil = async |index: &str| {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(app.path("anteroom.db"));
+        let mut db = sqlx::SqliteConnection::connect_with(&options).await.expect("a connection");
+        let spoilt = sqlx::query("UPDATE sessions SET return_path = 'nowhere' WHERE session_index = $1");
+        assert_eq!(spoilt.bind(index).execute(&mut db).await.expect("it is done").rows_affected(), 1);
+        db.close().await.expect("it closes");
+    };
+    let (mut broken, mut mia, mut again) = (app.visitor(), app.visitor(), app.visitor());
+    let index = sign_on(&mut broken).await;
+    sign_on(&mut mia).await;
+    let named = sign_on(&mut again).await;
+    let mia_before = mia.session().expect("a session");
+    let page = mia.visit("/.anteroom/sign-out").await.expect(200);
+    spoil(&index).await;
+    let page = mia.browser.submit(&page, &page.form("/.anteroom/sign-out")).await.expect(200);
+    assert!(text_of(&page.body).contains("You are signed out"), "{}", page.body);
+    mia.browser.plant(&app.app_url, "anteroom", &mia_before);
+    assert!(!is_signed_on(&mia).await);
+
+    let demand = demand(&app, MIA).of_session(&named);
+    assert_answered(&send_query(&app, &demand.to_query().text()).await, &demand);
+    assert!(!is_signed_on(&again).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_is_too_large_for_a_logout_message_is_not_read() {
+    let app = TestApp::new().await;
+    app.add_member(MIA).await;
+    let mut mia = app.visitor();
+    sign_on(&mut mia).await;
+    let demand = demand(&app, MIA);
+    let mut fields = demand.fields(&demand.to_signed_xml());
+    let control = fields.clone();
+    fields.push(("padding".to_owned(), "x".repeat(256 * 1024)));
+    send_form(&app, &fields).await.expect(413);
+    assert!(is_signed_on(&mia).await);
+    assert_answered(&send_form(&app, &control).await, &demand);
+    assert!(!is_signed_on(&mia).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

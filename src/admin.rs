@@ -39,7 +39,7 @@ pub use actor::Actor;
 pub use audit::{AuditVerified, Broken};
 pub use desk::{ApproveForm, Approved, Dossier, Queue, QueueFilter, QueueLine, Turn};
 pub use export::Exported;
-pub use import::{LineProblem, LineProblemKind, UsersImported};
+pub use import::{ImportMail, LineProblem, LineProblemKind, UsersImported};
 pub use obtain::MetadataForm;
 pub use options::OptionsForm;
 pub use organizations::{CustomerValues, DomainsChanged, EntityIdChange, OrganizationView, SharedDomains};

@@ -24,6 +24,15 @@ use crate::store::{ImportProblemKind, Imported, ImportedGrant, NewMessage, NewUs
 pub(super) const COLUMNS: Columns<6> =
     Columns { names: ["email", "name", "organization", "level", "property", "until"], required: 5 };
 
+/// Whether an import tells people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportMail {
+    /// Who gets in by it is told by mail.
+    Tell,
+    /// Nobody is told, because they have been, or will be, in another way.
+    Silent,
+}
+
 /// How an import of users went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UsersImported {
@@ -107,7 +116,7 @@ impl From<Refused> for LineProblemKind {
 
 impl Admin {
     /// Imports a table of users.
-    pub async fn import_users(&self, table: &[u8], actor: &Actor) -> Result<UsersImported> {
+    pub async fn import_users(&self, table: &[u8], mail: ImportMail, actor: &Actor) -> Result<UsersImported> {
         let rows = table::read(table, COLUMNS).map_err(Refused::Table)?;
         let known = self.known().await?;
         let mut lines: Vec<ImportedGrant> = Vec::new();
@@ -130,7 +139,11 @@ impl Admin {
         }
 
         let event = self.event("users.imported", actor, "users", json!({"lines": lines.len()}));
-        match self.store.import(&lines, event, known.told(&lines)).await? {
+        let mail = match mail {
+            ImportMail::Tell => known.told(&lines),
+            ImportMail::Silent => Vec::new(),
+        };
+        match self.store.import(&lines, event, mail).await? {
             Imported::Done { users_added, grants_changed } => {
                 Ok(UsersImported { users_added, grants_changed })
             }

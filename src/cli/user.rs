@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, dash, moment, moment_or_dash};
 use super::opened::Opened;
 use super::{Failure, Format, read_file};
-use crate::admin::{Actor, Admin, GrantToMake, Granted, Outcome, UserToAdd, parse_until};
+use crate::admin::{Actor, Admin, GrantToMake, Granted, ImportMail, Outcome, UserToAdd, parse_until};
 use crate::directory::{Account, DisplayName, Grant, Membership, Role, Scope};
 use crate::email::EmailAddress;
 use crate::id::OrganizationId;
@@ -37,6 +37,9 @@ enum Action {
     Import {
         /// The file, or - for the standard input.
         file: PathBuf,
+        /// Tell nobody: those who get access have been told of it in another way, or will be.
+        #[arg(long)]
+        no_mail: bool,
     },
     /// Write users and grants as CSV, in the form that `import` reads.
     Export(Selection),
@@ -159,8 +162,9 @@ impl Arguments {
         let admin = &opened.admin;
         match self.action {
             Action::Add(add) => add.run(admin).await,
-            Action::Import { file } => {
-                let imported = admin.import_users(&read_file(&file)?, &Actor::command()).await?;
+            Action::Import { file, no_mail } => {
+                let mail = if no_mail { ImportMail::Silent } else { ImportMail::Tell };
+                let imported = admin.import_users(&read_file(&file)?, mail, &Actor::command()).await?;
                 let (users, grants) = (imported.users_added, imported.grants_changed);
                 let json = json!({"users_added": users, "grants_changed": grants});
                 Ok(Answer::new(

@@ -1,7 +1,7 @@
 //! What support agents may not do by themselves, on every way by which a grant comes about.
 
 use anteroom::admin::{
-    Actor, ApproveForm, Approved, Granted, LineProblem, SecondApproval, Settings, Turn, UserToAdd,
+    Actor, ApproveForm, Approved, Granted, ImportMail, LineProblem, SecondApproval, Settings, Turn, UserToAdd,
 };
 use anteroom::directory::request::{Request, State};
 use anteroom::directory::{Levels, Role};
@@ -35,7 +35,7 @@ async fn try_all_ways(house: &House, level: &str) -> Vec<Option<&'static str>> {
     house.admin.revoke(&mine, None, &Actor::command()).await.unwrap();
 
     let table = format!("email,name,organization,level,property\nsue@contoso.com,,contoso,{level},maple\n");
-    let imported = house.admin.import_users(table.as_bytes(), &sue).await;
+    let imported = house.admin.import_users(table.as_bytes(), ImportMail::Tell, &sue).await;
     let by_table = imported.err().map(|error| match refused::<()>(Err(error)).lines() {
         [LineProblem { kind: anteroom::admin::LineProblemKind::Refused(refused), .. }] => refused.code(),
         other => panic!("{other:?}"),
@@ -171,7 +171,7 @@ async fn a_direct_grant_of_all_properties_becomes_a_request_that_another_agent_c
     assert_eq!(grants(&house.account("nell@contoso.com").await), ["*:technician"]);
 
     let table = "email,name,organization,level,property\nnew@contoso.com,,contoso,viewer,*\n";
-    let imported = refused(house.admin.import_users(table.as_bytes(), &sue).await);
+    let imported = refused(house.admin.import_users(table.as_bytes(), ImportMail::Tell, &sue).await);
     assert!(imported.to_string().contains("second agent"), "{imported}");
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anteroom::admin::Actor;
+use anteroom::admin::{Actor, ImportMail};
 use anteroom::clock::Clock as _;
 use anteroom::directory::{Role, Subject};
 use anteroom::id::{ConnectionId, UserId};
@@ -140,7 +140,8 @@ async fn who_is_let_in_by_an_import_is_told_once() {
         nell@contoso.com,,contoso,viewer,maple\nnell@contoso.com,,contoso,viewer,oak\n\
         nell@contoso.com,,contoso,viewer,oak\ninvited@contoso.com,,contoso,viewer,oak\n\
         vera@contoso.com,,contoso,viewer,oak\nnew@contoso.com,,contoso,viewer,oak\n";
-    let (imported, mail) = house.mail_of(house.admin.import_users(table, &Actor::command())).await;
+    let (imported, mail) =
+        house.mail_of(house.admin.import_users(table, ImportMail::Tell, &Actor::command())).await;
     assert_eq!(imported.unwrap().grants_changed, 5);
     let mut told_people = told(&["invited", "nell", "new"].map(|name| (name, "access_granted")));
     for (recipient, _) in &mut told_people {
@@ -154,6 +155,17 @@ async fn who_is_let_in_by_an_import_is_told_once() {
     let message = messages.iter().find(of_nell).unwrap();
     assert_eq!(message.notice["access"].as_array().unwrap().len(), 2);
     assert_eq!(message.notice["access"][1]["property"], "oak Court");
+}
+
+#[tokio::test]
+async fn an_import_can_be_silent() {
+    let house = House::new().await;
+    let table = b"email,name,organization,level,property\nnew@contoso.com,,contoso,viewer,oak\n";
+    let command = Actor::command();
+    let import = house.admin.import_users(table, ImportMail::Silent, &command);
+    let (imported, mail) = house.mail_of(import).await;
+    assert_eq!((imported.unwrap().users_added, mail), (1, Vec::new()));
+    assert_eq!(house.account("new@contoso.com").await.grants.len(), 1);
 }
 
 #[tokio::test]

@@ -19,7 +19,14 @@ async fn connect(agent: &mut Visitor<'_>, idp: &Idp) -> Page {
     agent.browser.submit(&preview, &form).await.expect(200)
 }
 
+/// Signs on, as soon as the gate has heard that people can.
 async fn sign_on_at<'a>(app: &'a TestApp, idp: &Idp, path: &str) -> (Visitor<'a>, Page) {
+    until("people can sign on there", async || {
+        let mut anybody = app.visitor();
+        let page = anybody.visit("/").await;
+        anybody.type_email(&page, LEA).await.body.contains("/.anteroom/sign-in/start")
+    })
+    .await;
     let mut lea = app.visitor().who_is(LEA);
     let pending = lea.begin(path).await;
     let Person { email, name, object_id } = lea.person.clone();
@@ -28,11 +35,18 @@ async fn sign_on_at<'a>(app: &'a TestApp, idp: &Idp, path: &str) -> (Visitor<'a>
     (lea, page)
 }
 
-/// Presses "Test", and is at the identity provider.
+/// Presses "Test", and is at the identity provider, as soon as the gate knows of it.
 async fn begin_trial(agent: &mut Visitor<'_>) -> Pending {
     let page = agent.visit(FABRIKAM).await.expect(200);
     let form = page.form(&format!("{FABRIKAM}/test"));
-    agent.press(&page, &form).await
+    let away = std::cell::RefCell::new(None);
+    until("the trial can begin", async || {
+        let answer = agent.browser.clone().submit(&page, &form).await;
+        away.replace(answer.location());
+        away.borrow().is_some()
+    })
+    .await;
+    Pending::read(away.into_inner().expect("it has begun"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +68,11 @@ async fn a_customer_is_connected_by_upload_and_its_people_sign_on() {
     let room = app.url("/.anteroom/waiting-room");
     let ended = async || lea.browser.clone().open(&room).await.url.path() == "/.anteroom/sign-in";
     assert!(until("the session ends", ended).await < super::IN_FORCE);
-    assert!(said(&lea.visit("/").await).contains("paused"), "the address is remembered");
+    until("the page says so", async || {
+        let page = lea.browser.clone().open(&app.url("/")).await;
+        said(&page).contains("paused")
+    })
+    .await;
     press(&mut ann, &page, "resume").await.expect(200);
     let (_, page) = sign_on_at(&app, &idp, "/again").await;
     page.expect(200);

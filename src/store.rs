@@ -44,9 +44,9 @@ use crate::target::ReturnPath;
 pub use audit::{AuditAnchor, AuditEntry, AuditEvent, AuditFilter, CLAIMS_MAX, Claimant};
 pub use logout::{ProviderLoggedOut, ProviderLogout};
 pub use organizations::{
-    ConnectionTest, DeclaredMetadata, ExpiryWarning, MetadataClaim, MetadataFetched, MetadataSource,
-    NewMetadata, Occasion, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin, Outsiders,
-    PropertiesAdded, PropertyChange, StoredConnection, Validators,
+    ConnectionTest, DeclaredMetadata, ExpiryWarning, MetadataClaim, MetadataFetched, MetadataKept,
+    MetadataSource, NewMetadata, Occasion, OrganizationChange, OrganizationChanged, OrganizationRecord,
+    Origin, Outsiders, PropertiesAdded, PropertyChange, Rival, StoredConnection, Validators,
 };
 pub use outbox::{Batch, Claim, Message, NewMessage};
 pub use requests::{NewRequest, RequestChange, RequestChanged, RequestCount, RequestFiled, RequestFilter};
@@ -69,6 +69,17 @@ pub enum Error {
     /// The schema was made by a newer Anteroom.
     #[error("the database has schema version {found}, newer than {known}: run the newer Anteroom")]
     NewerSchema {
+        /// The version found.
+        found: i64,
+        /// The newest that this program knows.
+        known: i64,
+    },
+    /// The schema was made by an older Anteroom, and is not to be changed now.
+    #[error(
+        "the database has schema version {found}, older than {known}: `anteroom serve` of this version brings it up \
+         to date"
+    )]
+    OlderSchema {
         /// The version found.
         found: i64,
         /// The newest that this program knows.
@@ -112,11 +123,19 @@ impl Settings {
 
 /// Opens the store and brings its schema up to date.
 pub async fn open(settings: &Settings) -> Result<Arc<dyn Store>> {
-    let options = match settings {
+    Ok(Arc::new(sqlite::Database::open(&options(settings)).await?))
+}
+
+/// Opens the store to look at it: nothing is written, and a schema of another version is refused, not changed.
+pub async fn open_to_read(settings: &Settings) -> Result<Arc<dyn Store>> {
+    Ok(Arc::new(sqlite::Database::open_to_read(&options(settings)).await?))
+}
+
+fn options(settings: &Settings) -> sqlite::Options {
+    match settings {
         Settings::Sqlite { path } => sqlite::Options::file(path),
         Settings::Memory => sqlite::Options::memory(),
-    };
-    Ok(Arc::new(sqlite::Database::open(&options).await?))
+    }
 }
 
 /// A position in the change feed.
@@ -434,8 +453,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         organization: &OrganizationId,
         claim: &MetadataClaim,
     ) -> Result<Option<StoredConnection>>;
-    /// Keeps what became of fetching metadata from an address, and gives the claim back; `false`, and nothing
-    /// changed, if it is fetched somewhere else by now. Tells the change feed if other metadata is in force.
+    /// Keeps what became of fetching metadata from an address, and gives the claim back, unless it is fetched
+    /// somewhere else by now, or is of an identity provider that another organization has: then nothing has changed.
+    /// Tells the change feed if other metadata is in force.
     async fn keep_metadata(
         &self,
         organization: &OrganizationId,
@@ -444,7 +464,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         due_at: Timestamp,
         now: Timestamp,
         audit: Option<AuditEvent>,
-    ) -> Result<bool>;
+    ) -> Result<MetadataKept>;
     /// Notes that a warning is given, with the event that tells of it; `false` if it was given before.
     async fn warn_of_expiry(&self, warning: &ExpiryWarning, audit: AuditEvent) -> Result<bool>;
 

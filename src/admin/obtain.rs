@@ -2,6 +2,9 @@
 //!
 //! Separate because a new organization and a replacement take it in the same ways.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use url::Url;
 
 use super::providers::Provider;
@@ -42,9 +45,10 @@ impl<'a> From<&'a Vec<u8>> for MetadataForm<'a> {
 }
 
 impl Obtained {
-    /// What is to be kept of it.
-    pub(super) fn into_new(self, now: jiff::Timestamp) -> NewMetadata {
-        let due_at = now.saturating_add(FIRST_REFRESH).unwrap_or(now);
+    /// What is to be kept of it; its address is asked again after that time.
+    pub(super) fn into_new(self, now: Timestamp, refresh: Duration) -> NewMetadata {
+        // It has just been asked.
+        let due_at = now.saturating_add(refresh).unwrap_or(now);
         let source =
             self.url.map(|url| MetadataSource { checked_at: Some(now), ..MetadataSource::new(url, due_at) });
         NewMetadata { metadata: self.text, entity_id: self.entity_id, source }
@@ -101,6 +105,3 @@ impl Admin {
         }
     }
 }
-
-/// When an address is asked again that has just been asked.
-const FIRST_REFRESH: std::time::Duration = std::time::Duration::from_hours(1);

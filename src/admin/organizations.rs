@@ -20,7 +20,7 @@ use crate::id::{ConnectionId, OrganizationId};
 use crate::saml::metadata;
 use crate::store::{
     MetadataSource, NewMetadata, OrganizationChange, OrganizationChanged, OrganizationRecord, Origin,
-    Outsiders, StoredConnection,
+    Outsiders, Rival, StoredConnection,
 };
 
 /// Whether domains may be shared with other organizations.
@@ -129,7 +129,8 @@ impl Admin {
             "provider": provider_details(&obtained.provider),
             "metadata_url": obtained.url.as_ref().map(Url::as_str),
         });
-        let NewMetadata { metadata, entity_id, source } = obtained.into_new(self.now());
+        let NewMetadata { metadata, entity_id, source } =
+            obtained.into_new(self.now(), self.settings().metadata_refresh);
         let connection = StoredConnection {
             id: ConnectionId::parse(id.as_str())
                 .expect("an organization's id has the form of a connection's"),
@@ -214,7 +215,10 @@ impl Admin {
             "certificates_added": preview.added,
             "certificates_removed": removed,
         });
-        let change = OrganizationChange::Metadata(id.clone(), obtained.into_new(self.now()));
+        let change = OrganizationChange::Metadata(
+            id.clone(),
+            obtained.into_new(self.now(), self.settings().metadata_refresh),
+        );
         self.changed(id, &change, ("organization.metadata_replaced", details), actor).await
     }
 
@@ -327,6 +331,9 @@ impl Admin {
             OrganizationChanged::Unchanged => return Ok(false),
             OrganizationChanged::NoSuchOrganization => self.no_such_organization(id.clone()).await?,
             OrganizationChanged::IdTaken => Refused::OrganizationTaken { id: id.clone() },
+            OrganizationChanged::ProviderTaken(Rival { organization, entity_id }) => {
+                Refused::EntityIdTaken { entity_id, organization }
+            }
             OrganizationChanged::Declared => Refused::Declared { id: id.clone() },
             OrganizationChanged::NoProvider => Refused::NoProvider { id: id.clone() },
             OrganizationChanged::LastSupport => Refused::SupportPaused { id: id.clone() },
@@ -369,9 +376,12 @@ impl OrganizationView {
     pub fn source_notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if let Some(held) = self.held_entity_id() {
+            let address = self.source().map_or("", |source| source.url.as_str());
+            let id = &self.record.organization.id;
             notes.push(format!(
-                "the metadata is of another identity provider by now ({held}), which nobody has accepted yet; what \
-                 was fetched before stays in force"
+                "the metadata at {address} is of another identity provider by now ({held}), which nobody has accepted \
+                 yet; what was fetched before stays in force. If the customer says that this is right, `anteroom \
+                 organization metadata {id} --accept-entity-id --entity-id {held}` accepts it"
             ));
         }
         if let Some(source) = self.source()

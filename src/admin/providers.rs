@@ -216,8 +216,7 @@ pub(super) fn options_of(record: &OrganizationRecord, settings: &Settings) -> Co
 /// longer be used; `None` if nothing names one.
 pub(super) fn entity_id_of(record: &OrganizationRecord, settings: &Settings) -> Option<String> {
     if let Some(connection) = &record.connection {
-        let read = || metadata::entity_id(connection.metadata.as_bytes()).ok();
-        return connection.entity_id.clone().or_else(read);
+        return connection.provider();
     }
     let id = &record.organization.id;
     let declared = settings.declared.iter().find(|declared| declared.organization == *id);

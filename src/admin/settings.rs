@@ -3,6 +3,7 @@
 //! Separate because it comes from the configuration and is replaced whole when that is reloaded.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use url::Url;
 
@@ -31,6 +32,8 @@ pub struct Settings {
     pub declared: Vec<DeclaredProvider>,
     /// Who fetches metadata for a preview.
     pub fetcher: Arc<Fetcher>,
+    /// How often metadata that has an address is fetched.
+    pub metadata_refresh: Duration,
 }
 
 /// Which approvals need a second pair of eyes.

@@ -74,6 +74,7 @@ pub(crate) fn admin(config: &Config) -> admin::Settings {
         },
         declared: declared.collect(),
         fetcher: Arc::clone(&config.saml.fetcher),
+        metadata_refresh: config.saml.metadata_refresh,
     }
 }
 

@@ -166,13 +166,13 @@ fn request(config: &Config, hints: &Hints, now: Timestamp) -> (Asked, Option<Req
     (asked, id)
 }
 
-/// The store, if there is one already.
+/// The store, if there is one already; to look at it, whichever Anteroom has made it.
 async fn open(config: &Config) -> store::Result<Option<Arc<dyn Store>>> {
     let path = &config.store.database;
     if !path.exists() {
         return Ok(None);
     }
-    store::open(&store::Settings::Sqlite { path: path.clone() }).await.map(Some)
+    store::open_to_read(&store::Settings::Sqlite { path: path.clone() }).await.map(Some)
 }
 
 /// What the store knows of organizations; without one, or with one that cannot be read, nothing.

@@ -11,7 +11,9 @@ use super::fetch::Fetched;
 use super::{Federation, Settings};
 use crate::id::OrganizationId;
 use crate::saml::{IdentityProvider, metadata};
-use crate::store::{self, AuditEvent, MetadataFetched, StoredConnection, Validators};
+use crate::store::{
+    self, AuditEvent, MetadataFetched, MetadataKept, MetadataSource, StoredConnection, Validators,
+};
 
 /// What became of fetching metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,95 +63,42 @@ impl Federation {
         let known = if is_usable { source.validators.clone() } else { Validators::default() };
         let fetched = settings.fetcher.fetch(&source.url, &known).await;
         let now = self.clock.now();
-        let judged = match fetched {
+        let mut judged = match fetched {
             Ok(Fetched::Same(validators)) => {
                 let refreshed = still_held(before.as_ref(), source.held.as_deref());
                 Judged { fetched: MetadataFetched::Same(validators), refreshed, event: None }
             }
             Ok(Fetched::Document { octets, validators }) => {
                 let document = Document { organization, connection, before: before.as_ref(), now };
-                self.judge(&document, octets, validators, &settings).await?
+                judge(&document, octets, validators, &settings)
             }
             Err(error) => Judged::failed(&error.to_string()),
         };
+        let round = Round { organization, connection, source, before: before.as_ref(), is_usable, now };
+        match self.keep(&round, &judged, settings.every).await? {
+            MetadataKept::Kept => {}
+            MetadataKept::Gone => return Ok(Refreshed::Same),
+            MetadataKept::Taken(rival) => {
+                judged = Judged::taken(&rival.organization, &rival.entity_id);
+                self.keep(&round, &judged, settings.every).await?;
+            }
+        }
         judged.log(organization, source.failures.saturating_add(1));
+        Ok(judged.refreshed)
+    }
+
+    async fn keep(&self, round: &Round<'_>, judged: &Judged, every: Duration) -> store::Result<MetadataKept> {
+        let Round { organization, connection, source, before, is_usable, now } = *round;
         let due_at = match &judged.fetched {
-            MetadataFetched::Failed(_) => self.after_failure(now, source.failures, is_usable, settings.every),
+            MetadataFetched::Failed(_) => self.after_failure(now, source.failures, is_usable, every),
             MetadataFetched::Newer { metadata, .. } => {
                 let idp = metadata::read(metadata.as_bytes(), connection.entity_id.as_deref()).ok();
-                self.after_success(now, idp.as_ref(), settings.every)
+                self.after_success(now, idp.as_ref(), every)
             }
-            MetadataFetched::Same(_) | MetadataFetched::Held { .. } => {
-                self.after_success(now, before.as_ref(), settings.every)
-            }
+            MetadataFetched::Same(_) | MetadataFetched::Held { .. } => self.after_success(now, before, every),
         };
-        let Judged { fetched, refreshed, event } = judged;
-        let kept = self.store.keep_metadata(organization, &source.url, &fetched, due_at, now, event).await?;
-        Ok(if kept { refreshed } else { Refreshed::Same })
-    }
-
-    async fn judge(
-        &self,
-        document: &Document<'_>,
-        octets: Vec<u8>,
-        validators: Validators,
-        settings: &Settings,
-    ) -> store::Result<Judged> {
-        let Document { connection, before, now, .. } = document;
-        let Ok(text) = String::from_utf8(octets) else {
-            return Ok(Judged::failed("the metadata is no text in UTF-8"));
-        };
-        let held = connection.source.as_ref().and_then(|source| source.held.as_ref());
-        let wanted = connection.entity_id.as_deref();
-        let idp = match metadata::parse_entity(text.as_bytes(), wanted, *now) {
-            Ok(idp) => idp,
-            Err(error) => return Ok(Judged::failed(&error.to_string())),
-        };
-        // Also of a copy that the rules of today do not take any more.
-        let old = match before {
-            Some(before) => Some(before.entity_id().to_owned()),
-            None if connection.metadata.is_empty() => None,
-            None => Some(metadata::entity_id(connection.metadata.as_bytes()).unwrap_or_default()),
-        };
-        if let Some(old) = old.filter(|old| old != idp.entity_id() && wanted != Some(idp.entity_id())) {
-            return Ok(document.hold(&old, &idp, (text, validators), held));
-        }
-        if *before.map_or("", |before| before.entity_id()) != *idp.entity_id()
-            && let Some(owner) = self.owner_of(idp.entity_id(), document.organization, settings).await?
-        {
-            return Ok(Judged::failed(&format!(
-                "another organization ({owner}) has the identity provider {}; two cannot share one",
-                idp.entity_id()
-            )));
-        }
-        if text == connection.metadata && held.is_none() {
-            let fetched = MetadataFetched::Same(validators);
-            return Ok(Judged { fetched, refreshed: Refreshed::Same, event: None });
-        }
-        let event = document.change(&idp);
-        let fetched = MetadataFetched::Newer { metadata: text, validators };
-        Ok(Judged { fetched, refreshed: Refreshed::Newer, event })
-    }
-
-    /// The organization that has an identity provider of that entity ID, other than one.
-    async fn owner_of(
-        &self,
-        entity_id: &str,
-        but: &OrganizationId,
-        settings: &Settings,
-    ) -> store::Result<Option<OrganizationId>> {
-        let taken = settings.taken.iter().find(|(owner, taken)| owner != but && taken == entity_id);
-        if let Some((owner, _)) = taken {
-            return Ok(Some(owner.clone()));
-        }
-        let records = self.store.organization_records().await?;
-        let owner = records.into_iter().filter(|record| record.organization.id != *but).find(|record| {
-            record.connection.as_ref().is_some_and(|connection| {
-                metadata::read(connection.metadata.as_bytes(), connection.entity_id.as_deref())
-                    .is_ok_and(|idp| idp.entity_id() == entity_id)
-            })
-        });
-        Ok(owner.map(|record| record.organization.id))
+        let event = judged.event.clone();
+        self.store.keep_metadata(organization, &source.url, &judged.fetched, due_at, now, event).await
     }
 
     /// In time for what the metadata says about itself, and not on the minute with everybody else.
@@ -180,6 +129,44 @@ impl Federation {
     }
 }
 
+/// What is to be done with a document. Whether another organization has that identity provider is known for sure only
+/// where it is kept; those that stand in files are not.
+fn judge(document: &Document<'_>, octets: Vec<u8>, validators: Validators, settings: &Settings) -> Judged {
+    let Document { organization, connection, before, now } = *document;
+    let Ok(text) = String::from_utf8(octets) else {
+        return Judged::failed("the metadata is no text in UTF-8");
+    };
+    let held = connection.source.as_ref().and_then(|source| source.held.as_ref());
+    let wanted = connection.entity_id.as_deref();
+    let idp = match metadata::parse_entity(text.as_bytes(), wanted, now) {
+        Ok(idp) => idp,
+        Err(error) => return Judged::failed(&error.to_string()),
+    };
+    // Also of a copy that the rules of today do not take any more.
+    let old = match before {
+        Some(before) => Some(before.entity_id().to_owned()),
+        None if connection.metadata.is_empty() => None,
+        None => Some(metadata::entity_id(connection.metadata.as_bytes()).unwrap_or_default()),
+    };
+    if let Some(old) = old.filter(|old| old != idp.entity_id() && wanted != Some(idp.entity_id())) {
+        return document.hold(&old, &idp, (text, validators), held);
+    }
+    let in_files =
+        || settings.taken.iter().find(|(owner, taken)| owner != organization && taken == idp.entity_id());
+    if *before.map_or("", IdentityProvider::entity_id) != *idp.entity_id()
+        && let Some((owner, entity_id)) = in_files()
+    {
+        return Judged::taken(owner, entity_id);
+    }
+    if text == connection.metadata && held.is_none() {
+        let fetched = MetadataFetched::Same(validators);
+        return Judged { fetched, refreshed: Refreshed::Same, event: None };
+    }
+    let event = document.change(&idp);
+    let fetched = MetadataFetched::Newer { metadata: text, validators };
+    Judged { fetched, refreshed: Refreshed::Newer, event }
+}
+
 /// What an unchanged document comes to: another identity provider goes on waiting to be accepted.
 fn still_held(before: Option<&IdentityProvider>, held: Option<&str>) -> Refreshed {
     let held = held.and_then(|held| metadata::entity_id(held.as_bytes()).ok());
@@ -187,6 +174,17 @@ fn still_held(before: Option<&IdentityProvider>, held: Option<&str>) -> Refreshe
         Some(new) => Refreshed::Held { old: before.map_or("", IdentityProvider::entity_id).to_owned(), new },
         None => Refreshed::Same,
     }
+}
+
+/// One fetch, whatever came of it.
+#[derive(Clone, Copy)]
+struct Round<'a> {
+    organization: &'a OrganizationId,
+    connection: &'a StoredConnection,
+    source: &'a MetadataSource,
+    before: Option<&'a IdentityProvider>,
+    is_usable: bool,
+    now: Timestamp,
 }
 
 /// A document, and what it is to take the place of.
@@ -269,6 +267,12 @@ impl Judged {
             refreshed: Refreshed::Failed(fault),
             event: None,
         }
+    }
+
+    fn taken(owner: &OrganizationId, entity_id: &str) -> Self {
+        Self::failed(&format!(
+            "another organization ({owner}) has the identity provider {entity_id}; two cannot share one"
+        ))
     }
 
     fn log(&self, organization: &OrganizationId, failures: u32) {

@@ -8,6 +8,7 @@ use url::Url;
 use crate::directory::{ConnectionOptions, DisplayName, Organization};
 use crate::email::{EmailAddress, EmailDomain};
 use crate::id::{ConnectionId, OrganizationId, PropertyId, UserId};
+use crate::saml::metadata;
 
 /// Where an organization comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -148,6 +149,27 @@ pub enum MetadataFetched {
     Failed(String),
 }
 
+/// What the store made of metadata that was fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetadataKept {
+    /// It keeps it.
+    Kept,
+    /// Nothing: the metadata is fetched somewhere else by now, or not at all.
+    Gone,
+    /// Nothing: another organization has that identity provider.
+    Taken(Rival),
+}
+
+/// An organization that has the identity provider which another one was to get. Two cannot share one: whose people
+/// it vouches for would be anybody's guess.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rival {
+    /// Who has it.
+    pub organization: OrganizationId,
+    /// Its entity ID.
+    pub entity_id: String,
+}
+
 /// What an operator is told once: that a certificate, or something else of that fingerprint, will soon not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpiryWarning {
@@ -165,6 +187,14 @@ impl StoredConnection {
     pub fn uploaded(id: ConnectionId, metadata: String, changed_at: Timestamp) -> Self {
         let options = ConnectionOptions::default();
         Self { id, metadata, options, changed_at, entity_id: None, source: None }
+    }
+
+    /// The entity ID by which the people of its organization are known, also where the metadata that names it can no
+    /// longer be used, or could not be fetched yet; `None` if nothing names one.
+    #[must_use]
+    pub fn provider(&self) -> Option<String> {
+        let read = || metadata::entity_id(self.metadata.as_bytes()).ok();
+        self.entity_id.clone().or_else(read)
     }
 }
 
@@ -216,7 +246,7 @@ pub enum OrganizationChange {
 }
 
 /// Whether an organization could be changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrganizationChanged {
     /// It was, and is in the change feed.
     Changed,
@@ -226,6 +256,8 @@ pub enum OrganizationChanged {
     NoSuchOrganization,
     /// Another one has that id.
     IdTaken,
+    /// Another one has that identity provider.
+    ProviderTaken(Rival),
     /// The configuration file declares it.
     Declared,
     /// It has no identity provider.

@@ -48,11 +48,11 @@ use crate::session::{Session, SessionHash};
 use crate::store::{
     Admission, Arrival, AuditAnchor, AuditEntry, AuditEvent, AuditFilter, Batch, Change, ChangeSeq, Claim,
     ConnectionTest, Consumed, Consumption, DeclaredMetadata, ExpiryWarning, Handoff, Imported, ImportedGrant,
-    Message, MetadataClaim, MetadataFetched, NewMessage, NewRequest, NewUser, OrganizationChange,
-    OrganizationChanged, OrganizationRecord, Outsiders, PropertiesAdded, PropertyChange, ProviderLoggedOut,
-    ProviderLogout, RequestChange, RequestChanged, RequestCount, RequestFiled, RequestFilter, Result,
-    SessionSelector, SessionView, Store, StoredConnection, StoredKey, Touch, Trace, UserAdded, UserChange,
-    UserChanged, UserFilter,
+    Message, MetadataClaim, MetadataFetched, MetadataKept, NewMessage, NewRequest, NewUser,
+    OrganizationChange, OrganizationChanged, OrganizationRecord, Outsiders, PropertiesAdded, PropertyChange,
+    ProviderLoggedOut, ProviderLogout, RequestChange, RequestChanged, RequestCount, RequestFiled,
+    RequestFilter, Result, SessionSelector, SessionView, Store, StoredConnection, StoredKey, Touch, Trace,
+    UserAdded, UserChange, UserChanged, UserFilter,
 };
 
 /// An open SQLite database.
@@ -66,6 +66,13 @@ impl Database {
     pub async fn open(options: &Options) -> Result<Self> {
         let connections = Connections::open(options).await?;
         migration::run(&connections).await?;
+        Ok(Self { connections })
+    }
+
+    /// Opens a database that is there to look at it; every write fails. One of another schema is refused.
+    pub async fn open_to_read(options: &Options) -> Result<Self> {
+        let connections = Connections::open_to_read(options)?;
+        migration::check(&connections).await?;
         Ok(Self { connections })
     }
 
@@ -142,7 +149,7 @@ impl Store for Database {
         due_at: Timestamp,
         now: Timestamp,
         audit: Option<AuditEvent>,
-    ) -> Result<bool> {
+    ) -> Result<MetadataKept> {
         metadata::keep(&self.connections, (organization, url), fetched, (due_at, now), audit.as_ref()).await
     }
 

@@ -179,6 +179,7 @@ fn settings() -> Settings {
         },
         declared: Vec::new(),
         fetcher: Arc::new(anteroom::federation::Fetcher::new(anteroom::federation::Access::default())),
+        metadata_refresh: Duration::from_hours(1),
     }
 }
 

@@ -237,6 +237,21 @@ fn attention(view: &OrganizationView) -> String {
     if marks.is_empty() { dash() } else { marks.join(", ") }
 }
 
+/// Another identity provider that was accepted: which one, from where, and whose signatures count from now on.
+pub(super) fn accepted(outcome: &Outcome<OrganizationView>) -> Answer {
+    let view = &outcome.value;
+    let answer = changed("accepted", outcome);
+    let ProviderState::Known(provider) = &view.provider else { return answer };
+    let address = view.source().map_or_else(dash, |source| source.url.to_string());
+    let answer = answer.with_note(format!(
+        "note: the identity provider is {} now, fetched from {address}",
+        provider.entity_id
+    ));
+    provider.certificates.iter().fold(answer, |answer, certificate| {
+        answer.with_note(format!("note: it signs with the certificate SHA-256 {}", certificate.fingerprint))
+    })
+}
+
 /// Where metadata is fetched, in JSON.
 fn source_object(view: &OrganizationView) -> Option<Value> {
     let source = view.source()?;

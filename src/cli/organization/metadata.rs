@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::described::{changed, metadata_preview, show};
+use super::described::{accepted, changed, metadata_preview, show};
 use super::with_warnings;
 use crate::admin::{Actor, EntityIdChange, MetadataForm, Outcome, Refused};
 use crate::cli::answer::Answer;
@@ -55,7 +55,7 @@ impl Replace {
         }
         if self.accept_entity_id {
             let outcome = admin.accept_entity_id(id, self.entity_id.as_deref(), &actor).await?;
-            return Ok(with_warnings(changed("accepted", &outcome), &outcome.value.provider));
+            return Ok(with_warnings(accepted(&outcome), &outcome.value.provider));
         }
         if self.refresh {
             return self.refresh(opened).await;

@@ -89,6 +89,16 @@ impl Options {
     fn reading(&self) -> Result<SqliteConnectOptions> {
         Ok(self.common()?.pragma("query_only", "ON"))
     }
+
+    fn readers(&self, options: SqliteConnectOptions) -> SqlitePool {
+        SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(self.busy_timeout)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_lazy_with(options)
+    }
 }
 
 /// The connections of one open database.
@@ -117,15 +127,17 @@ impl Connections {
             Place::File(_) => None,
             Place::Memory(_) => Some(options.reading()?.connect().await?),
         };
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(options.busy_timeout)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .connect_lazy_with(options.reading()?);
+        let readers = options.readers(options.reading()?);
         let patience = options.busy_timeout;
         Ok(Self { writing, patience, writer: Mutex::new(Some(writer)), readers, _anchor: anchor })
+    }
+
+    /// Connects to a file that is there, without a connection that could write.
+    pub(super) fn open_to_read(options: &Options) -> Result<Self> {
+        let reading = options.reading()?.read_only(true);
+        let readers = options.readers(reading.clone());
+        let patience = options.busy_timeout;
+        Ok(Self { writing: reading, patience, writer: Mutex::new(None), readers, _anchor: None })
     }
 
     /// Where single statements read.

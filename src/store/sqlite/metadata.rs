@@ -12,8 +12,8 @@ use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
 use crate::store::sqlite::{audit, feed, organization_changes, organizations};
 use crate::store::{
-    AuditEvent, Change, DeclaredMetadata, ExpiryWarning, MetadataClaim, MetadataFetched, Occasion, Origin,
-    Result, StoredConnection,
+    AuditEvent, Change, DeclaredMetadata, ExpiryWarning, MetadataClaim, MetadataFetched, MetadataKept,
+    Occasion, Origin, Result, StoredConnection,
 };
 
 /// Makes known where the metadata of declared organizations is fetched.
@@ -36,7 +36,13 @@ pub(super) async fn declare(
                     .execute(write.connection())
                     .await?;
             }
-            (Some(wanted), Some(found)) if is_same(wanted, found) => continue,
+            (Some(wanted), Some(found)) if is_same_source(wanted, found) => {
+                if wanted.options == found.options {
+                    continue;
+                }
+                // How the fetching stands, and what is held, has nothing to do with them.
+                organization_changes::put_options(write.connection(), &found.id, &wanted.options).await?;
+            }
             (Some(wanted), _) => put(write.connection(), wanted, event.at).await?,
         }
         changes.insert(id.to_string(), wanted.map_or(Value::Null, |wanted| json!(wanted.url.as_str())));
@@ -49,9 +55,8 @@ pub(super) async fn declare(
     write.commit().await
 }
 
-fn is_same(wanted: &DeclaredMetadata, found: &StoredConnection) -> bool {
+fn is_same_source(wanted: &DeclaredMetadata, found: &StoredConnection) -> bool {
     found.entity_id == wanted.entity_id
-        && found.options == wanted.options
         && found.source.as_ref().is_some_and(|source| source.url == wanted.url)
 }
 
@@ -61,8 +66,8 @@ async fn put(db: &mut SqliteConnection, wanted: &DeclaredMetadata, now: Timestam
         "INSERT INTO connections (id, organization_id, metadata, changed_at, entity_id, metadata_url, due_at, \
          options) VALUES ($1, $1, '', $4, $2, $3, $4, $5) \
          ON CONFLICT (id) DO UPDATE SET entity_id = excluded.entity_id, metadata_url = excluded.metadata_url, \
-         options = excluded.options, due_at = excluded.due_at, etag = NULL, last_modified = NULL, failures = 0, fault = NULL, held = NULL, \
-         claimed_until = NULL",
+         options = excluded.options, due_at = excluded.due_at, etag = NULL, last_modified = NULL, failures = 0, \
+         fault = NULL, held = NULL, claimed_until = NULL",
     )
     .bind(wanted.organization.as_str())
     .bind(wanted.entity_id.as_deref())
@@ -116,12 +121,21 @@ pub(super) async fn keep(
     fetched: &MetadataFetched,
     (due_at, now): (Timestamp, Timestamp),
     event: Option<&AuditEvent>,
-) -> Result<bool> {
+) -> Result<MetadataKept> {
     let mut write = connections.begin().await?;
+    let before = organizations::records(&mut *write.connection(), Some(organization)).await?.pop();
     let kept = set(write.connection(), (organization, url), fetched, (due_at, now)).await?;
     if kept == 0 {
         write.roll_back().await?;
-        return Ok(false);
+        return Ok(MetadataKept::Gone);
+    }
+    if matches!(fetched, MetadataFetched::Newer { .. }) {
+        let after = organizations::records(&mut *write.connection(), Some(organization)).await?.pop();
+        let rival = organizations::rival(write.connection(), before.as_ref(), after.as_ref()).await?;
+        if let Some(rival) = rival {
+            write.roll_back().await?;
+            return Ok(MetadataKept::Taken(rival));
+        }
     }
     // Whether something is held is shown on other nodes, too.
     if matches!(fetched, MetadataFetched::Newer { .. } | MetadataFetched::Held { .. }) {
@@ -131,7 +145,7 @@ pub(super) async fn keep(
         audit::append(write.connection(), event).await?;
     }
     write.commit().await?;
-    Ok(true)
+    Ok(MetadataKept::Kept)
 }
 
 async fn set(

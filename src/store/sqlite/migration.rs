@@ -16,6 +16,16 @@ pub(super) async fn run(connections: &Connections) -> Result<()> {
     users::index_all(connections).await
 }
 
+/// Refuses a schema of another version, and changes nothing.
+pub(super) async fn check(connections: &Connections) -> Result<()> {
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    match version(&mut *connections.readers().acquire().await?).await? {
+        found if found > known => Err(Error::NewerSchema { found, known }),
+        found if found < known => Err(Error::OlderSchema { found, known }),
+        _ => Ok(()),
+    }
+}
+
 /// The steps in order; the position from 1 is the version of the schema. A released step never changes.
 const STEPS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 

@@ -42,6 +42,10 @@ pub(super) async fn change(
         return Ok(outcome);
     }
     let after = find(write.connection(), id).await?;
+    if let Some(rival) = organizations::rival(write.connection(), before.as_ref(), after.as_ref()).await? {
+        write.roll_back().await?;
+        return Ok(OrganizationChanged::ProviderTaken(rival));
+    }
     let describe = match change {
         // By themselves, so that they are never too long to be kept.
         OrganizationChange::Options(..) => described_options,
@@ -224,12 +228,22 @@ async fn change_options(
         Some(connection) if connection.options == *options => return Ok(OrganizationChanged::Unchanged),
         Some(connection) => &connection.id,
     };
+    put_options(db, connection, options).await?;
+    Ok(OrganizationChanged::Changed)
+}
+
+/// Replaces the options of a connection, and nothing else.
+pub(super) async fn put_options(
+    db: &mut SqliteConnection,
+    connection: &ConnectionId,
+    options: &ConnectionOptions,
+) -> Result<()> {
     sqlx::query("UPDATE connections SET options = $2 WHERE id = $1")
         .bind(connection.as_str())
         .bind(written(options))
         .execute(db)
         .await?;
-    Ok(OrganizationChanged::Changed)
+    Ok(())
 }
 
 /// Replaces the metadata; the options stay. An organization that was declared once has no connection; its users are known through

@@ -14,7 +14,8 @@ use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
 use crate::store::sqlite::{audit, feed};
 use crate::store::{
-    AuditEvent, Change, MetadataSource, OrganizationRecord, Origin, Result, StoredConnection, Validators,
+    AuditEvent, Change, MetadataSource, OrganizationRecord, Origin, Result, Rival, StoredConnection,
+    Validators,
 };
 
 /// Makes the declared organizations known, and lets go of those that are no longer declared.
@@ -106,6 +107,38 @@ impl<'a> News<'a> {
             ],
         )
     }
+}
+
+/// The organization that has the identity provider which a change has given to another one; in the transaction of the
+/// change, so that no two can get the same one at the same time. Those that stand in files are not known here.
+pub(super) async fn rival(
+    db: &mut SqliteConnection,
+    before: Option<&OrganizationRecord>,
+    after: Option<&OrganizationRecord>,
+) -> Result<Option<Rival>> {
+    let connection_of = |record: Option<&OrganizationRecord>| record.and_then(|one| one.connection.clone());
+    let (before, Some(connection), Some(record)) = (connection_of(before), connection_of(after), after)
+    else {
+        return Ok(None);
+    };
+    let is_same_text = |before: &StoredConnection| {
+        before.metadata == connection.metadata && before.entity_id == connection.entity_id
+    };
+    if before.as_ref().is_some_and(is_same_text) {
+        return Ok(None);
+    }
+    let Some(entity_id) = connection.provider() else { return Ok(None) };
+    // One that was never fetched is not in force, whatever it was said to be of.
+    let before = before.filter(|before| !before.metadata.is_empty()).and_then(|before| before.provider());
+    if before.as_ref() == Some(&entity_id) {
+        return Ok(None);
+    }
+    let others = records(db, None).await?.into_iter();
+    let mut others = others.filter(|other| other.organization.id != record.organization.id);
+    let owner = others.find(|other| {
+        other.connection.as_ref().and_then(StoredConnection::provider).as_ref() == Some(&entity_id)
+    });
+    Ok(owner.map(|owner| Rival { organization: owner.organization.id, entity_id }))
 }
 
 /// Adds an organization, or brings name, domains and origin up to date.

@@ -300,6 +300,11 @@ fn an_organization_is_renamed_and_gets_other_domains_and_certificates() {
     assert!(message.ends_with("--accept-entity-id does that"), "{message}");
     let accepted = office.json(&[&moved[..], &["--accept-entity-id"]].concat());
     assert_eq!(accepted["provider"]["entity_id"], idp.entity_id);
+    // What is about a file or an address does nothing without one, least of all accept something.
+    for about in [&["--dry-run"][..], &["--entity-id", "urn:x"], &["--dry-run", "--accept-entity-id"]] {
+        let (code, _) = office.refused(&[&["organization", "metadata", "north"], about].concat());
+        assert_eq!(code, "nothing_to_read", "{about:?}");
+    }
 }
 
 #[test]

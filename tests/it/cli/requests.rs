@@ -49,6 +49,7 @@ async fn admin(office: &Office) -> (Admin, Arc<dyn Store>) {
         },
         declared: Vec::new(),
         fetcher: Arc::new(anteroom::federation::Fetcher::new(anteroom::federation::Access::default())),
+        metadata_refresh: std::time::Duration::from_hours(1),
     };
     let parts = (Arc::new(SystemClock), Arc::new(SystemRandomness));
     (Admin::new(Arc::clone(&store), parts.0, parts.1, settings), store)

@@ -6,6 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::idp::{self, CLAIM_EMAIL, Idp, Message, Sign, SigningKey};
@@ -309,3 +311,38 @@ name = "Fabrikam"
 domains = ["fabrikam.com"]
 metadata = "fabrikam.xml"
 "#;
+
+#[tokio::test]
+async fn a_store_of_an_older_anteroom_is_named_and_left_as_it_is() {
+    let desk = Desk::new();
+    let path = desk.folder.path().join("anteroom.db");
+    let store = anteroom::store::open(&anteroom::store::Settings::Sqlite { path: path.clone() }).await;
+    store.expect("a store").close().await;
+    let mut db = raw(&path).await;
+    sqlx::raw_sql("DELETE FROM schema_versions WHERE version > 1")
+        .execute(&mut db)
+        .await
+        .expect("it is done");
+    db.close().await.expect("it closes");
+    let before = std::fs::read(&path).expect("it is there");
+
+    desk.write("saved", desk.control().to_xml().as_bytes());
+    let [at, now] = desk.at();
+    let output = desk.run(&["saved", &at, &now], b"");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "the message itself is explained: {told}");
+    assert!(
+        told.contains("the store was not read") && told.contains("schema version 1, older than 2"),
+        "{told}"
+    );
+    assert!(told.contains("`anteroom serve`"), "what to do: {told}");
+    let output = desk.run(&["ABCDEFGHJK"], b"");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("schema version 1, older than 2"), "{told}");
+    assert!(std::fs::read(&path).expect("it is there") == before, "not a byte has changed");
+}
+
+async fn raw(path: &std::path::Path) -> SqliteConnection {
+    SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.expect("a connection")
+}

@@ -1,5 +1,7 @@
 //! What operators and agents do with addresses of metadata, and what they are warned of.
 
+use jiff::Timestamp;
+
 use super::*;
 use crate::idp::KeyType;
 
@@ -31,7 +33,7 @@ async fn certificates_are_warned_of_in_time_and_each_time_once() {
 async fn a_customer_is_connected_by_a_command_with_an_address() {
     let clock = now();
     let server = MetadataServer::with(Idp::other_tenant().metadata_xml()).await;
-    let app = wanted(&server, &clock).start().await;
+    let app = wanted(&server, &clock).saml("metadata_refresh = \"20m\"\n").start().await;
     let add = async |url: &str| {
         let name = ["--name", "Fabrikam Homes", "--domain", "fabrikam.com", "--metadata-url", url];
         app.try_command(&[&["organization", "add", "fabrikam"][..], &name].concat()).await
@@ -48,11 +50,13 @@ async fn a_customer_is_connected_by_a_command_with_an_address() {
     until("the button is there", async || told(&app, LEA).await.contains("Log In with Microsoft")).await;
     let entry = listed(&app).await;
     assert_eq!(entry["metadata"]["url"], server.url());
+    let due: Timestamp = entry["metadata"]["due_at"].as_str().expect("a time").parse().expect("a time");
+    assert!(due < clock.now() + HOUR / 2, "as often as is configured: {due}");
 
     // From then on it is fetched by itself.
     let next = Idp { key: SigningKey::rsa(), ..Idp::other_tenant() };
     server.reply(Reply::Document(next.metadata_xml(), None));
-    clock.advance(HOUR + Duration::from_mins(1));
+    clock.advance(Duration::from_mins(21));
     until("the new key is there", async || !events(&app, "organization.metadata_refreshed").await.is_empty())
         .await;
     // A file ends that.
@@ -115,7 +119,15 @@ async fn an_agent_connects_a_customer_by_an_address_and_chooses_among_several() 
     server.reply(Reply::Document(other.metadata_xml(), None));
     app.try_command(&["organization", "metadata", "fabrikam-homes", "--refresh"]).await;
     let page = mia.visit("/.anteroom/support/organizations/fabrikam-homes").await.expect(200);
-    assert!(text_of(&page.body).contains("another identity provider by now"), "{}", page.body);
+    let told = text_of(&page.body);
+    for part in [
+        "another identity provider by now",
+        &server.url(),
+        &other.entity_id,
+        "--accept-entity-id --entity-id",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
     let path = "/.anteroom/support/organizations/fabrikam-homes/metadata";
     let preview = mia
         .browser

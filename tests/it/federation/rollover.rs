@@ -1,5 +1,8 @@
 //! Keys that change (SAML-ATTACKS C9, G4), and another identity provider at the same address (3.I).
 
+use anteroom::id::OrganizationId;
+use anteroom::store::{MetadataClaim, Occasion};
+
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,13 +106,98 @@ async fn another_entity_id_is_never_taken_over_silently() {
     .await;
     assert!(app.command(&["organization", "list"]).await.contains("other entity ID"));
 
-    app.command(&["organization", "metadata", "contoso", "--accept-entity-id"]).await;
+    let accept = ["organization", "metadata", "contoso", "--accept-entity-id"];
+    let named =
+        async |entity_id: &str| app.try_command(&[&accept[..], &["--entity-id", entity_id]].concat()).await;
+    let wrong = named(&app.idp.entity_id).await;
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(!listed(&app).await["metadata"]["held_entity_id"].is_null(), "another one than was named");
+    let right = named(&moved.entity_id).await;
+    assert_eq!(right.status.code(), Some(0), "{right:?}");
+    // Whom one lets vouch for people from now on is said, named before or not.
+    let told = String::from_utf8_lossy(&right.stderr).into_owned();
+    for part in [moved.entity_id.as_str(), &server.url(), &fingerprint(moved.key)] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
     until("it is in force", async || sign_on_by(&app, &moved).await.status == 200).await;
     sign_on_by(&app, &app.idp).await.expect(403);
     let accepted = events(&app, "organization.entity_id_accepted").await;
     assert_eq!(accepted[0]["provider_before"]["entity_id"], app.idp.entity_id);
-    let again = app.try_command(&["organization", "metadata", "contoso", "--accept-entity-id"]).await;
+    let again = app.try_command(&accept).await;
     assert!(String::from_utf8_lossy(&again.stderr).contains("nothing to accept"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_goes_on_being_told_where_nothing_is_new_at_the_address() {
+    let clock = now();
+    let server = MetadataServer::with(Idp::entra().metadata_xml()).await;
+    let app = start(&server, &clock).await;
+    until("it is ready", async || is_ready(&app).await).await;
+    server.reply(Reply::Document(Idp::other_tenant().metadata_xml(), Some("\"2\"")));
+    for _ in 0..2 {
+        let refreshed = app.try_command(&["organization", "metadata", "contoso", "--refresh"]).await;
+        assert_eq!(refreshed.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&refreshed.stderr).contains("another identity provider"));
+    }
+    assert_eq!(
+        server.requests().last().expect("a request")["if-none-match"],
+        "\"2\"",
+        "the second was the same"
+    );
+    // Without a name, too, it is said what is accepted.
+    let accepted = app.try_command(&["organization", "metadata", "contoso", "--accept-entity-id"]).await;
+    assert!(
+        String::from_utf8_lossy(&accepted.stderr).contains(&Idp::other_tenant().entity_id),
+        "{accepted:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_that_another_node_is_at_does_not_count_as_the_one_for_an_unknown_key() {
+    let clock = now();
+    let (old, new) = (idp_with(SigningKey::rsa()), idp_with(SigningKey::rsa_next()));
+    let server = MetadataServer::with(old.metadata_xml()).await;
+    let app = start(&server, &clock).await;
+    until("it is ready", async || is_ready(&app).await).await;
+    server.reply(Reply::Document(new.metadata_xml(), None));
+    let before = server.count();
+    let store = app.open_store().await;
+    let claim = MetadataClaim {
+        now: clock.now(),
+        until: clock.now() + Duration::from_secs(30),
+        occasion: Occasion::Asked,
+    };
+    let contoso = OrganizationId::parse("contoso").expect("an id");
+    assert!(store.claim_metadata(&contoso, &claim).await.expect("it answers").is_some());
+    store.close().await;
+    sign_on_by(&app, &new).await.expect(403);
+    assert_eq!(server.count(), before, "another one is at it");
+    clock.advance(Duration::from_secs(30));
+    sign_on_by(&app, &new).await.expect(200);
+    assert_eq!(server.count(), before + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_with_the_provider_of_another_organization_is_not_taken_over() {
+    let clock = now();
+    let server = MetadataServer::start(Reply::Status(503)).await;
+    let app = start(&server, &clock).await;
+    std::fs::write(app.path("other.xml"), Idp::other_tenant().metadata_xml()).expect("a file");
+    let file = app.path("other.xml").display().to_string();
+    let add = ["organization", "add", "fabrikam", "--name", "Fabrikam", "--domain", "fabrikam.com"];
+    app.command(&[&add[..], &["--metadata", &file]].concat()).await;
+    server.reply(Reply::Document(Idp::other_tenant().metadata_xml(), None));
+    let refresh = ["organization", "metadata", "contoso", "--refresh"];
+    until("it was fetched", async || {
+        let told = app.try_command(&refresh).await;
+        String::from_utf8_lossy(&told.stderr)
+            .contains("another organization (fabrikam) has the identity provider")
+    })
+    .await;
+    assert!(!is_ready(&app).await);
+    server.reply(Reply::Document(Idp::entra().metadata_xml(), None));
+    app.command(&refresh).await;
+    until("it is ready", async || is_ready(&app).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

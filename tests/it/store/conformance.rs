@@ -103,6 +103,7 @@ macro_rules! conformance {
                 retiring_a_property_ends_all_grants_for_it
                 a_trial_gets_one_report
                 metadata_is_fetched_by_one_at_a_time_and_the_last_good_copy_is_kept
+                no_two_organizations_get_the_same_identity_provider
                 an_unknown_key_is_a_reason_once_in_a_while
                 a_warning_is_given_once,
             requests: a_request_comes_back_as_it_was_filed

@@ -6,12 +6,13 @@ use anteroom::id::OrganizationId;
 use anteroom::saml::NameIdFormat;
 use anteroom::store::{
     Change, ConnectionTest, DeclaredMetadata, ExpiryWarning, ImportProblem, ImportProblemKind, Imported,
-    ImportedGrant, MetadataClaim, MetadataFetched, NewUser, Occasion, OrganizationChange,
-    OrganizationChanged, OrganizationRecord, Origin, PropertyChange, Store, StoredConnection, UserAdded,
-    UserChange, UserChanged, Validators,
+    ImportedGrant, MetadataClaim, MetadataFetched, MetadataKept, NewUser, Occasion, OrganizationChange,
+    OrganizationChanged, OrganizationRecord, Origin, PropertyChange, Rival, Store, StoredConnection,
+    UserAdded, UserChange, UserChanged, Validators,
 };
 use serde_json::json;
 
+use crate::idp::{Idp, SigningKey};
 use crate::store::conformance::{
     Backend, Watch, add, connection_id, event, furnished, grant, name, new_user, noon, organization,
     organization_id, property, property_id, seconds_later, session, user_id,
@@ -326,7 +327,7 @@ async fn claim(store: &dyn Store, seconds: i64, occasion: Occasion) -> Option<St
     store.claim_metadata(&organization_id("contoso"), &claim).await.unwrap()
 }
 
-async fn keep(store: &dyn Store, url: &str, seconds: i64, fetched: MetadataFetched) -> bool {
+async fn keep(store: &dyn Store, url: &str, seconds: i64, fetched: MetadataFetched) -> MetadataKept {
     let (due, now) = (seconds_later(seconds + 3600), seconds_later(seconds));
     let url = url.parse().expect("a URL");
     store.keep_metadata(&organization_id("contoso"), &url, &fetched, due, now, None).await.unwrap()
@@ -353,11 +354,12 @@ pub(crate) async fn metadata_is_fetched_by_one_at_a_time_and_the_last_good_copy_
         metadata: metadata.to_owned(),
         validators: validators.clone(),
     };
-    assert!(
-        !keep(&*store, "https://idp.example/other", 40, newer("<x/>")).await,
+    assert_eq!(
+        keep(&*store, "https://idp.example/other", 40, newer("<x/>")).await,
+        MetadataKept::Gone,
         "it is fetched elsewhere by now"
     );
-    assert!(keep(&*store, ONE, 40, newer("<a/>")).await);
+    assert_eq!(keep(&*store, ONE, 40, newer("<a/>")).await, MetadataKept::Kept);
     let kept = async || record(&*store, "contoso").await.unwrap().connection.unwrap();
     let connection = kept().await;
     let source = connection.source.clone().unwrap();
@@ -366,16 +368,29 @@ pub(crate) async fn metadata_is_fetched_by_one_at_a_time_and_the_last_good_copy_
     assert_eq!(claim(&*store, 3639, Occasion::Due).await, None, "not yet");
 
     assert!(claim(&*store, 3640, Occasion::Due).await.is_some());
-    assert!(keep(&*store, ONE, 3640, MetadataFetched::Failed("it is down".to_owned())).await);
+    let failed = MetadataFetched::Failed("it is down".to_owned());
+    assert_eq!(keep(&*store, ONE, 3640, failed).await, MetadataKept::Kept);
     let failed = kept().await;
     let source = failed.source.unwrap();
     assert_eq!((failed.metadata.as_str(), source.failures), ("<a/>", 1));
     assert_eq!((source.fault.as_deref(), source.checked_at), (Some("it is down"), Some(seconds_later(40))));
     let held = MetadataFetched::Held { metadata: "<b/>".to_owned(), validators: validators.clone() };
-    assert!(keep(&*store, ONE, 3700, held).await);
+    assert_eq!(keep(&*store, ONE, 3700, held).await, MetadataKept::Kept);
     let connection = kept().await;
     assert_eq!(connection.metadata, "<a/>");
     assert_eq!(connection.source.unwrap().held.as_deref(), Some("<b/>"));
+
+    // Other options alone change nothing of that, nor who is just fetching it.
+    assert!(claim(&*store, 7300, Occasion::Due).await.is_some());
+    let with_options = DeclaredMetadata { options: options(), ..fetched_from(ONE) };
+    let before = kept().await;
+    watch.since().await;
+    declare_metadata(&*store, std::slice::from_ref(&with_options)).await;
+    assert_eq!(watch.since().await, (vec![Change::Directory], 1));
+    assert_eq!(kept().await, StoredConnection { options: options(), ..before });
+    assert_eq!(claim(&*store, 7301, Occasion::Asked).await, None, "the claim still holds");
+    declare_metadata(&*store, std::slice::from_ref(&with_options)).await;
+    assert_eq!(watch.since().await, (vec![], 0), "it was so already");
 
     // What a file declares is accepted all the same, if it still is what was seen.
     let id = organization_id("contoso");
@@ -394,12 +409,79 @@ pub(crate) async fn metadata_is_fetched_by_one_at_a_time_and_the_last_good_copy_
     assert_eq!(record(&*store, "contoso").await.unwrap().connection, None);
 }
 
+pub(crate) async fn no_two_organizations_get_the_same_identity_provider(backend: &dyn Backend) {
+    const ONE: &str = "https://idp.example/one";
+    let store = furnished(backend).await;
+    let (entra, other) = (Idp::entra(), Idp::other_tenant());
+    let text = |idp: &Idp| String::from_utf8(idp.metadata_xml()).expect("text");
+    let newer = |idp: &Idp| MetadataFetched::Newer { metadata: text(idp), validators: Validators::default() };
+    let rival = |organization: &str, idp: &Idp| Rival {
+        organization: organization_id(organization),
+        entity_id: idp.entity_id.clone(),
+    };
+    let in_force =
+        async |id: &str| record(&*store, id).await.and_then(|record| record.connection?.provider());
+
+    declare_metadata(&*store, &[fetched_from(ONE)]).await;
+    assert_eq!(keep(&*store, ONE, 0, newer(&entra)).await, MetadataKept::Kept);
+    let create = |metadata: String| OrganizationChange::Create {
+        organization: tailspin(),
+        connection: connection(&metadata),
+    };
+    let mut watch = Watch::begin(&*store).await;
+    assert_eq!(
+        change(&*store, &create(text(&entra))).await,
+        OrganizationChanged::ProviderTaken(rival("contoso", &entra))
+    );
+    assert_eq!((record(&*store, "tailspin").await, watch.since().await), (None, (vec![], 0)));
+    assert_eq!(change(&*store, &create(text(&other))).await, OrganizationChanged::Changed);
+    let replaced = OrganizationChange::Metadata(organization_id("tailspin"), text(&entra).into());
+    assert_eq!(
+        change(&*store, &replaced).await,
+        OrganizationChanged::ProviderTaken(rival("contoso", &entra))
+    );
+    assert_eq!(in_force("tailspin").await, Some(other.entity_id.clone()));
+
+    // Nor by the address, nor by accepting what waits there.
+    watch.since().await;
+    assert_eq!(keep(&*store, ONE, 10, newer(&other)).await, MetadataKept::Taken(rival("tailspin", &other)));
+    assert_eq!(
+        (in_force("contoso").await, watch.since().await),
+        (Some(entra.entity_id.clone()), (vec![], 0))
+    );
+    let held = MetadataFetched::Held { metadata: text(&other), validators: Validators::default() };
+    assert_eq!(keep(&*store, ONE, 20, held).await, MetadataKept::Kept);
+    let accept = OrganizationChange::AcceptMetadata(organization_id("contoso"), text(&other));
+    assert_eq!(change(&*store, &accept).await, OrganizationChanged::ProviderTaken(rival("tailspin", &other)));
+    assert_eq!(in_force("contoso").await, Some(entra.entity_id.clone()));
+
+    // Its own, with other keys, is no reason; and what nobody has any more is free.
+    let next = Idp { key: SigningKey::rsa_next(), ..entra.clone() };
+    assert_eq!(keep(&*store, ONE, 30, newer(&next)).await, MetadataKept::Kept);
+    change(&*store, &OrganizationChange::Remove(organization_id("tailspin"))).await;
+    assert_eq!(keep(&*store, ONE, 40, newer(&other)).await, MetadataKept::Kept);
+    assert_eq!(in_force("contoso").await, Some(other.entity_id.clone()));
+
+    // One that could not be fetched yet is taken by what it was said to be.
+    let said = DeclaredMetadata {
+        entity_id: Some(entra.entity_id.clone()),
+        ..fetched_from("https://idp.example/two")
+    };
+    declare_metadata(&*store, &[]).await;
+    declare_metadata(&*store, &[said]).await;
+    assert_eq!(
+        change(&*store, &create(text(&entra))).await,
+        OrganizationChanged::ProviderTaken(rival("contoso", &entra))
+    );
+}
+
 pub(crate) async fn an_unknown_key_is_a_reason_once_in_a_while(backend: &dyn Backend) {
     let store = furnished(backend).await;
     declare_metadata(&*store, &[fetched_from("https://idp.example/one")]).await;
     let unknown = |seconds: i64| Occasion::UnknownKey { not_since: seconds_later(seconds - 300) };
     assert!(claim(&*store, 0, unknown(0)).await.is_some());
-    assert!(keep(&*store, "https://idp.example/one", 1, MetadataFetched::Same(Validators::default())).await);
+    let same = MetadataFetched::Same(Validators::default());
+    assert_eq!(keep(&*store, "https://idp.example/one", 1, same).await, MetadataKept::Kept);
     assert_eq!(claim(&*store, 299, unknown(299)).await, None);
     assert!(claim(&*store, 300, unknown(300)).await.is_some());
 }

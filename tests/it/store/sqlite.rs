@@ -166,6 +166,47 @@ async fn a_newer_schema_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
+async fn who_only_looks_changes_nothing_not_even_the_schema() {
+    let file = File::new();
+    let look = async || Database::open_to_read(&Options::file(&file.path())).await;
+    assert!(is_unavailable(&look().await), "none is made");
+    assert!(!file.path().exists());
+    furnished(&file).await.close().await;
+    let before = std::fs::read(file.path()).unwrap();
+    let reader = look().await.unwrap();
+    assert_eq!(reader.organizations().await.unwrap().len(), 2);
+    assert!(is_unavailable(&reader.audit(event("something")).await), "nothing is written");
+    reader.close().await;
+    assert!(std::fs::read(file.path()).unwrap() == before, "not a byte has changed");
+    // Beside somebody who writes.
+    let writer = file.open().await;
+    let reader = look().await.unwrap();
+    writer.audit(event("something")).await.unwrap();
+    assert_eq!(reader.audit_entries(1).await.unwrap()[0].action, "something");
+    reader.close().await;
+    writer.close().await;
+
+    for (statement, is_right) in [
+        (
+            "INSERT INTO schema_versions VALUES (99)",
+            (|e| matches!(e, Error::NewerSchema { found: 99, known: 2 })) as fn(&Error) -> bool,
+        ),
+        ("DELETE FROM schema_versions WHERE version > 1", |e| {
+            matches!(e, Error::OlderSchema { found: 1, known: 2 })
+        }),
+        ("DROP TABLE schema_versions", |e| matches!(e, Error::OlderSchema { found: 0, known: 2 })),
+    ] {
+        let mut db = file.raw().await;
+        run(&mut db, statement).await.unwrap();
+        db.close().await.unwrap();
+        let before = std::fs::read(file.path()).unwrap();
+        let refused = look().await.expect_err("another schema");
+        assert!(is_right(&refused), "{statement}: {refused:?}");
+        assert!(std::fs::read(file.path()).unwrap() == before, "{statement}: not a byte has changed");
+    }
+}
+
+#[tokio::test]
 async fn a_row_that_we_cannot_have_written_is_refused_by_name() {
     let file = File::new();
     let store = furnished(&file).await;

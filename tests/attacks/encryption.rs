@@ -345,6 +345,22 @@ fn algorithms() -> Vec<Attack> {
                 "http://www.w3.org/2001/04/xmlenc#sha256",
             )
         }),
+        rewritten!(
+            "H5",
+            "another hash for the mask than for the digest",
+            |world| control(world).with(|message| encryption(message).transport = Transport::Oaep),
+            ALGORITHM,
+            |text| {
+                let method = "Algorithm=\"http://www.w3.org/2009/xmlenc11#rsa-oaep\">";
+                let mask = "<xenc11:MGF xmlns:xenc11=\"http://www.w3.org/2009/xmlenc11#\" \
+                            Algorithm=\"http://www.w3.org/2009/xmlenc11#mgf1sha256\"></xenc11:MGF>";
+                replaced(text, method, &format!("{method}{mask}"))
+            }
+        ),
+        rewritten!("H5", "the digest is named twice", control, MALFORMED, |text| {
+            let digest = cut(text, "<ds:DigestMethod", "</ds:DigestMethod>");
+            replaced(text, digest, &digest.repeat(2))
+        }),
         rewritten!("H5", "a hash that is none of the list", control, ALGORITHM, |text| {
             replaced(
                 text,
@@ -401,6 +417,16 @@ fn shapes() -> Vec<Attack> {
         rewritten!("H6", "two references", control_beside, MALFORMED, |text| {
             let reference = cut(text, "<ds:RetrievalMethod ", "</ds:RetrievalMethod>");
             replaced(text, reference, &reference.repeat(2))
+        }),
+        rewritten!("H6", "a reference to a key that stands inside", control, MALFORMED, |text| {
+            let reference = "<ds:RetrievalMethod Type=\"http://www.w3.org/2001/04/xmlenc#EncryptedKey\" \
+                URI=\"#_k1\"></ds:RetrievalMethod><xenc:EncryptedKey ";
+            replaced(text, "<xenc:EncryptedKey ", reference)
+        }),
+        rewritten!("H6", "a list that refers to further keys", control, MALFORMED, |text| {
+            let list = "</xenc:CipherData><xenc:ReferenceList><xenc:KeyReference URI=\"#_k2\">\
+                </xenc:KeyReference></xenc:ReferenceList></xenc:EncryptedKey>";
+            replaced(text, "</xenc:CipherData></xenc:EncryptedKey>", list)
         }),
         rewritten!("H6", "a reference of another type", control_beside, MALFORMED, |text| {
             replaced(text, "xmlenc#EncryptedKey", "xmlenc#EncryptedData")
@@ -597,6 +623,10 @@ fn an_expired_certificate_is_named_for_genuine_messages_only() {
             Some(Box::new(|text| text.replace("mia.berg", "eve.evil").into()));
     });
     let refusal = world.verify(changed.to_xml().as_bytes()).expect_err("and was changed");
+    assert_eq!(refusal.reason(), saml::Reason::DecryptionFailed);
+    // Nor where nothing but the padding is wrong.
+    let padded = message().with(|message| encryption(message).pad = Some(|text| padded_by(text, 32)));
+    let refusal = world.verify(padded.to_xml().as_bytes()).expect_err("and is padded wrongly");
     assert_eq!(refusal.reason(), saml::Reason::DecryptionFailed);
 }
 

@@ -10,7 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{World, cut, replaced, replaced_first};
-use crate::idp::{SigningKey, certificate_with_ed25519, certificate_with_rsa_modulus, key_descriptor};
+use crate::idp::{
+    FAR_AWAY, KeyType, LONG_AGO, SigningKey, certificate_with_ed25519, certificate_with_rsa_modulus,
+    key_descriptor,
+};
 
 fn parse(text: &str) -> Result<IdentityProvider, Error> {
     metadata::parse(text.as_bytes(), World::pure().now)
@@ -75,6 +78,17 @@ fn metadata_without_a_signing_certificate_is_never_accepted() {
     assert!(matches!(parse(&encryption_only), Err(Error::NoSigningCertificate { .. })));
     let any_use = text.replace(" use=\"signing\"", "");
     assert_eq!(parse(&any_use).expect("no use means any use").certificates().len(), 2);
+}
+
+#[test]
+fn an_entity_id_is_neither_empty_nor_without_end() {
+    let entity_id = World::pure().idp.entity_id;
+    let with = |other: &str| parse(&good().replace(&entity_id, other));
+    let longest = format!("urn:{}", "x".repeat(1020));
+    assert_eq!(with(&longest).expect("good").entity_id(), longest);
+    for bad in [String::new(), format!("{longest}x")] {
+        assert!(matches!(with(&bad), Err(Error::EntityId { .. })), "{} octets", bad.len());
+    }
 }
 
 #[test]
@@ -183,6 +197,28 @@ fn expired_metadata_is_refused_wherever_the_date_stands() {
     };
     assert!(matches!(list(expired), Err(Error::Expired { .. })));
     assert!(list("").is_ok());
+    // Of several dates the first counts, whichever element says it.
+    let far = " validUntil=\"2027-01-01T00:00:00Z\"";
+    for (outer, inner) in [(far, expired), (expired, far)] {
+        let role = replaced(&good(), "<IDPSSODescriptor", &format!("<IDPSSODescriptor{inner}"));
+        let both = parse(&replaced(&role, "<EntityDescriptor", &format!("<EntityDescriptor{outer}")));
+        assert!(matches!(both, Err(Error::Expired { .. })), "{outer} {inner}: {both:?}");
+    }
+}
+
+#[test]
+fn each_key_counts_once_and_there_are_not_many() {
+    let own = key_descriptor("signing", &SigningKey::rsa().certificate);
+    let with = |descriptors: &str| parse(&good().replace(&own, descriptors));
+    let before = with(&own).expect("good").certificates().len();
+    assert_eq!(with(&own.repeat(40)).expect("good").certificates().len(), before);
+    // Each costs a verification for every message that is not theirs.
+    let key = || SigningKey::make(KeyType::P256, LONG_AGO, FAR_AWAY).certificate;
+    let many: Vec<_> = (0..16).map(|_| key_descriptor("signing", &key())).collect();
+    let most = many.iter().take(17 - before).cloned().collect::<String>();
+    assert_eq!(with(&most).expect("good").certificates().len(), 16);
+    let refused = with(&format!("{own}{most}"));
+    assert!(refused.is_err(), "{refused:?}");
 }
 
 #[test]

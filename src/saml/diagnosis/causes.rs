@@ -54,10 +54,6 @@ impl Case<'_> {
             Reason::IssuedInFuture | Reason::NotYetValid => self.ahead(got),
             Reason::Expired | Reason::SessionExpired => self.late(),
             Reason::SignatureInvalid => self.signature(),
-            Reason::SignatureMissing if self.parts.has_signature => Advice::new(
-                "There is a signature, but neither on the assertion nor on the response as a whole.",
-                SIGN_THE_ASSERTION,
-            ),
             _ => plain(refusal),
         }
     }

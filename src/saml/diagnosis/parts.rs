@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::saml::claims::Claims;
 use crate::saml::instant;
 use crate::saml::message;
-use crate::saml::names::{ds, saml, samlp};
+use crate::saml::names::{saml, samlp};
 use crate::saml::refusal::Status;
 use crate::saml::statement::{AttributeStatement, AuthnStatement, Conditions, Subject};
 use crate::saml::xml::{Element, Name};
@@ -22,8 +22,6 @@ pub(super) struct Parts<'t> {
     pub(super) response_issued: Option<&'t str>,
     pub(super) status: Option<Status>,
     pub(super) is_encrypted: bool,
-    /// Whether a signature stands anywhere at all.
-    pub(super) has_signature: bool,
     pub(super) assertion: Option<AssertionParts<'t>>,
 }
 
@@ -51,7 +49,6 @@ impl<'t> Parts<'t> {
             response_issued: attribute("IssueInstant"),
             status: child(root, samlp("Status")).and_then(|status| message::read_status(status).ok()),
             is_encrypted: root.subtree().any(|element| element.is(saml("EncryptedAssertion"))),
-            has_signature: root.subtree().any(|element| element.is(ds("Signature"))),
             assertion: assertion.map(AssertionParts::of),
         }
     }

@@ -111,6 +111,9 @@ fn clocks_that_differ_are_measured() {
     // Nobody's clock is off: somebody has waited.
     let waited = diagnose_at(&world, &octets, later, Some(world.now - Duration::from_secs(5)));
     says(check(&waited, "validity"), "expired", &["1 h 5 min after it was made", "good for 1 h"]);
+    // A few seconds are no cause of anything.
+    let slack = diagnose_at(&world, &octets, later, Some(world.now + Duration::from_secs(60)));
+    says(check(&slack, "validity"), "expired", &["1 h 5 min after it was made"]);
     let not_yet = changed(|message| message.not_before = Some("2026-06-15T10:40:00Z".to_owned()));
     says(check(&not_yet, "validity"), "not_yet_valid", &["10 min ahead"]);
 }
@@ -284,6 +287,34 @@ fn what_is_encrypted_is_looked_at_once_it_is_verified_and_not_before() {
     let diagnosis = diagnose(&without, &encrypted(&without, SigningKey::ours()));
     says(check(&diagnosis, "assertion"), "encryption_key_missing", &["Token encryption", "saml.signing_key"]);
     assert_eq!(check(&diagnosis, "audience").outcome, Outcome::NotReached);
+}
+
+#[test]
+fn nothing_is_said_of_what_is_encrypted_before_all_that_is_around_it_is_right() {
+    type Fault = fn(&mut Message);
+    let world = World::with_keys(&[SigningKey::ours()]);
+    let of = |change: Fault| {
+        let message = world.control().encrypted(Encryption::to(SigningKey::ours()));
+        let message = message.with(|message| message.audiences = vec![vec!["urn:other".to_owned()]]);
+        diagnose(&world, message.with(change).to_xml().as_bytes())
+    };
+    assert_eq!(failed(&of(|_| {})), [("audience", "wrong_audience")], "the control can be looked into");
+    let foreign: Fault = |message| message.signer = idp::Signer::new(SigningKey::foreign());
+    let faults: [(&str, &str, Fault); 4] = [
+        ("decryption", "decryption_failed", |message| message.sign = Sign::Nothing),
+        ("decryption", "decryption_failed", foreign),
+        ("signature", "signature_invalid", |message| {
+            message.sign = Sign::Response;
+            message.signer = idp::Signer::new(SigningKey::foreign());
+        }),
+        ("destination", "wrong_destination", |message| message.destination = Some(ENTITY_ID.to_owned())),
+    ];
+    for (code, reason, fault) in faults {
+        let diagnosis = of(fault);
+        assert_eq!(failed(&diagnosis), [(code, reason)]);
+        assert_eq!(check(&diagnosis, "audience").outcome, Outcome::NotReached, "{reason}");
+        assert!(diagnosis.claims().is_none(), "{reason}");
+    }
 }
 
 #[test]

@@ -214,6 +214,23 @@ fn a_missing_address_lists_the_claims_that_came_and_the_likely_one() {
 }
 
 #[test]
+fn an_address_outside_the_domains_is_told_from_a_technical_one_and_one_below() {
+    let desk = Desk::new();
+    let [at, now] = desk.at();
+    for (address, word) in [
+        ("mia@contoso.onmicrosoft.com", "technical one of Entra"),
+        ("mia@sales.contoso.com", "a part of a domain of the organization"),
+        ("mia@fabrikam.com", "a guest"),
+    ] {
+        let message = desk.control().with(|message| message.set(CLAIM_EMAIL, &[address]));
+        let (report, _) = desk.explain(message.to_xml().as_bytes(), &[&at, &now]);
+        let checks = report["checks"].as_array().expect("a list");
+        let check = checks.iter().find(|check| check["code"] == "email_domain").expect("it is there");
+        assert!(check["cause"].as_str().is_some_and(|cause| cause.contains(word)), "{word}: {check}");
+    }
+}
+
+#[test]
 fn an_old_message_is_told_how_to_be_looked_at() {
     let desk = Desk::new();
     let output = desk.run(&["-"], desk.control().to_form().as_bytes());

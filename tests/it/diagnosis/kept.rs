@@ -1,8 +1,11 @@
 //! What is kept of refused answers, and who gets to see it.
 
+use std::time::Duration;
+
+use anteroom::clock::{Clock as _, ManualClock, SystemClock};
 use serde_json::Value;
 
-use crate::app::{NOAH, TestApp, Visitor, Wanted};
+use crate::app::{NOAH, TestApp, Visitor, Wanted, until};
 use crate::browserless::Page;
 use crate::idp::{CLAIM_EMAIL, Idp, Message, SigningKey};
 
@@ -159,7 +162,7 @@ async fn every_way_to_be_refused_shows_a_reference_that_leads_on() {
     let pending = noah.begin("/").await;
     app.command(&["organization", "pause", "contoso"]).await;
     let message = noah.answer(&pending);
-    crate::app::until("the pause is known", async || {
+    until("the pause is known", async || {
         let page = app.visitor().who_is(NOAH).answer_with(&message).await;
         page.status == 403 && page.body.contains("paused")
     })
@@ -196,4 +199,23 @@ async fn a_flood_leaves_bounded_traces_and_does_not_crowd_out_those_of_others() 
     // What has no trace any more is told from the log.
     let oldest = references.last().expect("there are some");
     assert_eq!(failed(&explain(&app, oldest).await), [("sign_on", "xml_malformed")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_goes_when_it_is_old_and_the_line_in_the_log_stays() {
+    let clock = ManualClock::at(SystemClock.now());
+    let mut app = Wanted::default().clock(&clock).start().await;
+    let reference = refused(&mut app.visitor(), |message| message.audiences = Vec::new()).await;
+    assert!(explain(&app, &reference).await["checks"].as_array().expect("a list").len() > 10);
+    for (hours, is_there) in [(13 * 24, true), (25, false)] {
+        app.stop().await;
+        clock.advance(Duration::from_hours(hours));
+        app.restart_stopped().await;
+        until("it is as old as it says", async || {
+            let count = explain(&app, &reference).await["checks"].as_array().expect("a list").len();
+            if is_there { count > 10 } else { count == 1 }
+        })
+        .await;
+    }
+    assert_eq!(failed(&explain(&app, &reference).await), [("sign_on", "audience_missing")]);
 }

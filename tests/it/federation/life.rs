@@ -129,6 +129,78 @@ async fn metadata_of_a_file_that_expires_lets_nobody_sign_on_without_a_reload() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn metadata_is_fetched_again_in_time_for_what_it_says_about_itself() {
+    let clock = now();
+    let good = String::from_utf8(Idp::entra().metadata_xml()).expect("text");
+    let until_then = (clock.now() + Duration::from_mins(40)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    for (says, minutes) in [
+        (String::new(), 54..=60),
+        (format!("validUntil=\"{until_then}\""), 17..=20),
+        ("cacheDuration=\"PT30M\"".to_owned(), 26..=30),
+        // However short it is, its server is not asked all the time.
+        ("cacheDuration=\"PT1S\"".to_owned(), 4..=5),
+    ] {
+        let text = good.replacen("<EntityDescriptor ", &format!("<EntityDescriptor {says} "), 1);
+        let server = MetadataServer::with(text.into_bytes()).await;
+        let app = start(&server, &clock).await;
+        until("it is ready", async || is_ready(&app).await).await;
+        let due = listed(&app).await["metadata"]["due_at"].as_str().expect("a time").to_owned();
+        let due: jiff::Timestamp = due.parse().expect("a time");
+        let left = due.duration_since(clock.now()).as_mins();
+        assert!(minutes.contains(&left), "{says}: {left} minutes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_of_no_use_any_more_has_to_be_sent_again() {
+    let clock = now();
+    let until_then = (clock.now() + Duration::from_mins(40)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let text = String::from_utf8(Idp::entra().metadata_xml()).expect("text");
+    let text =
+        text.replacen("<EntityDescriptor ", &format!("<EntityDescriptor validUntil=\"{until_then}\" "), 1);
+    let server = MetadataServer::start(Reply::Document(text.into_bytes(), Some("\"1\""))).await;
+    let app = start(&server, &clock).await;
+    until("it is ready", async || is_ready(&app).await).await;
+    // That it is the same is good to know while it is good; not when it is over.
+    for (minutes, count, asked) in [(20, 2, true), (21, 3, false)] {
+        clock.advance(Duration::from_mins(minutes));
+        until("it was asked again", async || server.count() == count).await;
+        let request = server.requests().last().expect("a request").clone();
+        assert_eq!(request.contains_key("if-none-match"), asked, "after {minutes} minutes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stays_down_is_asked_less_and_less_often() {
+    let clock = now();
+    let server = MetadataServer::with(Idp::entra().metadata_xml()).await;
+    let app = start(&server, &clock).await;
+    until("it is ready", async || is_ready(&app).await).await;
+    server.reply(Reply::Status(503));
+    let mut pause = 3600;
+    for (failures, seconds) in [(1, 54..=60), (2, 108..=120), (3, 216..=240), (4, 432..=480)] {
+        clock.advance(Duration::from_secs(pause));
+        until("it is asked in vain", async || listed(&app).await["metadata"]["failures"] == failures).await;
+        let due = listed(&app).await["metadata"]["due_at"].as_str().expect("a time").to_owned();
+        let left = due.parse::<jiff::Timestamp>().expect("a time").duration_since(clock.now()).as_secs();
+        assert!(seconds.contains(&left), "{failures}: {left} seconds");
+        pause = u64::try_from(*seconds.end()).expect("a few minutes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_metadata_file_that_changes_is_picked_up_by_itself() {
+    let (old, new) = (idp_with(SigningKey::rsa()), idp_with(SigningKey::rsa_next()));
+    let app = Wanted::default().metadata(old.metadata_xml()).start().await;
+    sign_on_by(&app, &new).await.expect(403);
+    // In one step, as files are replaced that somebody may be reading.
+    std::fs::write(app.path("next.xml"), new.metadata_xml()).expect("the folder is writable");
+    std::fs::rename(app.path("next.xml"), app.path("contoso.xml")).expect("the folder is writable");
+    until("the new key counts", async || sign_on_by(&app, &new).await.status == 200).await;
+    sign_on_by(&app, &old).await.expect(403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_of_several_identity_providers_is_taken_by_its_entity_id() {
     let clock = now();
     let other = Idp::other_tenant();

@@ -59,7 +59,7 @@ async fn a_customer_is_connected_by_upload_and_its_people_sign_on() {
     for wanted in ["Fabrikam Homes", "fabrikam.org", crate::app::ENTITY_ID, app.acs_url.as_str()] {
         assert!(page.body.contains(wanted), "{wanted}: {}", page.body);
     }
-    let (mut lea, page) = sign_on_at(&app, &idp, "/deep").await;
+    let (lea, page) = sign_on_at(&app, &idp, "/deep").await;
     assert_eq!(page.expect(200).url.path(), "/.anteroom/waiting-room");
 
     // Paused: the session ends within a second, and nobody signs on.

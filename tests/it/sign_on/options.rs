@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::app::{MIA, NOAH, TestApp, Visitor, Wanted, until};
-use crate::idp::{CLAIM_EMAIL, CLAIM_OBJECT_ID, Idp, Message, time};
+use crate::idp::{CLAIM_EMAIL, CLAIM_OBJECT_ID, Idp, KeyType, LONG_AGO, Message, Signer, SigningKey, time};
 
 const PASSWORD: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password";
 const X509: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:X509";
@@ -116,6 +116,23 @@ async fn address_and_name_are_read_from_the_attributes_that_are_named_and_from_n
     let message = noah.answer(&pending).with(|message| message.set("Private", &[NOAH]));
     noah.answer_with(&message).await.expect(200);
     assert_eq!(app.user(NOAH).await.expect("a user")["name"], serde_json::Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_whose_time_is_over_counts_only_where_that_is_said() {
+    let key = Box::leak(Box::new(SigningKey::make(KeyType::P256, LONG_AGO, (2020, 1, 1))));
+    let idp = Idp { key, further_keys: Vec::new(), ..Idp::entra() };
+    for (options, wanted) in [("", 403), ("accept_expired_certificate = true", 200)] {
+        let wanted_app = Wanted::default().metadata(idp.metadata_xml()).options(options);
+        let app = wanted_app.start().await;
+        let mut mia = app.visitor();
+        let pending = mia.begin("/").await;
+        let message = mia.answer(&pending).with(|message| message.signer = Signer::new(key));
+        mia.answer_with(&message).await.expect(wanted);
+        let reason = app.audit().await.into_iter().find_map(|entry| entry.reason);
+        assert_eq!(reason.as_deref(), (wanted == 403).then_some("certificate_expired"), "{options}");
+        assert_eq!(mia.session().is_some(), wanted == 200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,15 @@
 //! Single logout: the provider ends sessions here, and signing out goes on to the provider.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anteroom::clock::{Clock, ManualClock, SystemClock};
+use anteroom::directory::{DisplayName, Organization};
+use anteroom::id::{ConnectionId, OrganizationId};
 use anteroom::saml::logout::{Expected, Incoming, Message};
 use anteroom::saml::metadata;
+use anteroom::sign_on::connections::{Connection, Connections};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt as _;
@@ -301,6 +306,31 @@ async fn signing_out_can_leave_it_to_the_person_to_go_on_and_tells_how_it_ended(
     let posted = answer(|_| {});
     let page = send_form(&app, &posted.fields(&posted.to_signed_xml())).await.expect(200);
     assert!(text_of(&page.body).contains("has ended, too"));
+}
+
+#[test]
+fn of_more_connections_than_one_demand_is_held_against_every_node_takes_the_same() {
+    let idp = metadata::parse(&Idp::entra().metadata_xml(), SystemClock.now()).expect("the metadata is good");
+    let idp = Arc::new(idp);
+    let connection = |number: &u32| Connection {
+        id: ConnectionId::parse(&format!("c{number:03}")).expect("an id"),
+        organization: Organization {
+            id: OrganizationId::parse(&format!("c{number:03}")).expect("an id"),
+            name: DisplayName::parse("Contoso").expect("a name"),
+            domains: Vec::new(),
+        },
+        idp: Arc::clone(&idp),
+        options: Arc::default(),
+    };
+    let numbers: Vec<u32> = (0..103).collect();
+    let wanted: Vec<_> = (0..100).map(|number| format!("c{number:03}")).collect();
+    for order in [numbers.clone(), numbers.into_iter().rev().collect()] {
+        let all = Connections::new(order.iter().map(connection).collect(), Vec::new(), HashSet::new());
+        let found = all.by_logout_issuer(idp.entity_id());
+        let found: Vec<_> = found.iter().map(|connection| connection.id.as_str().to_owned()).collect();
+        assert_eq!(found, wanted);
+        assert_eq!(all.by_entity_id(idp.entity_id()).map(|found| found.id.as_str()), Some("c000"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ mod authn_request;
 mod canonical;
 mod claims;
 mod conditions;
+mod digits;
 mod encryption;
 mod engine;
 mod instant;
@@ -37,7 +38,7 @@ mod statement;
 mod xml;
 
 pub use assertion::{Attribute, NameId, VerifiedAssertion};
-pub use authn_request::AuthnRequest;
+pub use authn_request::{AuthnRequest, ReceivedRequest};
 pub use claims::Claims;
 pub use key::{Certificate, CertificateError};
 pub use metadata::IdentityProvider;

@@ -1,24 +1,27 @@
-//! What one SAML response costs to check, step by step, and what hostile ones cost beside an honest one.
+//! What one SAML response costs to check, step by step, what hostile ones cost beside an honest one, and whether
+//! encrypted ones that fail can be told apart by the time they take.
 //!
 //! Separate from the benchmark of the whole sign-on: no network, no store, one thread. The messages are made by
 //! the identity provider of the tests, so the signed ones are validly signed, whatever else is wrong with them.
 //!
-//! `verification`: prints microseconds of CPU time. `scripts/bench-verification` builds and runs it.
+//! `verification`: prints microseconds. `scripts/bench-verification` builds and runs it. `verification once N` checks
+//! one honest response N times and prints nothing, for a profiler.
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
 use std::fmt::Write as _;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anteroom::clock::{Clock as _, SystemClock};
-use anteroom::saml::{Expected, IdentityProvider, Policy, Response, metadata};
+use anteroom::saml::{Expected, IdentityProvider, KeyPair, Policy, Response, metadata};
 use aws_lc_rs::{digest, signature};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bergshamra::c14n::exclusive;
 use jiff::Timestamp;
 
+use idp::encryption::{Cipher, Encryption};
 use idp::{Idp, Message, Request, Sign, SigningKey};
 
 #[path = "../../tests/it/idp.rs"]
@@ -32,8 +35,18 @@ mod idp;
 
 fn main() {
     let world = World::new();
-    let honest = world.groups(20).to_xml();
-    let whole = steps(&world, &honest);
+    if let [Some(way), Some(times)] = [1, 2].map(|at| std::env::args().nth(at))
+        && way == "once"
+    {
+        let form = STANDARD.encode(world.ordinary().to_xml());
+        for _ in 0..times.parse().expect("a number") {
+            assert_eq!(black_box(world.accept(&form)), "accepted");
+        }
+        return;
+    }
+    let whole = steps(&world, &world.ordinary());
+    println!();
+    steps(&world, &world.groups(20));
     println!();
     println!("{:<58}{:>9}{:>10}{:>8}  what came of it", "message", "octets", "us", "ratio");
     for (name, text) in honest_ones(&world).into_iter().chain(hostile_ones(&world)) {
@@ -42,6 +55,8 @@ fn main() {
         let cost = micros(|| world.accept(&form));
         println!("{name:<58}{:>9}{cost:>10.0}{:>8.1}  {outcome}", text.len(), cost / whole);
     }
+    println!();
+    failures(&world);
 }
 
 /// The service provider's side: whom it trusts, and what it asked.
@@ -49,6 +64,7 @@ struct World {
     idp: Idp,
     trusted: IdentityProvider,
     request: Request,
+    own_keys: Vec<Arc<KeyPair>>,
     now: Timestamp,
 }
 
@@ -62,7 +78,13 @@ impl World {
             sp_entity_id: "urn:amazon:cognito:sp:us-east-1_rlgU6e3y5".to_owned(),
             acs_url: "https://login.servusconnect.com/saml2/idpresponse".to_owned(),
         };
-        Self { idp, trusted, request, now }
+        let own_keys = vec![SigningKey::ours().own()];
+        Self { idp, trusted, request, own_keys, now }
+    }
+
+    /// An answer of five kilobytes with one signed assertion, which is what Entra sends to most.
+    fn ordinary(&self) -> Message {
+        self.groups(ORDINARY_GROUPS)
     }
 
     /// An answer as Entra sends it to a member of so many groups.
@@ -85,7 +107,7 @@ impl World {
                 in_response_to: &self.request.id,
                 skew: Duration::from_mins(3),
                 policy: Policy::default(),
-                own_keys: &[],
+                own_keys: &self.own_keys,
             };
             response.verify(&expected, self.now)
         });
@@ -97,26 +119,29 @@ impl World {
 }
 
 /// The steps of one honest message; gives the cost of the whole.
-fn steps(world: &World, text: &str) -> f64 {
-    let form = STANDARD.encode(text);
+fn steps(world: &World, message: &Message) -> f64 {
+    let text = message.to_xml();
+    let form = STANDARD.encode(&text);
     assert_eq!(world.accept(&form), "accepted");
     let whole = micros(|| world.accept(&form));
-    let row = |name: &str, cost: f64| println!("{name:<58}{cost:>9.1}{:>8.0} %", cost / whole * 100.0);
-
+    let mut rest = whole;
     println!("{:<58}{:>9}", format!("one response of {} octets, as Entra sends it", text.len()), "us");
+    let mut row = |name: &str, cost: f64| {
+        rest -= cost;
+        println!("{name:<58}{cost:>9.1}{:>8.0} %", cost / whole * 100.0);
+    };
     row("base64", micros(|| Response::decode(&form).expect("base64")));
     row("parse and check the shape", micros(|| Response::parse(text.as_bytes()).is_ok()));
-    let assertion = world.groups(20).with(|m| m.sign = Sign::Nothing).signed_assertion();
-    row("canonicalize the assertion, once", micros(|| canonical(&assertion)));
-    row("digest it", micros(|| digest::digest(&digest::SHA256, assertion.as_bytes())));
+    let assertion = message.signed_assertion();
+    row("digest of the assertion", micros(|| digest::digest(&digest::SHA256, assertion.as_bytes())));
     row("RSA 2048 with SHA-256", micros(rsa(world)));
-    row("all of it", whole);
+    println!(
+        "{:<58}{rest:>9.1}{:>8.0} %",
+        "canonical forms, what was digested parsed and read",
+        rest / whole * 100.0
+    );
+    println!("{:<58}{whole:>9.1}", "all of it");
     whole
-}
-
-fn canonical(text: &str) -> Vec<u8> {
-    let document = uppsala::Parser::new().parse(text).expect("XML");
-    exclusive::canonicalize::<&str>(&document, false, None, &[]).expect("a canonical form")
 }
 
 /// Verifies a signature with the key of the identity provider and nothing around it.
@@ -200,6 +225,66 @@ fn hostile_ones(world: &World) -> Vec<(&'static str, String)> {
     rows
 }
 
+/// Encrypted answers that fail at different places, measured in turn: whoever sends them must not see where.
+fn failures(world: &World) {
+    let encrypted = |cipher, change: fn(&mut Encryption)| {
+        let mut encryption = Encryption { cipher, ..Encryption::to(SigningKey::ours()) };
+        change(&mut encryption);
+        world.ordinary().encrypted(encryption)
+    };
+    let (gcm, cbc) = (Cipher::Aes256Gcm, Cipher::Aes256Cbc);
+    let unchanged: fn(&mut Encryption) = |_| {};
+    let foreign: fn(&mut Encryption) = |e| e.recipient = SigningKey::foreign();
+    let tag: fn(&mut Encryption) = |e| {
+        e.rewrite_data = Some(|data| {
+            if let Some(last) = data.last_mut() {
+                *last ^= 1;
+            }
+        });
+    };
+    let rubbish: fn(&mut Encryption) = |e| {
+        e.rewrite_plaintext = Some(Box::new(|text: &str| vec![0xff; text.len()]));
+    };
+    let no_xml: fn(&mut Encryption) = |e| {
+        e.rewrite_plaintext = Some(Box::new(|text: &str| "x".repeat(text.len()).into_bytes()));
+    };
+    let changed: fn(&mut Encryption) = |e| {
+        e.rewrite_plaintext = Some(Box::new(|text: &str| text.replace("mia.berg", "eve.evil").into_bytes()));
+    };
+    let rows: Vec<(&str, Message)> = vec![
+        ("accepted, for comparison (GCM)", encrypted(gcm, unchanged)),
+        ("accepted, for comparison (CBC)", encrypted(cbc, unchanged)),
+        ("wrong key (GCM)", encrypted(gcm, foreign)),
+        ("wrong key (CBC)", encrypted(cbc, foreign)),
+        ("wrong tag (GCM)", encrypted(gcm, tag)),
+        ("wrong padding or last block (CBC)", encrypted(cbc, tag)),
+        ("right key, no UTF-8", encrypted(gcm, rubbish)),
+        ("right key, no XML", encrypted(gcm, no_xml)),
+        ("right key, changed after it was signed", encrypted(gcm, changed)),
+        ("right key, signed by somebody else", encrypted(gcm, unchanged).signed_by(SigningKey::foreign())),
+        ("right key, not signed", encrypted(gcm, unchanged).signed(Sign::Nothing)),
+    ];
+    let forms: Vec<_> = rows.iter().map(|(_, message)| STANDARD.encode(message.to_xml())).collect();
+    let mut times = vec![Vec::with_capacity(TURNS); forms.len()];
+    for turn in 0..TURNS {
+        for at in 0..forms.len() {
+            // Another begins each time.
+            let at = (at + turn) % forms.len();
+            if let (Some(form), Some(times)) = (forms.get(at), times.get_mut(at)) {
+                let began = Instant::now();
+                black_box(world.accept(form));
+                times.push(began.elapsed());
+            }
+        }
+    }
+    println!("{:<58}{:>9}{:>9}{:>9}  what came of it", "encrypted (us)", "least", "p25", "median");
+    for (((name, _), form), times) in rows.iter().zip(&forms).zip(&mut times) {
+        times.sort_unstable();
+        let at = |part: usize| times.get(TURNS * part / 100).map_or(0.0, |time| time.as_secs_f64() * 1e6);
+        println!("{name:<58}{:>9.0}{:>9.0}{:>9.0}  {}", at(0), at(25), at(50), world.accept(form));
+    }
+}
+
 fn nested(name: &str, depth: usize) -> String {
     format!("<{name}>").repeat(depth) + &format!("</{name}>").repeat(depth)
 }
@@ -261,5 +346,8 @@ fn cpu_seconds() -> f64 {
 
 const RUN: Duration = Duration::from_millis(400);
 const RUNS: usize = 3;
+const TURNS: usize = 400;
+/// With so many an answer has five kilobytes.
+const ORDINARY_GROUPS: usize = 2;
 /// A little less than is accepted at all.
 const OCTETS: usize = 255 * 1024;

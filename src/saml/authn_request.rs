@@ -6,6 +6,8 @@
 //! override what the customer configured, and no `RequestedAuthnContext`); HTTP-Redirect with DEFLATE
 //! (SAML Bindings 3.4.4.1); the ID is the caller's and must not begin with a digit.
 
+mod received;
+
 use jiff::Timestamp;
 use url::Url;
 
@@ -15,6 +17,8 @@ use super::names::{ASSERTION, BINDING_POST, PROTOCOL};
 use super::own_key::KeyPair;
 use super::policy::RequestOptions;
 use super::redirect::Outgoing;
+
+pub use received::ReceivedRequest;
 
 /// A `samlp:AuthnRequest` (SAML Core 3.4.1).
 #[derive(Debug, Clone, Copy)]

@@ -7,10 +7,7 @@
 //! Rules: a fault here can only refuse what is genuine, never accept what is not, since the octets are what is hashed
 //! and what is read; the property tests compare it with libxml2 and with bergshamra.
 
-use uppsala::{Document, NodeId, NodeKind};
-
-use super::refusal::{Reason, Refusal};
-use super::xml::{Element, Tree};
+use super::xml::{Child, Element, Tree, any};
 
 /// The canonical octets of `apex` and all below it, except the subtree `omitted`; the prefixes are treated as in
 /// inclusive canonicalization (Exclusive XML Canonicalization 3).
@@ -19,161 +16,185 @@ pub(super) fn exclusive(
     apex: Element<'_>,
     omitted: Option<Element<'_>>,
     inclusive_prefixes: &[&str],
-) -> Result<Vec<u8>, Refusal> {
-    let document = tree.document();
-    let mut writer = Writer {
-        document,
-        omitted: omitted.map(Element::id),
-        inclusive: inclusive_prefixes.iter().map(|p| if *p == "#default" { "" } else { p }).collect(),
-        scope: Bindings::default(),
-        rendered: Bindings::default(),
-        octets: Vec::with_capacity(USUAL_OCTETS),
-    };
-    let ancestors: Vec<NodeId> =
-        std::iter::successors(document.parent(apex.id()), |id| document.parent(*id)).collect();
-    for ancestor in ancestors.into_iter().rev() {
-        writer.declare(ancestor);
-    }
-    writer.element(apex.id())?;
-    Ok(writer.octets)
+) -> Vec<u8> {
+    let octets = Vec::with_capacity(USUAL_OCTETS);
+    Writer::new(tree, apex, (omitted, inclusive_prefixes), octets).write(apex)
 }
 
-struct Writer<'t, 'd> {
-    document: &'t Document<'d>,
-    omitted: Option<NodeId>,
+/// Whether octets are the canonical form of the whole tree.
+pub(super) fn is_exclusive(tree: &Tree<'_>, inclusive_prefixes: &[&str], octets: &[u8]) -> bool {
+    let root = tree.root();
+    let rest = Writer::new(tree, root, (None, inclusive_prefixes), Some(octets)).write(root);
+    rest.is_some_and(<[u8]>::is_empty)
+}
+
+/// Where the canonical octets go.
+trait Sink {
+    fn put(&mut self, octets: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    fn put(&mut self, octets: &[u8]) {
+        self.extend_from_slice(octets);
+    }
+}
+
+/// What they are held against; nothing once they differ.
+impl Sink for Option<&[u8]> {
+    fn put(&mut self, octets: &[u8]) {
+        *self = self.and_then(|rest| rest.strip_prefix(octets));
+    }
+}
+
+struct Writer<'t, S> {
+    omitted: Option<usize>,
     inclusive: Vec<&'t str>,
     /// What is declared, innermost last.
     scope: Bindings<'t>,
     /// What has been written on the ancestors that were.
     rendered: Bindings<'t>,
-    octets: Vec<u8>,
+    /// What the element at hand uses; kept for its room.
+    used: Vec<(&'t str, &'t str)>,
+    octets: S,
 }
 
-impl<'t> Writer<'t, '_> {
-    /// Takes an element's declarations into scope.
-    fn declare(&mut self, id: NodeId) {
-        let declarations = self.document.element(id).into_iter().flat_map(|e| &e.namespace_declarations);
-        self.scope.0.extend(declarations.map(|(prefix, name)| (&**prefix, &**name)));
+impl<'t, S: Sink> Writer<'t, S> {
+    fn new(
+        tree: &'t Tree<'_>,
+        apex: Element<'t>,
+        (omitted, inclusive): (Option<Element<'_>>, &[&'t str]),
+        octets: S,
+    ) -> Self {
+        let scope = tree.ancestors(apex.place()).flat_map(Element::declarations).collect();
+        Self {
+            omitted: omitted.map(Element::place),
+            inclusive: inclusive.iter().map(|p| if *p == "#default" { "" } else { p }).collect(),
+            scope: Bindings(scope),
+            rendered: Bindings::default(),
+            used: Vec::new(),
+            octets,
+        }
     }
 
-    fn node(&mut self, id: NodeId) -> Result<(), Refusal> {
-        match self.document.node_kind(id) {
-            Some(NodeKind::Element(_)) if self.omitted == Some(id) => Ok(()),
-            Some(NodeKind::Element(_)) => self.element(id),
-            Some(NodeKind::Text(text)) => {
-                self.text(text);
-                Ok(())
-            }
-            Some(NodeKind::Comment(_)) => Ok(()),
-            _ => Err(unstable("a node of another kind")),
-        }
+    fn write(mut self, apex: Element<'t>) -> S {
+        self.element(apex);
+        self.octets
     }
 
     /// The depth of the tree is bounded, and so is that of the calls.
-    fn element(&mut self, id: NodeId) -> Result<(), Refusal> {
-        let element = self.document.element(id).ok_or_else(|| unstable("no element"))?;
+    fn element(&mut self, element: Element<'t>) {
         let (in_scope, rendered) = (self.scope.0.len(), self.rendered.0.len());
-        self.declare(id);
+        self.scope.0.extend(element.declarations());
 
-        self.octets.push(b'<');
-        self.name(element.name.prefix.as_deref(), &element.name.local_name);
+        self.octets.put(b"<");
+        self.octets.put(element.written().as_bytes());
         self.declarations(element);
         self.attributes(element);
-        self.octets.push(b'>');
-        for child in self.document.children_iter(id) {
-            self.node(child)?;
+        self.octets.put(b">");
+        for child in element.content() {
+            match child {
+                Child::Element(child) if self.omitted == Some(child.place()) => {}
+                Child::Element(child) => self.element(child),
+                Child::Text(text) => self.escaped(text, is_escaped_in_texts),
+                Child::Comment => {}
+            }
         }
-        self.octets.extend(b"</");
-        self.name(element.name.prefix.as_deref(), &element.name.local_name);
-        self.octets.push(b'>');
+        self.octets.put(b"</");
+        self.octets.put(element.written().as_bytes());
+        self.octets.put(b">");
 
         self.scope.0.truncate(in_scope);
         self.rendered.0.truncate(rendered);
-        Ok(())
     }
 
     /// The namespaces that the element or its attributes visibly use, and those of the list, unless the nearest
     /// ancestor that was written says the same.
-    fn declarations(&mut self, element: &'t uppsala::Element<'_>) {
-        let mut used: Vec<&'t str> = Vec::with_capacity(4 + self.inclusive.len());
-        used.push(element.name.prefix.as_deref().unwrap_or(""));
-        used.extend(element.attributes.iter().filter_map(prefix_of));
-        used.extend(&self.inclusive);
-        used.sort_unstable();
-        used.dedup();
-        for prefix in used.into_iter().filter(|prefix| *prefix != "xml") {
-            let bound = self.scope.name(prefix);
+    fn declarations(&mut self, element: Element<'t>) {
+        let mut used = std::mem::take(&mut self.used);
+        used.extend(element.used_prefixes());
+        used.extend(self.inclusive.iter().map(|prefix| (*prefix, self.scope.name(prefix))));
+        if used.len() > 1 {
+            used.sort_unstable();
+            used.dedup();
+        }
+        for (prefix, bound) in used.drain(..).filter(|(prefix, _)| *prefix != "xml") {
             let written = self.rendered.name(prefix);
             if bound == written || (bound.is_empty() && !prefix.is_empty()) {
                 continue;
             }
-            self.octets.extend(b" xmlns");
-            if !prefix.is_empty() {
-                self.octets.push(b':');
-                self.octets.extend(prefix.as_bytes());
-            }
+            self.octets.put(if prefix.is_empty() { b" xmlns" } else { b" xmlns:" });
+            self.octets.put(prefix.as_bytes());
             self.value(bound);
             self.rendered.0.push((prefix, bound));
         }
+        self.used = used;
     }
 
     /// The attributes by namespace and local name (Canonical XML 2.2).
-    fn attributes(&mut self, element: &'t uppsala::Element<'_>) {
-        let mut attributes: Vec<_> = element.attributes.iter().collect();
-        attributes.sort_unstable_by_key(|attribute| {
-            (attribute.name.namespace_uri.as_deref().unwrap_or(""), &*attribute.name.local_name)
-        });
-        for attribute in attributes {
-            self.octets.push(b' ');
-            self.name(prefix_of(attribute), &attribute.name.local_name);
-            self.value(&attribute.value);
+    fn attributes(&mut self, element: Element<'t>) {
+        if element.qualified_attributes().is_sorted_by_key(|(key, ..)| key) {
+            for (_, written, value) in element.qualified_attributes() {
+                self.attribute(written, value);
+            }
+            return;
+        }
+        let mut attributes: Vec<_> = element.qualified_attributes().collect();
+        attributes.sort_unstable_by_key(|(key, ..)| *key);
+        for (_, written, value) in attributes {
+            self.attribute(written, value);
         }
     }
 
-    fn name(&mut self, prefix: Option<&str>, local: &str) {
-        if let Some(prefix) = prefix.filter(|prefix| !prefix.is_empty()) {
-            self.octets.extend(prefix.as_bytes());
-            self.octets.push(b':');
-        }
-        self.octets.extend(local.as_bytes());
+    fn attribute(&mut self, written: &str, value: &str) {
+        self.octets.put(b" ");
+        self.octets.put(written.as_bytes());
+        self.value(value);
     }
 
-    /// The value of an attribute with what stands around it (Canonical XML 2.3).
+    /// The value of an attribute with what stands around it.
     fn value(&mut self, value: &str) {
-        self.octets.extend(b"=\"");
-        self.escaped(value, |byte| match byte {
-            b'&' => Some("&amp;"),
-            b'<' => Some("&lt;"),
-            b'"' => Some("&quot;"),
-            b'\t' => Some("&#x9;"),
-            b'\n' => Some("&#xA;"),
-            b'\r' => Some("&#xD;"),
-            _ => None,
-        });
-        self.octets.push(b'"');
-    }
-
-    fn text(&mut self, text: &str) {
-        self.escaped(text, |byte| match byte {
-            b'&' => Some("&amp;"),
-            b'<' => Some("&lt;"),
-            b'>' => Some("&gt;"),
-            b'\r' => Some("&#xD;"),
-            _ => None,
-        });
+        self.octets.put(b"=\"");
+        self.escaped(value, is_escaped_in_attributes);
+        self.octets.put(b"\"");
     }
 
     /// What is escaped is ASCII, which is never part of another character in UTF-8.
-    fn escaped(&mut self, text: &str, escape: impl Fn(u8) -> Option<&'static str>) {
+    fn escaped(&mut self, text: &str, is_escaped: impl Fn(u8) -> bool) {
         let mut rest = text.as_bytes();
-        while let Some(at) = rest.iter().position(|byte| escape(*byte).is_some()) {
-            let (plain, from) = rest.split_at(at);
-            self.octets.extend_from_slice(plain);
-            let Some((first, after)) = from.split_first() else { break };
-            self.octets.extend(escape(*first).unwrap_or_default().as_bytes());
-            rest = after;
+        if any(text, &is_escaped) {
+            while let Some(at) = rest.iter().position(|byte| is_escaped(*byte)) {
+                let (plain, from) = rest.split_at(at);
+                self.octets.put(plain);
+                let Some((first, after)) = from.split_first() else { break };
+                self.octets.put(escape(*first));
+                rest = after;
+            }
         }
-        self.octets.extend_from_slice(rest);
+        self.octets.put(rest);
+    }
+}
+
+/// What is escaped in an attribute (Canonical XML 2.3).
+const fn is_escaped_in_attributes(byte: u8) -> bool {
+    matches!(byte, b'&' | b'<' | b'"' | b'\t' | b'\n' | b'\r')
+}
+
+/// What is escaped in a text (Canonical XML 2.3).
+const fn is_escaped_in_texts(byte: u8) -> bool {
+    matches!(byte, b'&' | b'<' | b'>' | b'\r')
+}
+
+/// What stands for an escaped character.
+const fn escape(byte: u8) -> &'static [u8] {
+    match byte {
+        b'&' => b"&amp;",
+        b'<' => b"&lt;",
+        b'>' => b"&gt;",
+        b'"' => b"&quot;",
+        b'\t' => b"&#x9;",
+        b'\n' => b"&#xA;",
+        b'\r' => b"&#xD;",
+        _ => b"",
     }
 }
 
@@ -185,15 +206,6 @@ impl<'t> Bindings<'t> {
     fn name(&self, prefix: &str) -> &'t str {
         self.0.iter().rev().find(|(known, _)| *known == prefix).map_or("", |(_, name)| name)
     }
-}
-
-fn prefix_of<'t>(attribute: &'t uppsala::Attribute<'_>) -> Option<&'t str> {
-    attribute.name.namespace_uri.as_ref()?;
-    attribute.name.prefix.as_deref().filter(|prefix| !prefix.is_empty())
-}
-
-fn unstable(got: &str) -> Refusal {
-    Refusal::new(Reason::CanonicalFormUnstable).got(got)
 }
 
 /// An assertion of Entra's has three to six kilobytes.

@@ -14,14 +14,13 @@ use aws_lc_rs::aead::{self, AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, NONCE_LE
 use aws_lc_rs::cipher::{AES_128, AES_256, DecryptingKey, DecryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
+use super::digits;
 use super::names::{ASSERTION, DSIG, PROTOCOL, XENC, XENC11, ds, xenc};
 use super::own_key::KeyPair;
 use super::refusal::{Reason, Refusal};
 use super::signature::check_key_info;
-use super::xml::{Children, Element, Name, is_space, unexpected};
+use super::xml::{Children, Element, Name, unexpected};
 
 /// A `saml:EncryptedAssertion` (SAML Core 2.3.4) whose shape was checked.
 pub(super) struct EncryptedAssertion {
@@ -300,10 +299,8 @@ fn read_cipher_data(element: Element<'_>) -> Result<Vec<u8>, Refusal> {
     let value = children.require(xenc("CipherValue"))?;
     children.finish()?;
     value.allow_attributes(&[])?;
-    let digits: Vec<u8> = value.text()?.bytes().filter(|byte| !is_space(*byte)).collect();
-    STANDARD
-        .decode(digits)
-        .map_err(|_| Refusal::new(Reason::EncryptionMalformed).expected("base64").got("CipherValue"))
+    digits::decode(value.text()?)
+        .ok_or_else(|| Refusal::new(Reason::EncryptionMalformed).expected("base64").got("CipherValue"))
 }
 
 /// Inside an encrypted assertion every fault of shape has one name.

@@ -22,9 +22,12 @@ pub(super) trait Engine {
         omitted: Option<Element<'_>>,
         inclusive_prefixes: &[&str],
     ) -> Result<Vec<u8>, Refusal>;
+
+    /// Whether octets are the canonical form of the whole tree.
+    fn is_canonical(&self, tree: &Tree<'_>, inclusive_prefixes: &[&str], octets: &[u8]) -> bool;
 }
 
-/// Our own canonicalization over uppsala's tree.
+/// Our own canonicalization over our own tree.
 pub(super) struct Exclusive;
 
 impl Engine for Exclusive {
@@ -35,12 +38,16 @@ impl Engine for Exclusive {
         omitted: Option<Element<'_>>,
         inclusive_prefixes: &[&str],
     ) -> Result<Vec<u8>, Refusal> {
-        let octets = canonical::exclusive(tree, apex, omitted, inclusive_prefixes)?;
+        let octets = canonical::exclusive(tree, apex, omitted, inclusive_prefixes);
         if octets.is_empty() {
             // The hash of nothing is public (CVE-2025-66475, CVE-2025-66568).
             return Err(Refusal::new(Reason::CanonicalFormUnstable).got("nothing"));
         }
         Ok(octets)
+    }
+
+    fn is_canonical(&self, tree: &Tree<'_>, inclusive_prefixes: &[&str], octets: &[u8]) -> bool {
+        canonical::is_exclusive(tree, inclusive_prefixes, octets)
     }
 }
 

@@ -6,13 +6,11 @@
 //! Rules: nothing read here is trusted by itself; every element and XML attribute that is not named
 //! is refused (SAML-ATTACKS A1–A9); exactly one assertion stands in the whole document.
 
-use std::collections::HashSet;
-
 use super::encryption::EncryptedAssertion;
 use super::names::{ASSERTION, DSIG, PROTOCOL, STATUS_SUCCESS, XENC, ds, saml, samlp};
 use super::refusal::{Reason, Refusal, Status, bounded};
 use super::signature::Signature;
-use super::statement::{AttributeStatement, AuthnStatement, Conditions, Subject};
+use super::statement::{AttributeStatement, AuthnStatement, Conditions, Subject, any_twice};
 use super::xml::{Children, Element, unexpected};
 
 /// A `samlp:Response` (SAML Core 3.3.3), not verified.
@@ -148,7 +146,7 @@ impl<'t> Assertion<'t> {
 /// The checks over every element, wherever it stands: one assertion, signatures only where they
 /// are read, IDs unique and only where SAML puts them (SAML-ATTACKS A2–A5, A8, A9, A11).
 fn check_document(root: Element<'_>) -> Result<(), Refusal> {
-    let mut ids = HashSet::new();
+    let mut ids = Vec::new();
     let mut assertions = 0_usize;
     for element in root.subtree() {
         let is_assertion = matches!(element.local(), "Assertion" | "EncryptedAssertion");
@@ -177,10 +175,11 @@ fn check_document(root: Element<'_>) -> Result<(), Refusal> {
                     .expected("ID on Response and Assertion, Id on Signature only")
                     .got(format!("{}/@{local}", element.local())));
             }
-            if !ids.insert(value) {
-                return Err(Refusal::new(Reason::IdDuplicate).got(value));
-            }
+            ids.push(value);
         }
+    }
+    if let Some(id) = any_twice(ids) {
+        return Err(Refusal::new(Reason::IdDuplicate).got(id));
     }
     if assertions > 1 {
         return Err(Refusal::new(Reason::SeveralAssertions).expected("1").got(assertions.to_string()));

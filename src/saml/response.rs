@@ -10,12 +10,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
 use super::assertion::VerifiedAssertion;
 use super::conditions;
+use super::digits;
 use super::encryption::{EncryptedAssertion, Plaintext};
 use super::engine::{Engine, Exclusive};
 use super::message::{self, Assertion, Content};
@@ -24,8 +23,8 @@ use super::names::METHOD_BEARER;
 use super::own_key::KeyPair;
 use super::policy::Policy;
 use super::refusal::{Reason, Refusal};
-use super::signature::Keys;
-use super::xml::{MESSAGE_OCTETS_MAX, Profile, Tree, is_space};
+use super::signature::{Digested, Keys};
+use super::xml::{MESSAGE_OCTETS_MAX, Profile, Tree};
 
 /// A response whose shape was checked. Nothing in it is verified yet.
 pub struct Response<'a> {
@@ -37,6 +36,7 @@ pub struct Response<'a> {
     tree: Tree<'a>,
     in_response_to: Option<String>,
     issuer: Option<String>,
+    is_encrypted: bool,
 }
 
 /// Whom the answer must come from, and what it must be meant for.
@@ -68,13 +68,7 @@ impl<'a> Response<'a> {
                 Refusal::new(Reason::TooLarge).expected(format!("at most {MESSAGE_OCTETS_MAX} octets"))
             );
         }
-        let has_spaces = field.bytes().fold(false, |found, byte| found | is_space(byte));
-        let decoded = if has_spaces {
-            STANDARD.decode(field.bytes().filter(|byte| !is_space(*byte)).collect::<Vec<u8>>())
-        } else {
-            STANDARD.decode(field)
-        };
-        decoded.map_err(|_| Refusal::new(Reason::NotBase64))
+        digits::decode(field).ok_or_else(|| Refusal::new(Reason::NotBase64))
     }
 
     /// Checks octets against the one shape that is accepted, before any cryptography.
@@ -87,7 +81,8 @@ impl<'a> Response<'a> {
             _ => response.issuer,
         }
         .map(str::to_owned);
-        Ok(Self { octets, tree, in_response_to, issuer })
+        let is_encrypted = matches!(response.content, Content::Encrypted(_));
+        Ok(Self { octets, tree, in_response_to, issuer, is_encrypted })
     }
 
     /// The request this claims to answer. **Not verified**: good for finding our own
@@ -95,6 +90,12 @@ impl<'a> Response<'a> {
     #[must_use]
     pub fn in_response_to(&self) -> Option<&str> {
         self.in_response_to.as_deref()
+    }
+
+    /// Whether verifying this may take operations with our private keys, which others may have to wait for.
+    #[must_use]
+    pub const fn is_encrypted(&self) -> bool {
+        self.is_encrypted
     }
 
     /// Who claims to have issued this. **Not verified**: good for restarting a login after an
@@ -137,7 +138,7 @@ impl<'a> Response<'a> {
             }
         };
 
-        let tree = Tree::parse(signed.octets(), Profile::Message)?;
+        let tree = signed.tree(engine)?;
         let verified = match &signed {
             Signed::Response(_) => {
                 let verified = read_signed_response(&tree, expected, now)?;
@@ -159,56 +160,59 @@ impl<'a> Response<'a> {
     }
 
     /// Verifies every signature that is present and gives the octets of the outermost one.
-    fn signed_octets(
+    fn signed_octets<'m>(
         &self,
         engine: &impl Engine,
-        response: &message::Response<'_>,
+        response: &message::Response<'m>,
         keys: &Keys<'_>,
-    ) -> Result<Signed, Refusal> {
+    ) -> Result<Signed<'m>, Refusal> {
         let Content::Assertion(assertion) = &response.content else {
             return Err(Refusal::new(Reason::AssertionMissing));
         };
         let of_assertion = match &assertion.signature {
-            Some(signature) => Some(signature.verify(engine, &self.tree, assertion.element, keys)?),
+            Some(signature) => Some(signature.digested(engine, &self.tree, assertion.element, keys)?),
             None => None,
         };
+        if let (Some(of_assertion), Some(_)) = (&of_assertion, &response.signature) {
+            of_assertion.tree(engine)?;
+        }
         let of_response = self.signed_response(engine, response, keys)?;
         match (of_response, of_assertion) {
-            (Some(octets), _) => Ok(Signed::Response(octets)),
-            (None, Some(octets)) => Ok(Signed::Assertion(octets)),
+            (Some(digested), _) => Ok(Signed::Response(digested)),
+            (None, Some(digested)) => Ok(Signed::Assertion(digested)),
             (None, None) => Err(Refusal::new(Reason::SignatureMissing)),
         }
     }
 
-    fn signed_response(
+    fn signed_response<'m>(
         &self,
         engine: &impl Engine,
-        response: &message::Response<'_>,
+        response: &message::Response<'m>,
         keys: &Keys<'_>,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
+    ) -> Result<Option<Digested<'m>>, Refusal> {
         let signature = response.signature.as_ref();
-        signature.map(|signature| signature.verify(engine, &self.tree, response.element, keys)).transpose()
+        signature.map(|signature| signature.digested(engine, &self.tree, response.element, keys)).transpose()
     }
 
     /// Decrypts the assertion and verifies every signature that is present. All that can be checked without our
     /// private key is checked before it is used: a signature of the response covers the ciphertext, and what is
     /// decrypted is then the ciphertext that stands in the digested octets.
-    fn decrypted_octets(
+    fn decrypted_octets<'m>(
         &self,
         engine: &impl Engine,
-        response: &message::Response<'_>,
+        response: &message::Response<'m>,
         encrypted: &EncryptedAssertion,
         keys: &Keys<'_>,
         (expected, now): (&Expected<'_>, Timestamp),
-    ) -> Result<Signed, Refusal> {
+    ) -> Result<Signed<'m>, Refusal> {
         if expected.own_keys.is_empty() {
             return Err(Refusal::new(Reason::EncryptionKeyMissing)
                 .expected("an assertion in the clear, or saml.signing_key in the configuration")
                 .got("an encrypted assertion"));
         }
         let of_response = self.signed_response(engine, response, keys)?;
-        let plaintext = if let Some(octets) = &of_response {
-            let tree = Tree::parse(octets, Profile::Message)?;
+        let plaintext = if let Some(digested) = &of_response {
+            let tree = digested.tree(engine)?;
             let Content::Encrypted(covered) = read_signed_response(&tree, expected, now)?.content else {
                 return Err(Refusal::new(Reason::AssertionMissing));
             };
@@ -222,15 +226,17 @@ impl<'a> Response<'a> {
 
     /// Asks about every signature that was verified.
     #[cfg(feature = "second-opinion")]
-    fn ask_second_opinion(&self, signed: &Signed, idp: &IdentityProvider) -> Result<(), Refusal> {
+    fn ask_second_opinion(&self, signed: &Signed<'_>, idp: &IdentityProvider) -> Result<(), Refusal> {
         let agrees = |message: &[u8], octets: &[u8]| {
             super::second_opinion::agrees(message, idp.certificates(), octets)
         };
         match signed {
-            Signed::Response(octets) | Signed::Assertion(octets) => agrees(self.octets, octets),
+            Signed::Response(digested) | Signed::Assertion(digested) => {
+                agrees(self.octets, digested.octets())
+            }
             Signed::Decrypted { octets, plaintext, of_response } => {
                 if let Some(of_response) = of_response {
-                    agrees(self.octets, of_response)?;
+                    agrees(self.octets, of_response.octets())?;
                 }
                 plaintext.as_ref().map_or(Ok(()), |plaintext| agrees(plaintext, octets))
             }
@@ -239,17 +245,17 @@ impl<'a> Response<'a> {
 
     #[cfg(not(feature = "second-opinion"))]
     #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the same call as with the feature")]
-    const fn ask_second_opinion(&self, _signed: &Signed, _idp: &IdentityProvider) -> Result<(), Refusal> {
+    const fn ask_second_opinion(&self, _signed: &Signed<'_>, _idp: &IdentityProvider) -> Result<(), Refusal> {
         Ok(())
     }
 }
 
 /// The octets that are believed, and what they are.
-pub(super) enum Signed {
+pub(super) enum Signed<'m> {
     /// The digested octets of the response.
-    Response(Vec<u8>),
+    Response(Digested<'m>),
     /// The digested octets of the assertion.
-    Assertion(Vec<u8>),
+    Assertion(Digested<'m>),
     /// The digested octets of an assertion that was encrypted; where it has no signature of its own, the plaintext
     /// of what stands in the digested octets of the response.
     Decrypted {
@@ -260,19 +266,27 @@ pub(super) enum Signed {
             expect(dead_code, reason = "only the second opinion reads it again")
         )]
         plaintext: Option<Vec<u8>>,
-        /// The digested octets of the response, if it is signed.
+        /// What was digested of the response, if it is signed.
         #[cfg_attr(
             not(feature = "second-opinion"),
             expect(dead_code, reason = "only the second opinion compares them")
         )]
-        of_response: Option<Vec<u8>>,
+        of_response: Option<Digested<'m>>,
     },
 }
 
-impl Signed {
+impl Signed<'_> {
     fn octets(&self) -> &[u8] {
         match self {
-            Self::Response(octets) | Self::Assertion(octets) | Self::Decrypted { octets, .. } => octets,
+            Self::Response(digested) | Self::Assertion(digested) => digested.octets(),
+            Self::Decrypted { octets, .. } => octets,
+        }
+    }
+
+    fn tree(&self, engine: &impl Engine) -> Result<Tree<'_>, Refusal> {
+        match self {
+            Self::Response(digested) | Self::Assertion(digested) => digested.tree(engine),
+            Self::Decrypted { octets, .. } => Tree::parse(octets, Profile::Message),
         }
     }
 }
@@ -296,12 +310,12 @@ impl Plaintext {
     /// happens, a wrong key, tag or padding, a fault of the XML and a wrong signature are one and the same: the
     /// refusal and the way to it. Otherwise CBC would tell, octet by octet, what is in the ciphertext of somebody
     /// else (SAML-ATTACKS H1, H3).
-    fn verify(
+    fn verify<'m>(
         self,
         engine: &impl Engine,
-        (of_response, issuer): (Option<Vec<u8>>, &str),
+        (of_response, issuer): (Option<Digested<'m>>, &str),
         keys: &Keys<'_>,
-    ) -> Result<Signed, Refusal> {
+    ) -> Result<Signed<'m>, Refusal> {
         let is_intact = self.is_intact;
         let covered_by = of_response.is_some().then_some(issuer);
         let outcome = match self.read(engine, covered_by, keys) {

@@ -7,15 +7,14 @@
 //! (SAML-ATTACKS A1, A5, A6, B5, B8–B10, B12, C3–C6). Verification gives the digested octets and
 //! nothing else.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
+use super::digits;
 use super::engine::{Engine, Hash};
 use super::key::{Algorithm, Certificate};
 use super::names::{DSIG, ENVELOPED, EXC_C14N, ds};
 use super::refusal::{Reason, Refusal};
-use super::xml::{Element, Name, Profile, Tree, is_space, unexpected};
+use super::xml::{Element, Name, Profile, Tree, unexpected};
 
 /// A `ds:Signature` whose shape was checked, not verified.
 pub(super) struct Signature<'t> {
@@ -74,15 +73,15 @@ impl<'t> Signature<'t> {
         })
     }
 
-    /// Verifies the signature of `parent` and gives the octets that were digested: the canonical
-    /// form of `parent` without this signature.
-    pub(super) fn verify(
+    /// Verifies the signature of `parent` and gives what was digested: the canonical form of `parent`
+    /// without this signature.
+    pub(super) fn digested(
         &self,
         engine: &impl Engine,
         tree: &Tree<'_>,
         parent: Element<'_>,
         keys: &Keys<'_>,
-    ) -> Result<Vec<u8>, Refusal> {
+    ) -> Result<Digested<'t>, Refusal> {
         let signed_info = engine.canonicalize(tree, self.signed_info, None, &self.signed_info_prefixes)?;
         keys.check(self.algorithm, &signed_info, &self.value)?;
 
@@ -90,16 +89,43 @@ impl<'t> Signature<'t> {
         if !self.hash.matches(&octets, &self.digest) {
             return Err(Refusal::new(Reason::DigestMismatch).got(parent.local()));
         }
-        self.check_stable(engine, &octets)?;
-        Ok(octets)
+        Ok(Digested { octets, prefixes: self.prefixes.clone() })
     }
 
-    /// The octets are parsed anew and only that tree is read, so they must mean to our parser what
-    /// they meant to the signer: their canonical form is themselves (SAML-ATTACKS B6, B7).
-    fn check_stable(&self, engine: &impl Engine, octets: &[u8]) -> Result<(), Refusal> {
-        let tree = Tree::parse(octets, Profile::Message)?;
-        let again = engine.canonicalize(&tree, tree.root(), None, &self.prefixes)?;
-        if again == octets { Ok(()) } else { Err(Refusal::new(Reason::CanonicalFormUnstable)) }
+    /// Verifies the signature of `parent` and gives the octets that were digested, which can be read.
+    pub(super) fn verify(
+        &self,
+        engine: &impl Engine,
+        tree: &Tree<'_>,
+        parent: Element<'_>,
+        keys: &Keys<'_>,
+    ) -> Result<Vec<u8>, Refusal> {
+        let digested = self.digested(engine, tree, parent, keys)?;
+        digested.tree(engine)?;
+        Ok(digested.octets)
+    }
+}
+
+/// Octets whose digest was signed.
+pub(super) struct Digested<'t> {
+    octets: Vec<u8>,
+    prefixes: Vec<&'t str>,
+}
+
+impl Digested<'_> {
+    pub(super) fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// The octets parsed anew. Only that tree is read, so they must mean to our parser what they
+    /// meant to the signer: their canonical form is themselves (SAML-ATTACKS B6, B7).
+    pub(super) fn tree(&self, engine: &impl Engine) -> Result<Tree<'_>, Refusal> {
+        let tree = Tree::parse(&self.octets, Profile::Message)?;
+        if engine.is_canonical(&tree, &self.prefixes, &self.octets) {
+            Ok(tree)
+        } else {
+            Err(Refusal::new(Reason::CanonicalFormUnstable))
+        }
     }
 }
 
@@ -247,13 +273,8 @@ fn read_base64(element: Element<'_>) -> Result<Vec<u8>, Refusal> {
     if text.len() > BASE64_OCTETS_MAX {
         return Err(Refusal::new(Reason::SignatureMalformed).got(format!("{} octets", text.len())));
     }
-    let digits: Vec<u8> = text.bytes().filter(|byte| !is_space(*byte)).collect();
-    let octets =
-        STANDARD.decode(digits).map_err(|_| Refusal::new(Reason::SignatureMalformed).got(element.local()))?;
-    if octets.is_empty() {
-        return Err(Refusal::new(Reason::SignatureMalformed).got(element.local()));
-    }
-    Ok(octets)
+    let octets = digits::decode(text).filter(|octets| !octets.is_empty());
+    octets.ok_or_else(|| Refusal::new(Reason::SignatureMalformed).got(element.local()))
 }
 
 /// A signature by RSA 8192 has 1,366 digits, and some break the line after each 64.

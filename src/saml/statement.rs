@@ -5,8 +5,6 @@
 //! Rules: as in `message`; values are checked for shape and length here, for meaning in
 //! `conditions`.
 
-use std::collections::HashSet;
-
 use super::names::{XSI, saml};
 use super::refusal::{Reason, Refusal};
 use super::xml::{Element, unexpected};
@@ -213,7 +211,6 @@ impl<'t> AttributeStatement<'t> {
     pub(super) fn read(element: Element<'t>) -> Result<Self, Refusal> {
         element.allow_attributes(&[])?;
         let mut attributes: Vec<(&str, Vec<&str>)> = Vec::new();
-        let mut seen = HashSet::new();
         let mut values_left = VALUES_MAX;
         let mut children = element.children()?;
         while let Some(attribute) = children.next() {
@@ -225,14 +222,15 @@ impl<'t> AttributeStatement<'t> {
             }
             limit(attributes.len(), ATTRIBUTES_MAX, "Attribute")?;
             let (name, values) = read_attribute(attribute)?;
-            // Which of two equal names counts would depend on the reader (SAML-ATTACKS E1).
-            if !seen.insert(name) {
-                return Err(Refusal::new(Reason::AttributeDuplicate).got(name));
-            }
             values_left = values_left
                 .checked_sub(values.len())
                 .ok_or_else(|| Refusal::new(Reason::ValueTooLong).got("AttributeValue"))?;
             attributes.push((name, values));
+        }
+        // Which of two equal names counts would depend on the reader (SAML-ATTACKS E1).
+        let names = attributes.iter().map(|(name, _)| *name).collect();
+        if let Some(name) = any_twice(names) {
+            return Err(Refusal::new(Reason::AttributeDuplicate).got(name));
         }
         Ok(Self { attributes })
     }
@@ -269,6 +267,15 @@ fn read_value<'t>(value: Element<'t>, name: &str) -> Result<&'t str, Refusal> {
             .expected("text without attributes other than xsi:type")
             .got(name)),
     }
+}
+
+/// A text that is there more than once.
+pub(super) fn any_twice(mut texts: Vec<&str>) -> Option<&str> {
+    texts.sort_unstable();
+    texts.windows(2).find_map(|pair| match pair {
+        [one, other] if one == other => Some(*one),
+        _ => None,
+    })
 }
 
 fn limit(count: usize, max: usize, what: &str) -> Result<(), Refusal> {

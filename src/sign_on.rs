@@ -27,6 +27,7 @@ mod answer;
 mod budget;
 mod claimed;
 mod complete;
+mod decryption;
 mod expiry;
 mod feed;
 mod logout;
@@ -111,6 +112,7 @@ pub struct SignOn {
     hearing: feed::Hearing,
     refusals: budget::Budget,
     traces: budget::Budget,
+    decryptions: decryption::Decryptions,
     federation: Option<Arc<Federation>>,
     warned: expiry::Warned,
 }
@@ -142,6 +144,7 @@ impl SignOn {
             hearing: feed::Hearing::default(),
             refusals: budget::Budget::new(budget::REFUSALS),
             traces: budget::Budget::new(budget::TRACES),
+            decryptions: decryption::Decryptions::new(),
             federation: None,
             warned: expiry::Warned::default(),
         }

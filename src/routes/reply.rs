@@ -309,6 +309,15 @@ impl Call {
         })
     }
 
+    /// Too many others want the same of us at this moment.
+    pub(super) fn busy(&self) -> Response<Body> {
+        tracing::warn!(request_id = %self.request_id, "too many encrypted answers at once; one was sent away");
+        self.fault(&Fault::Unavailable {
+            retry_after_seconds: RETRY_AFTER_SECONDS,
+            request_id: &self.request_id,
+        })
+    }
+
     /// A static file of the pages.
     pub(super) fn asset(&self) -> Response<Body> {
         let Some(found) = self.brand().assets().find(self.uri.path()) else {

@@ -59,6 +59,7 @@ impl Call {
                 let page = self.notice(StatusCode::FORBIDDEN, &notice);
                 reply::sign_on_refused(page, "replayed")
             }
+            Ok(Answer::Busy) => self.busy(),
             Err(error) => self.unavailable(&error),
         }
     }

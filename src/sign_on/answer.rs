@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::directory::ConnectionOptions;
 use crate::id::{self, OrganizationId};
@@ -17,6 +18,7 @@ use crate::secret::sha256;
 use crate::sign_on::SignOn;
 use crate::sign_on::claimed::Claimed;
 use crate::sign_on::connections::Connection;
+use crate::sign_on::decryption;
 use crate::sign_on::person::Person;
 use crate::sign_on::request_id::{Purpose, RequestId};
 use crate::sign_on::traces::Seen;
@@ -56,6 +58,8 @@ pub enum Answer {
         /// What the visitor can tell support.
         reference: String,
     },
+    /// Not looked at: too many others wait for our private keys.
+    Busy,
 }
 
 /// What a session will be made from, on its way through the browser's hands as a code.
@@ -76,6 +80,14 @@ pub(super) struct Passage {
     pub(super) session_bound: Option<jiff::Timestamp>,
 }
 
+/// A message as it came.
+#[derive(Clone, Copy)]
+pub(super) struct Arrived<'a> {
+    pub(super) message: Result<&'a saml::Response<'a>, &'a saml::Refusal>,
+    pub(super) octets: &'a [u8],
+    pub(super) began: Instant,
+}
+
 /// Why an answer is not accepted, with both sides of the failed check for support.
 struct Refused {
     reason: &'static str,
@@ -90,6 +102,7 @@ impl SignOn {
     /// Checks the `SAMLResponse` field of a form that was posted in the HTTP request of that name. `Err` means
     /// that the store did not answer: nothing was accepted.
     pub async fn answer(&self, field: &str, request_id: &str) -> store::Result<Answer> {
+        let began = Instant::now();
         let octets = match saml::Response::decode(field) {
             Ok(octets) => octets,
             Err(refusal) => {
@@ -97,35 +110,39 @@ impl SignOn {
                 return self.refuse(seen, Refused::of(&refusal), request_id).await;
             }
         };
-        let unknown = Seen { octets: &octets, ..Seen::default() };
-        let id = match saml::Response::parse(&octets) {
+        let message = saml::Response::parse(&octets);
+        let is_encrypted = message.as_ref().is_ok_and(saml::Response::is_encrypted);
+        let unknown = Seen { octets: &octets, is_encrypted, ..Seen::default() };
+        let id = match &message {
             Ok(response) => match response.in_response_to() {
                 Some(text) => RequestId::parse(text, &self.request_key),
                 None => return self.unsolicited(request_id).await,
             },
-            Err(refusal) => match self.trial_of_unreadable(&octets) {
-                Some(id) => Some(id),
-                None => return self.refuse(unknown, Refused::of(&refusal), request_id).await,
-            },
+            Err(_) => self.trial_of_unreadable(&octets),
         };
         let connections = self.connections.load_full();
         let found = id.and_then(|id| {
             let connection = connections.by_fingerprint(id.connection())?;
             Some((id, connection))
         });
-        let Some((id, connection)) = found else {
-            let foreign = Refused::plain("unknown_request", "the answer is to a request that is not ours");
-            let foreign = foreign.about(Claimed::unverified(&octets, &ConnectionOptions::default()));
-            return self.refuse(unknown, foreign, request_id).await;
-        };
-        match id.purpose() {
-            Purpose::SignOn => {}
-            Purpose::Trial => return self.answer_trial(&octets, &id, connection, request_id).await,
-            Purpose::Logout => {
-                let other = Refused::plain("unknown_request", "the answer is to a logout, not to a login");
-                let seen = Seen { connection: Some(connection), ..unknown };
-                return self.refuse(seen, other, request_id).await;
+        let (response, id, connection) = match (&message, found) {
+            (message, Some((id, connection))) if id.purpose() == Purpose::Trial => {
+                let arrived = Arrived { message: message.as_ref(), octets: &octets, began };
+                return self.answer_trial(arrived, &id, connection, request_id).await;
             }
+            (Err(refusal), _) => return self.refuse(unknown, Refused::of(refusal), request_id).await,
+            (Ok(response), Some((id, connection))) => (response, id, connection),
+            (Ok(_), None) => {
+                let foreign =
+                    Refused::plain("unknown_request", "the answer is to a request that is not ours");
+                let foreign = foreign.about(Claimed::unverified(&octets, &ConnectionOptions::default()));
+                return self.refuse(unknown, foreign, request_id).await;
+            }
+        };
+        if id.purpose() == Purpose::Logout {
+            let other = Refused::plain("unknown_request", "the answer is to a logout, not to a login");
+            let seen = Seen { connection: Some(connection), ..unknown };
+            return self.refuse(seen, other, request_id).await;
         }
         let seen = Seen { connection: Some(connection), id: Some(&id), ..unknown };
         if connections.is_paused(connection) {
@@ -137,17 +154,36 @@ impl SignOn {
         if id.is_late(self.clock.now()) {
             return Ok(Answer::Late { request_id: id.as_str().to_owned() });
         }
-        let mut verified = self.verify(&octets, connection, &id);
+        let answer = self.decide(response, (seen, connection, &id), request_id).await?;
+        if matches!(answer, Answer::Refused { reason: FAILED_DECRYPTION, .. }) {
+            decryption::until_told(began).await;
+        }
+        Ok(answer)
+    }
+
+    /// Verifies an answer to a request of ours, with newer metadata if that may help, and uses it up.
+    async fn decide(
+        &self,
+        response: &saml::Response<'_>,
+        (seen, connection, id): (Seen<'_>, &Connection, &RequestId),
+        request_id: &str,
+    ) -> store::Result<Answer> {
+        let Some(mut verified) = self.verify((response, seen.octets), connection, id).await else {
+            return Ok(Answer::Busy);
+        };
         let newer = match &verified {
             Err(refused) => self.newer(connection, refused.reason).await?,
             Ok(_) => None,
         };
         let seen = Seen { connection: newer.as_ref().or(seen.connection), ..seen };
         if let Some(newer) = &newer {
-            verified = self.verify(&octets, newer, &id);
+            let Some(again) = self.verify((response, seen.octets), newer, id).await else {
+                return Ok(Answer::Busy);
+            };
+            verified = again;
         }
         match verified {
-            Ok((assertion, person)) => match self.pass(connection, &id, (&assertion, person)).await? {
+            Ok((assertion, person)) => match self.pass(connection, id, (&assertion, person)).await? {
                 Ok(code) => Ok(Answer::Accepted { code }),
                 Err((reason, claimed)) => self.replayed((seen, Some(claimed)), reason, request_id).await,
             },
@@ -155,29 +191,36 @@ impl SignOn {
         }
     }
 
-    fn verify(
+    /// `None` if too many others are being decrypted.
+    async fn verify(
         &self,
-        octets: &[u8],
+        (response, octets): (&saml::Response<'_>, &[u8]),
         connection: &Connection,
         id: &RequestId,
-    ) -> Result<(saml::VerifiedAssertion, Person), Refused> {
-        let assertion = self.verify_message(octets, connection, id).map_err(|refusal| {
-            Refused::of(&refusal).about(Claimed::unverified(octets, &connection.options))
-        })?;
+    ) -> Option<Result<(saml::VerifiedAssertion, Person), Refused>> {
+        let assertion = match self.verify_message(response, connection, id).await? {
+            Ok(assertion) => assertion,
+            Err(refusal) => {
+                let claimed = Claimed::unverified(octets, &connection.options);
+                return Some(Err(Refused::of(&refusal).about(claimed)));
+            }
+        };
         let person = Person::of(&assertion, connection).map_err(|refused| {
             Refused::plain(refused.code(), &refused.to_string())
                 .about(Claimed::verified(&assertion, &connection.options))
-        })?;
-        Ok((assertion, person))
+        });
+        Some(person.map(|person| (assertion, person)))
     }
 
-    /// Checks that a message is the answer of that connection's provider to that request.
-    pub(super) fn verify_message(
+    /// Checks that a message is the answer of that connection's provider to that request; `None` if too many others
+    /// are being decrypted.
+    pub(super) async fn verify_message(
         &self,
-        octets: &[u8],
+        response: &saml::Response<'_>,
         connection: &Connection,
         id: &RequestId,
-    ) -> Result<saml::VerifiedAssertion, saml::Refusal> {
+    ) -> Option<Result<saml::VerifiedAssertion, saml::Refusal>> {
+        let _turn = if response.is_encrypted() { Some(self.decryptions.turn().await?) } else { None };
         let settings = self.settings.load_full();
         let options = &connection.options;
         let expected = saml::Expected {
@@ -189,7 +232,7 @@ impl SignOn {
             skew: CLOCK_SKEW,
             policy: options.policy(id.issued_at()),
         };
-        saml::Response::parse(octets).and_then(|response| response.verify(&expected, self.clock.now()))
+        Some(response.verify(&expected, self.clock.now()))
     }
 
     /// Uses the answer up and leaves the passage under a one-time code; `Err` is the code of why it is used up
@@ -303,6 +346,9 @@ impl Refused {
         Self { claimed: claimed.map(Box::new), ..self }
     }
 }
+
+/// What looks the same to everybody, whatever failed.
+pub(super) const FAILED_DECRYPTION: &str = saml::Reason::DecryptionFailed.code();
 
 /// How far the provider's clock may be off (DESIGN section 4).
 pub(super) const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_mins(3);

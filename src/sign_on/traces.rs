@@ -20,6 +20,8 @@ use crate::store::{self, AuditEvent, Trace};
 pub(super) struct Seen<'a> {
     /// The message.
     pub(super) octets: &'a [u8],
+    /// Whether it has to be decrypted.
+    pub(super) is_encrypted: bool,
     /// Why it could not be decoded.
     pub(super) undecoded: Option<&'a saml::Refusal>,
     /// Whose answer it is.
@@ -43,7 +45,13 @@ impl SignOn {
         let Some(reference) = event.reference.clone().filter(|_| self.traces.take(event.at)) else {
             return self.store.audit(event).await;
         };
+        // To look again is to decrypt again.
+        let turn = if seen.is_encrypted { self.decryptions.turn().await } else { None };
+        if seen.is_encrypted && turn.is_none() {
+            return self.store.audit(event).await;
+        }
         let report = self.look_again(seen, event.reason.as_deref().unwrap_or_default());
+        drop(turn);
         let trace = Trace {
             reference,
             at: event.at,

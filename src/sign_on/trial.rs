@@ -12,8 +12,9 @@ use url::Url;
 
 use crate::directory::User;
 use crate::sign_on::SignOn;
-use crate::sign_on::answer::Answer;
+use crate::sign_on::answer::{Answer, Arrived, FAILED_DECRYPTION};
 use crate::sign_on::connections::Connection;
+use crate::sign_on::decryption;
 use crate::sign_on::report::{Asked, Inquiry, Report, Usage};
 use crate::sign_on::request_id::{Purpose, RequestId};
 use crate::sign_on::traces::Seen;
@@ -62,17 +63,20 @@ impl SignOn {
     /// Checks everything that a sign-on would, as far as it gets, and keeps what was found.
     pub(super) async fn answer_trial(
         &self,
-        octets: &[u8],
+        arrived: Arrived<'_>,
         id: &RequestId,
         connection: &Arc<Connection>,
         request_id: &str,
     ) -> store::Result<Answer> {
         let test = self.store.connection_test(id.as_str()).await?;
         let is_open = test.is_some_and(|test| test.connection == connection.id && test.report.is_none());
-        let report = if is_open { self.examine(octets, id, connection).await? } else { None };
-        let Some(report) = report else {
-            let seen = Seen { octets, connection: Some(connection), id: Some(id), ..Seen::default() };
-            return self.replayed((seen, None), "request_replayed", request_id).await;
+        let octets = arrived.octets;
+        let seen = Seen { octets, connection: Some(connection), id: Some(id), ..Seen::default() };
+        let found = if is_open { self.examine(arrived, id, connection).await? } else { Found::UsedBefore };
+        let report = match found {
+            Found::Report(report) => report,
+            Found::UsedBefore => return self.replayed((seen, None), "request_replayed", request_id).await,
+            Found::Busy => return Ok(Answer::Busy),
         };
         let failure = report.failure().map(|check| check.code.clone());
         let mut event = self.audit_event("connection.tested", "anteroom", request_id);
@@ -80,33 +84,45 @@ impl SignOn {
         event.details = json!({ "test": id.as_str(), "failed": failure });
         let kept = serde_json::to_value(&report).expect("texts and times always have a JSON form");
         if !self.store.finish_connection_test(id.as_str(), kept, event).await? {
-            let seen = Seen { octets, connection: Some(connection), id: Some(id), ..Seen::default() };
             return self.replayed((seen, None), "request_replayed", request_id).await;
+        }
+        if failure.as_deref() == Some(FAILED_DECRYPTION) {
+            decryption::until_told(arrived.began).await;
         }
         tracing::info!(connection = %connection.id, failed = failure, "trial sign-on answered");
         let organization = connection.organization.id.clone();
         Ok(Answer::Tested { request_id: id.as_str().to_owned(), organization })
     }
 
-    /// `None` if the answer has been used before. One that is genuine is used up by that.
+    /// An answer that is genuine is used up by being looked at.
     async fn examine(
         &self,
-        octets: &[u8],
+        arrived: Arrived<'_>,
         id: &RequestId,
         connection: &Arc<Connection>,
-    ) -> store::Result<Option<Report>> {
+    ) -> store::Result<Found> {
         let now = self.clock.now();
         let is_late = id.is_late(now);
-        let mut verified = self.verify_message(octets, connection, id);
-        let newer = match &verified {
-            Err(refusal) if !is_late => self.newer(connection, refusal.reason().code()).await?,
-            _ => None,
-        };
-        let connection = newer.as_ref().unwrap_or(connection);
-        if newer.is_some() {
-            verified = self.verify_message(octets, connection, id);
+        let mut verified = None;
+        let mut newer = None;
+        if let Ok(response) = arrived.message {
+            let Some(found) = self.verify_message(response, connection, id).await else {
+                return Ok(Found::Busy);
+            };
+            newer = match &found {
+                Err(refusal) if !is_late => self.newer(connection, refusal.reason().code()).await?,
+                _ => None,
+            };
+            verified = match &newer {
+                None => Some(found),
+                Some(newer) => self.verify_message(response, newer, id).await,
+            };
+            if verified.is_none() {
+                return Ok(Found::Busy);
+            }
         }
-        if !is_late && let Ok(assertion) = verified {
+        let connection = newer.as_ref().unwrap_or(connection);
+        if !is_late && let Some(Ok(assertion)) = verified {
             let consumption = Consumption {
                 connection: connection.id.clone(),
                 request_id: id.as_str().to_owned(),
@@ -114,11 +130,11 @@ impl SignOn {
                 expires_at: assertion.expires_at(),
             };
             if self.store.consume(&consumption).await? != Consumed::First {
-                return Ok(None);
+                return Ok(Found::UsedBefore);
             }
         }
-        Ok(Some(Report::examine(&Inquiry {
-            octets,
+        Ok(Found::Report(Report::examine(&Inquiry {
+            octets: arrived.octets,
             connection: Some(connection),
             settings: &self.settings.load(),
             asked: if is_late { Asked::Late(id.issued_at()) } else { Asked::Ours(id.issued_at()) },
@@ -127,4 +143,13 @@ impl SignOn {
             now,
         })))
     }
+}
+
+/// What there is to say about the answer to a trial.
+enum Found {
+    Report(Report),
+    /// It, or another answer to the same request, has been used before.
+    UsedBefore,
+    /// Too many others are being decrypted.
+    Busy,
 }

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anteroom::saml;
 use base64::Engine as _;
@@ -790,7 +791,9 @@ async fn a_browser_cannot_tell_why_a_decryption_failed() {
         let request = Request { sp_entity_id: ENTITY_ID.to_owned(), ..pending.request };
         let world = World { idp: app.idp.clone(), request, now: app.now(), own_keys: Vec::new() };
         let hostile = (attack.hostile)(&world, (attack.control)(&world));
+        let sent = Instant::now();
         let page = visitor.post(STANDARD.encode(hostile)).await;
+        assert!(sent.elapsed() >= Duration::from_millis(25), "{}: told before its moment", attack.name);
         let reference = app.audit().await.into_iter().find_map(|entry| entry.reference).expect("it is noted");
         let mut headers: Vec<_> = page.headers.keys().map(|name| name.as_str().to_owned()).collect();
         headers.sort_unstable();

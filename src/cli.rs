@@ -53,8 +53,7 @@ enum Command {
     /// Run Anteroom until it is told to stop.
     Serve,
     Demo(demo::Arguments),
-    /// Check the configuration and say what it amounts to, or everything that is wrong with it.
-    Check(Format),
+    Check(setup::Check),
     /// Write a commented configuration file to begin with.
     Init(Format),
     User(user::Arguments),
@@ -118,7 +117,7 @@ impl Arguments {
         match self.command {
             Command::Serve => serve::run(&config),
             Command::Demo(demo) => demo.run(),
-            Command::Check(_) => setup::check(&config),
+            Command::Check(check) => check.run(&config),
             Command::Init(_) => setup::init(&config),
             Command::Health(_) => block_on(async { health::run(opened::load(&config)?.listen.ops).await }),
             Command::User(user) => in_store(&config, async |opened| user.run(opened).await),
@@ -142,7 +141,8 @@ impl Command {
     const fn format(&self) -> Format {
         match self {
             Self::Serve | Self::Demo(_) => Format { json: false },
-            Self::Check(format) | Self::Init(format) | Self::Health(format) => *format,
+            Self::Check(check) => check.format,
+            Self::Init(format) | Self::Health(format) => *format,
             Self::User(arguments) => arguments.format,
             Self::Property(arguments) => arguments.format,
             Self::Organization(arguments) => arguments.format,

@@ -16,6 +16,7 @@ use figment::value::{Dict, Map};
 use figment::{Figment, Metadata, Profile, Provider};
 use jiff::Timestamp;
 
+use crate::routes::forward_auth::ForwardAuth;
 use crate::session::Lifetimes;
 use crate::sign_on::SingleLogout;
 
@@ -38,6 +39,7 @@ mod agreement;
 mod digest;
 mod environment;
 mod file;
+mod forward_auth;
 mod identity;
 mod problem;
 mod reading;
@@ -58,6 +60,7 @@ pub use mail::Mail;
 pub use organization::Organization;
 pub use problem::{Place, Problem, Problems};
 pub use saml::Saml;
+pub use session::SessionPaths;
 pub use store::Store;
 pub use watch::{Files, Watch};
 
@@ -77,6 +80,10 @@ pub struct Config {
     pub store: Store,
     /// How long people stay signed on.
     pub session: Lifetimes,
+    /// What is special to sessions.
+    pub session_paths: SessionPaths,
+    /// Who may ask about requests that others forward.
+    pub forward_auth: Option<ForwardAuth>,
     /// Whether signing out goes on to the identity provider.
     pub single_logout: SingleLogout,
     /// What the application is told.
@@ -201,6 +208,8 @@ fn read_sections(typed: &file::File, reading: &mut Reading<'_>) -> Read<Config> 
     let listen = listen::read(&typed.listen, reading);
     let store = store::read(&typed.store, reading);
     let session = session::read(&typed.session, reading);
+    let session_paths = session::paths(&typed.session, reading);
+    let forward_auth = forward_auth::read(&typed.forward_auth, reading);
     let identity = identity::read(&typed.identity, reading);
     let access = access::read(&typed.access, reading);
     let audit = audit::read(&typed.audit, reading);
@@ -218,6 +227,8 @@ fn read_sections(typed: &file::File, reading: &mut Reading<'_>) -> Read<Config> 
         listen: listen?,
         store: store?,
         session: session?,
+        session_paths: session_paths?,
+        forward_auth: forward_auth?,
         single_logout: session::single_logout(&typed.session),
         access: access?,
         audit: audit?,

@@ -20,12 +20,18 @@ mod request;
 mod response;
 mod settings;
 mod tunnel;
+mod websocket;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use bytes::Bytes;
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::sign_on::gate::{Authenticated, Public};
 use crate::target::RequestTarget;
@@ -33,11 +39,12 @@ use crate::target::RequestTarget;
 pub use self::body::{Body, BoxError};
 pub(crate) use self::deadline::{Deadline, Observe, Observed, drive};
 pub use self::failure::Failure;
+pub use self::fields::Fate;
 pub use self::peer::{Peer, RequestIds, TrustedProxies};
 pub use self::settings::{Error, PublicUrl, Settings, Timeouts, Upstream};
 
 use self::fields::Reserved;
-use self::message::{RequestBody, ResponseBody};
+use self::message::{RequestBody, ResponseBody, Source};
 use self::pool::{Connection, Pool};
 use self::tunnel::Tunnel;
 
@@ -48,6 +55,7 @@ pub struct Forwarder {
     reserved: Arc<Reserved>,
     pool: Arc<Pool>,
     closing: CancellationToken,
+    tunnels: TaskTracker,
 }
 
 impl Forwarder {
@@ -56,7 +64,19 @@ impl Forwarder {
     pub fn new(settings: Arc<Settings>, closing: CancellationToken) -> Self {
         let reserved = Arc::new(Reserved::new(&settings.identity_header_names));
         let pool = Arc::new(Pool::new(&settings));
-        Self { settings, reserved, pool, closing }
+        Self { settings, reserved, pool, closing, tunnels: TaskTracker::new() }
+    }
+
+    /// The same for new settings: whoever waits for the tunnels of this one waits for those of that one, too.
+    #[must_use]
+    pub fn with_tunnels_of(self, older: &Self) -> Self {
+        Self { tunnels: older.tunnels.clone(), ..self }
+    }
+
+    /// Waits until all tunnels are closed; for when the process drains.
+    pub async fn finish(&self) {
+        self.tunnels.close();
+        self.tunnels.wait().await;
     }
 
     /// Forwards a request of a live session, with its identity. When the session ends, whatever is still
@@ -72,7 +92,22 @@ impl Forwarder {
             identity: authenticated.identity_headers(),
             ended: Some(authenticated.ended()),
         };
-        self.exchange(grant, request, peer).await
+        self.exchange(grant, request.map(Source::Incoming), peer).await
+    }
+
+    /// Forwards a request of a live session whose body was kept, as it is.
+    pub async fn forward_kept(
+        &self,
+        authenticated: &Authenticated,
+        request: Request<Bytes>,
+        peer: &Peer,
+    ) -> Result<Response<Body>, Failure> {
+        let grant = Grant {
+            target: authenticated.target(),
+            identity: authenticated.identity_headers(),
+            ended: Some(authenticated.ended()),
+        };
+        self.exchange(grant, request.map(|body| Source::Kept(Full::new(body))), peer).await
     }
 
     /// Forwards a request for one of `app.public_paths`, without any identity.
@@ -83,13 +118,13 @@ impl Forwarder {
         peer: &Peer,
     ) -> Result<Response<Body>, Failure> {
         let grant = Grant { target: public.target(), identity: &[], ended: None };
-        self.exchange(grant, request, peer).await
+        self.exchange(grant, request.map(Source::Incoming), peer).await
     }
 
     async fn exchange(
         &self,
         grant: Grant<'_>,
-        mut request: Request<Incoming>,
+        mut request: Request<Source>,
         peer: &Peer,
     ) -> Result<Response<Body>, Failure> {
         let wants_tunnel = request::wants_websocket(&request);
@@ -108,7 +143,8 @@ impl Forwarder {
             let upstream = hyper::upgrade::on(&mut response);
             let (ended, closing) = (grant.ended.cloned(), self.closing.clone());
             let idle = self.settings.timeouts.tunnel_idle;
-            let tunnel = Tunnel { client, upstream, connection, ended, closing, idle };
+            let tracker = self.tunnels.clone();
+            let tunnel = Tunnel { client, upstream, connection, ended, closing, idle, tracker };
             return tunnel.open(response.into_parts().0.headers, &self.settings);
         }
         let (mut parts, incoming) = response.into_parts();
@@ -140,6 +176,32 @@ impl Forwarder {
             Err(lost) => Err(lost.failure),
         }
     }
+}
+
+/// What becomes of a field of a request, by its name alone.
+#[must_use]
+pub fn fate_of(name: &HeaderName, settings: &Settings) -> Fate {
+    Reserved::new(&settings.identity_header_names).fate(name.as_str())
+}
+
+/// The cookies of a request without ours, as the application gets them; `None` if none are left.
+#[must_use]
+pub fn foreign_cookies(headers: &HeaderMap, settings: &Settings) -> Option<HeaderValue> {
+    let mut kept = HeaderMap::new();
+    for line in headers.get_all(COOKIE) {
+        kept.append(COOKIE, line.clone());
+    }
+    cookies::strip(&mut kept, &settings.own_cookie_names);
+    kept.remove(COOKIE)
+}
+
+/// What the application is told of where a request came from, by a client that was told nothing itself.
+#[must_use]
+pub fn origin_headers(client: IpAddr, settings: &Settings) -> HeaderMap {
+    let peer = Peer::new(SocketAddr::new(client, 0), false, &TrustedProxies::default());
+    let mut headers = HeaderMap::new();
+    request::set_origin(&mut headers, client, &peer, settings);
+    headers
 }
 
 /// What the proof allows: a target, whose identity goes along, and when it is over.

@@ -5,6 +5,7 @@
 //! Any host that is not ours is answered `421`.
 
 pub mod cookies;
+pub mod forward_auth;
 pub mod ops;
 
 mod documents;
@@ -13,6 +14,7 @@ mod gate;
 mod logout;
 mod manage;
 mod negotiation;
+mod repeat;
 mod reply;
 mod saml_service;
 mod sign_in;
@@ -45,11 +47,13 @@ use crate::store;
 use crate::target::{self, RequestTarget};
 
 use cookies::{Kind, Transport};
+use forward_auth::ForwardAuth;
 use negotiation::Audience;
 use site::{Site, Sites};
 use table::Route;
 
 pub use reply::{Decision, Outcome, SignOnEnd};
+pub use table::{OwnPath, own_path, own_paths};
 pub use waiting_room::OpenPages;
 
 /// What the routes need to know; replaced whole when the configuration is reloaded.
@@ -65,6 +69,8 @@ pub struct Settings {
     pub other_url: Option<String>,
     /// How requests are forwarded.
     pub proxy: Arc<proxy::Settings>,
+    /// Who may ask about requests that others forward.
+    pub forward_auth: Option<ForwardAuth>,
 }
 
 /// What the routes of all cores share.
@@ -122,6 +128,9 @@ impl Routes {
     /// Answers a request; never fails.
     pub async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
         let settings = self.shared.settings.load_full();
+        if let Some(auth) = settings.forward_auth.as_ref().filter(|auth| auth.is_asked(&request, peer)) {
+            return forward_auth::answer(auth, &self.shared, &settings, &request).await;
+        }
         let Some(site) = settings.sites.of(&request) else {
             return Call::new(&request, &self.shared, settings).misdirected();
         };
@@ -140,11 +149,18 @@ impl Routes {
         gate::pass(&self.shared, &settings, &forwarder, target, request, peer).await
     }
 
+    /// Waits for upgraded connections to be closed, when the process drains.
+    pub async fn finish(&self) {
+        let forwarder = Rc::clone(&self.forwarder.borrow().1);
+        forwarder.finish().await;
+    }
+
     /// This core's forwarder, made anew when the settings have changed.
     fn forwarder(&self, settings: &Settings) -> Rc<Forwarder> {
         let mut kept = self.forwarder.borrow_mut();
         if !Arc::ptr_eq(&kept.0, &settings.proxy) {
             let fresh = Forwarder::new(Arc::clone(&settings.proxy), self.shared.closing.clone());
+            let fresh = fresh.with_tunnels_of(&kept.1);
             *kept = (Arc::clone(&settings.proxy), Rc::new(fresh));
         }
         Rc::clone(&kept.1)
@@ -179,8 +195,10 @@ impl Call {
             Route::SignIn => self.sign_in_page().await,
             Route::SignInStart => self.start_login(request).await,
             Route::SignInComplete => self.complete_login().await,
-            Route::SignOut if self.method == Method::POST => self.sign_out().await,
+            Route::SignOut if self.method == Method::POST => self.sign_out(request).await,
             Route::SignOut => self.sign_out_page().await,
+            Route::Repeat if self.method == Method::POST => self.confirm_repeat(request).await,
+            Route::Repeat => self.repeat_page().await,
             Route::WaitingRoom if self.method == Method::POST => self.say_workplace(request).await,
             Route::WaitingRoom => self.waiting_room().await,
             Route::WaitingRoomEvents => self.waiting_room_events().await,

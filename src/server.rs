@@ -36,7 +36,16 @@ use self::listener::Listeners;
 pub trait Handler: 'static {
     /// Answers a request. Its head is sound and carries exactly one `Host` and one `X-Request-Id`.
     fn handle(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Response<Body>>;
+
+    /// Waits for what goes on after its response, such as a connection that was upgraded; called when the core has
+    /// drained, for no longer than [`FINISH_MAX`].
+    fn finish(&self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
 }
+
+/// Upgraded connections are told that we go away, and need not take long to hear it.
+pub const FINISH_MAX: Duration = Duration::from_secs(1);
 
 /// Where and how to listen.
 #[derive(Debug, Clone)]

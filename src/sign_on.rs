@@ -12,6 +12,7 @@
 //! | try a connection out | [`SignOn::begin_trial`] |
 //! | an answer arrives | [`SignOn::answer`] |
 //! | the browser is back | [`SignOn::complete`] |
+//! | keep a form of a session that has timed out | [`SignOn::hold`], [`SignOn::held`], [`SignOn::take_held`] |
 //! | sign out | [`SignOn::sign_out`] |
 //! | a logout message arrives | [`SignOn::log_out`] |
 
@@ -32,6 +33,7 @@ mod expiry;
 mod feed;
 mod logout;
 mod organizations;
+mod repeat;
 mod rollover;
 mod traces;
 mod trial;
@@ -58,8 +60,9 @@ use crate::target::{PathRule, RequestTarget, ReturnPath};
 pub use answer::Answer;
 pub use complete::{Completion, SignedOn};
 pub use expiry::ProviderHealth;
-pub use logout::{AtProvider, Farewell, LogoutEnd, SingleLogout};
-pub use visitor::{Entry, Recognized, Visitor};
+pub use logout::{AtProvider, Extent, Farewell, LogoutEnd, SingleLogout};
+pub use repeat::{Held, Post};
+pub use visitor::{Activity, Entry, Recognized, Visitor, identity_of};
 
 use connections::{Connection, Connections, Domain};
 use gate::Public;
@@ -79,6 +82,10 @@ pub struct Settings {
     pub single_logout: SingleLogout,
     /// What is forwarded without a session.
     pub public_paths: Vec<PathRule>,
+    /// What keeps nobody signed on.
+    pub polling_paths: Vec<PathRule>,
+    /// Whose forms are kept when a session has timed out.
+    pub repeat_posts: Vec<PathRule>,
     /// What the identity header says, and for how long.
     pub identity: identity::Settings,
     /// Who signs whom on, as far as the configuration declares it.
@@ -109,6 +116,7 @@ pub struct SignOn {
     farewell_key: logout::FarewellKey,
     tabs_key: SealKey,
     handoff_key: SealKey,
+    posts_key: SealKey,
     hearing: feed::Hearing,
     refusals: budget::Budget,
     traces: budget::Budget,
@@ -141,6 +149,7 @@ impl SignOn {
             farewell_key: logout::FarewellKey::of(secret),
             tabs_key: secret.seal_key("pending logins"),
             handoff_key: secret.seal_key("hand-off"),
+            posts_key: secret.seal_key("held posts"),
             hearing: feed::Hearing::default(),
             refusals: budget::Budget::new(budget::REFUSALS),
             traces: budget::Budget::new(budget::TRACES),

@@ -20,6 +20,7 @@ mod audit;
 mod logout;
 mod organizations;
 mod outbox;
+mod posts;
 mod requests;
 mod traces;
 
@@ -49,6 +50,7 @@ pub use organizations::{
     Origin, Outsiders, PropertiesAdded, PropertyChange, Rival, StoredConnection, Validators,
 };
 pub use outbox::{Batch, Claim, Message, NewMessage};
+pub use posts::{HeldPost, POSTS_MAX, POSTS_OF_ONE_MAX};
 pub use requests::{NewRequest, RequestChange, RequestChanged, RequestCount, RequestFiled, RequestFilter};
 pub use traces::{TRACES_MAX, TRACES_OF_ONE_MAX, Trace};
 
@@ -620,6 +622,23 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// the sessions in its details.
     async fn end_by_provider(&self, logout: &ProviderLogout, audit: AuditEvent) -> Result<ProviderLoggedOut>;
 
+    // Forms that wait
+
+    /// Whose session it is, or was: of one that time has ended, for a day after; `None` for one that was ended by
+    /// anybody's wish.
+    async fn session_owner(&self, hash: &SessionHash) -> Result<Option<UserId>>;
+    /// Keeps a form. Of more than [`POSTS_OF_ONE_MAX`] of one user, and of more than [`POSTS_MAX`] in all, the oldest go.
+    async fn hold_post(&self, post: &HeldPost) -> Result<()>;
+    /// Looks at a form that is kept.
+    async fn held_post(&self, token_hash: &[u8; 32], now: Timestamp) -> Result<Option<HeldPost>>;
+    /// Takes a user's form out, once; `None`, and nothing changed, if it is another's.
+    async fn take_post(
+        &self,
+        token_hash: &[u8; 32],
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<Option<HeldPost>>;
+
     // Keys
 
     /// All keys that are not forgotten yet.
@@ -690,7 +709,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     // Housekeeping
 
-    /// Removes what has expired: consumptions, hand-offs, logouts by providers, trials of connections older than a day, delivered
+    /// Removes what has expired: consumptions, hand-offs, forms that were kept, logouts by providers, trials of connections older than a day, delivered
     /// messages older than 30 days, sessions past their end or idle since before `idle_since`, changes older than
     /// a day. Bounded work per call. What time has ended needs no line in
     /// the change feed: every node has a clock.

@@ -30,6 +30,9 @@ pub const TARGET_BYTES_MAX: usize = 8 * 1024;
 /// The longest return path that is remembered, in bytes; it has to fit into a cookie.
 pub const RETURN_PATH_BYTES_MAX: usize = 2 * 1024;
 
+/// The page that asks whether a form shall be sent again that was kept when a session had timed out.
+pub const REPEAT_PATH: &str = "/.anteroom/repeat";
+
 /// A path and query that mean the same to us and to the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestTarget(PathAndQuery);
@@ -93,7 +96,8 @@ impl ReturnPath {
             return Err(Error::NotAPath);
         }
         let target = RequestTarget::parse(&uri)?;
-        if target.path().starts_with("/.anteroom/") && !is_work_page(target.path()) {
+        let leads_on = is_work_page(target.path()) || target.path() == REPEAT_PATH;
+        if target.path().starts_with("/.anteroom/") && !leads_on {
             return Err(Error::NotAPath);
         }
         Ok(Self(target.0.as_str().to_owned()))
@@ -103,6 +107,12 @@ impl ReturnPath {
     #[must_use]
     pub fn of(target: &RequestTarget) -> Self {
         Self::parse(target.0.as_str()).unwrap_or_else(|_| Self::root())
+    }
+
+    /// The page that offers to send a form again, by the token that it is kept under.
+    #[must_use]
+    pub fn repeat(token: &str) -> Self {
+        Self::parse(&format!("{REPEAT_PATH}?post={token}")).unwrap_or_else(|_| Self::root())
     }
 
     /// The path as text, beginning with exactly one slash.
@@ -142,6 +152,14 @@ impl PathRule {
         }
         let text = text.to_owned();
         Ok(if text.ends_with('/') { Self::Below(text) } else { Self::Exact(text) })
+    }
+
+    /// The rule as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Exact(path) | Self::Below(path) => path,
+        }
     }
 
     /// Whether the rule covers a target.

@@ -45,6 +45,8 @@ pub(crate) fn sign_on(config: &Config) -> sign_on::Settings {
         )),
         lifetimes: config.session,
         single_logout: config.single_logout,
+        polling_paths: config.session_paths.polling.clone(),
+        repeat_posts: config.session_paths.repeat_posts.clone(),
         public_paths: config.app.public_paths.clone(),
         identity: config.identity.clone(),
         declared: declared.collect(),
@@ -99,6 +101,7 @@ pub(super) fn routes(config: &Config) -> anyhow::Result<routes::Settings> {
         brand: Brand::new(brand(config)),
         other_url: config.other_sign_on_url.clone(),
         proxy: Arc::new(proxy(config)?),
+        forward_auth: config.forward_auth.clone(),
     })
 }
 
@@ -133,7 +136,8 @@ fn brand(config: &Config) -> pages::Settings {
     }
 }
 
-fn proxy(config: &Config) -> anyhow::Result<proxy::Settings> {
+/// How requests are forwarded.
+pub(crate) fn proxy(config: &Config) -> anyhow::Result<proxy::Settings> {
     let upstreams = config.app.upstreams.iter().map(|url| Upstream::parse(url.as_str()));
     let upstreams = upstreams.collect::<Result<_, _>>().context("app.upstreams")?;
     let public_url = PublicUrl::parse(config.app.url.as_str()).context("app.url")?;

@@ -54,6 +54,10 @@ impl Handler for Front {
         entry.write(&response, started, &self.watched.metrics);
         response
     }
+
+    async fn finish(&self) {
+        self.routes.finish().await;
+    }
 }
 
 /// What the server of the ops listener calls.

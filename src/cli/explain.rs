@@ -1,4 +1,4 @@
-//! `anteroom explain …`: why something was refused.
+//! `anteroom explain …`: why something was refused, and what would become of a request.
 //!
 //! Separate, as every group of commands has a file with its arguments and what they do.
 //!
@@ -6,6 +6,7 @@
 //! and without one. What a message says is looked at, never believed.
 
 mod message;
+mod request;
 mod sheet;
 
 use std::path::Path;
@@ -28,7 +29,7 @@ use crate::sign_on::report::{Asked, Inquiry, Report, Usage};
 use crate::sign_on::request_id::{Purpose, RequestId};
 use crate::store::{self, AuditEntry, OrganizationRecord, Store};
 
-/// Say why something was refused, check by check.
+/// Say why a sign-on was refused, check by check, or what would become of a request.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -40,6 +41,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum What {
     Assertion(Assertion),
+    Request(request::Request),
 }
 
 /// Hold an identity provider's answer against every check, or show those of one that was refused.
@@ -64,6 +66,7 @@ impl Arguments {
     pub(super) fn run(self, config: &Path) -> Result<Answer, Failure> {
         match self.what {
             What::Assertion(assertion) => assertion.run(config),
+            What::Request(request) => request.run(config),
         }
     }
 }

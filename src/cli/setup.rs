@@ -4,21 +4,77 @@
 
 use std::path::Path;
 
+use clap::Args;
+use http::Method;
 use serde_json::json;
 
+use super::Format;
 use super::answer::Answer;
 use super::failure::Failure;
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{Environment, check, init};
+use crate::config::{Config, Environment, check, init};
+use crate::routes::own_paths;
+use crate::routes::site::Sites;
 
-pub(super) fn check(path: &Path) -> Result<Answer, Failure> {
-    let report = check::report(path, &Environment::of_process(), SystemClock.now());
-    if report.is_ok() {
-        Ok(Answer::new(report.to_string(), report.to_json()))
-    } else {
-        Err(Failure::of_configuration(&report).with_report(report.to_json()))
+/// Check the configuration and say what it amounts to, or everything that is wrong with it.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// List everything that can be reached without signing on, and what is answered there.
+    #[arg(long)]
+    public: bool,
+    #[command(flatten)]
+    pub(super) format: Format,
+}
+
+impl Check {
+    pub(super) fn run(&self, path: &Path) -> Result<Answer, Failure> {
+        let report = check::report(path, &Environment::of_process(), SystemClock.now());
+        match report.config() {
+            Some(config) if self.public => Ok(public(config)),
+            Some(_) => Ok(Answer::new(report.to_string(), report.to_json())),
+            None => Err(Failure::of_configuration(&report).with_report(report.to_json())),
+        }
     }
 }
+
+/// Everything that is answered without a session, the application's paths first.
+fn public(config: &Config) -> Answer {
+    let sites = Sites::new(config.app.url.clone(), config.saml.acs_url.clone());
+    let row = |host: &str, path: &str, below: bool, methods: &str, answer: &str| {
+        let shown = if below { format!("{}…", path.trim_end_matches('…')) } else { path.to_owned() };
+        let json = json!({
+            "host": host,
+            "path": path,
+            "below": below,
+            "methods": if methods == ANY { json!(null) } else { json!(methods.split(", ").collect::<Vec<_>>()) },
+            "answer": answer,
+        });
+        ([host.to_owned(), shown, methods.to_owned(), answer.to_owned()], json)
+    };
+    let application = config.app.public_paths.iter().map(|rule| {
+        let path = rule.as_str();
+        row("app", path, path.ends_with('/'), ANY, "the application's answer, without anybody's identity")
+    });
+    let own = own_paths(&sites).into_iter().map(|own| {
+        let methods = own.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        row(own.host, &own.path, own.below, &methods, own.without_session)
+    });
+    let auth = config.forward_auth.iter().map(|auth| {
+        let answer = format!(
+            "only for {} at forward_auth.trusted_peers: whether a request may pass",
+            auth.front.as_str()
+        );
+        row("app", "/.anteroom/auth", true, ANY, &answer)
+    });
+    let ops = ["/livez", "/readyz", "/startupz", "/metrics"];
+    let ops =
+        ops.into_iter().map(|path| row("ops", path, false, "GET, HEAD", "for whoever operates Anteroom"));
+    let (rows, json): (Vec<_>, Vec<_>) = application.chain(own).chain(auth).chain(ops).unzip();
+    Answer::list(["host", "path", "methods", "without_a_session"], &rows, json)
+}
+
+/// What stands for every method.
+const ANY: &str = "any";
 
 pub(super) fn init(path: &Path) -> Result<Answer, Failure> {
     init::write(path)?;

@@ -78,6 +78,14 @@ fn public_path(text: &str) -> Result<PathRule, Fault> {
         let remedy = "list the public paths one by one, e.g. \"/assets/\"";
         return Err(Fault::new("\"/\" would make the whole application public", remedy));
     }
+    path_rule(text)
+}
+
+/// Reads a path of the application: exact, or with everything below it.
+pub(super) fn path_rule(text: &str) -> Result<PathRule, Fault> {
+    if text == "/" {
+        return Err(Fault::new("\"/\" is the whole application", "list the paths one by one"));
+    }
     if text.starts_with("/.anteroom") || text.starts_with("/.well-known/anteroom") {
         return Err(Fault::new(format!("{text:?} is one of Anteroom's own"), "remove it"));
     }

@@ -36,6 +36,12 @@ impl Report {
         self.outcome.is_ok()
     }
 
+    /// The configuration, if Anteroom would start with it.
+    #[must_use]
+    pub fn config(&self) -> Option<&Config> {
+        self.outcome.as_ref().ok()
+    }
+
     /// The report for programs.
     #[must_use]
     pub fn to_json(&self) -> Value {

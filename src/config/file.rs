@@ -15,6 +15,7 @@ pub(super) struct File {
     pub(super) listen: Listen,
     pub(super) store: Store,
     pub(super) session: Session,
+    pub(super) forward_auth: ForwardAuth,
     pub(super) identity: Identity,
     pub(super) access: Access,
     pub(super) audit: Audit,
@@ -103,6 +104,15 @@ pub(super) struct Session {
     pub(super) idle: Option<String>,
     pub(super) lifetime: Option<String>,
     pub(super) single_logout: Option<bool>,
+    pub(super) polling_paths: Option<Vec<String>>,
+    pub(super) repeat_posts: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ForwardAuth {
+    pub(super) proxy: Option<String>,
+    pub(super) trusted_peers: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

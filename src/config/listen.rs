@@ -85,7 +85,7 @@ fn socket_address(text: &str) -> Result<SocketAddr, Fault> {
     })
 }
 
-fn trusted_network(text: &str) -> Result<IpNet, Fault> {
+pub(super) fn trusted_network(text: &str) -> Result<IpNet, Fault> {
     let network =
         text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
             Fault::new(format!("{text:?} is not a network"), "write it in CIDR form, e.g. \"10.0.0.0/8\"")

@@ -6,9 +6,26 @@ use std::time::Duration;
 
 use crate::session::Lifetimes;
 use crate::sign_on::SingleLogout;
+use crate::target::PathRule;
 
 use super::reading::{Read, Reading, Told};
-use super::{file, time};
+use super::{app, file, time};
+
+/// Paths of the application that are special to sessions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionPaths {
+    /// What pages ask for by themselves: it keeps nobody signed on.
+    pub polling: Vec<PathRule>,
+    /// Whose forms are kept when the session has timed out.
+    pub repeat_posts: Vec<PathRule>,
+}
+
+/// Reads both lists of paths.
+pub(super) fn paths(typed: &file::Session, reading: &mut Reading<'_>) -> Read<SessionPaths> {
+    let polling = reading.list("session.polling_paths", typed.polling_paths.as_deref(), app::path_rule);
+    let repeat_posts = reading.list("session.repeat_posts", typed.repeat_posts.as_deref(), app::path_rule);
+    Ok(SessionPaths { polling: polling?, repeat_posts: repeat_posts? })
+}
 
 /// Whether signing out goes on to the identity provider.
 pub(super) fn single_logout(typed: &file::Session) -> SingleLogout {

@@ -66,6 +66,16 @@ impl Preset {
     }
 }
 
+/// The header names of a preset.
+#[must_use]
+pub fn names(preset: Preset) -> &'static [&'static str] {
+    let (user, remote) = HEADER_NAMES.split_at(4);
+    match preset {
+        Preset::XForwardedUser => user,
+        Preset::RemoteUser => remote,
+    }
+}
+
 /// The headers of a preset for one identity, marked as sensitive.
 #[must_use]
 pub fn headers(preset: Preset, claims: &Claims) -> Vec<(HeaderName, HeaderValue)> {

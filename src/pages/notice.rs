@@ -23,6 +23,10 @@ pub enum Notice<'a> {
         /// Where one signs out by oneself.
         sign_out_url: &'a str,
     },
+    /// A form that was kept is there no longer: nothing was sent.
+    NothingToRepeat,
+    /// A form that was kept is somebody else's: nothing was sent.
+    RepeatOfAnother,
     /// An identity provider has ended the session, and wants to hear nothing of it.
     EndedByProvider,
     /// The account is switched off. There is no session.
@@ -92,7 +96,7 @@ impl Notice<'_> {
         render(brand, self.english(brand))
     }
 
-    fn english(&self, brand: &Brand) -> Message<'_> {
+    fn english<'b>(&'b self, brand: &'b Brand) -> Message<'b> {
         let application = brand.application_name();
         match *self {
             Self::SignedOut { provider } => signed_out(application, provider),
@@ -104,6 +108,25 @@ impl Notice<'_> {
                 paragraphs: vec![format!("Your organization’s sign-in has ended your visit to {application}.")],
                 facts: Vec::new(),
                 action: None,
+            },
+            Self::NothingToRepeat => Message {
+                heading: "There is nothing left to send".to_owned(),
+                paragraphs: vec![
+                    "It was sent already, or it was kept for too long. Nothing has been sent now.".to_owned(),
+                    format!("Please look in {application} whether it got there, and type it again if not."),
+                ],
+                facts: Vec::new(),
+                action: Some(("Go to the front page", link::page(brand.application_url()).unwrap_or("/"))),
+            },
+            Self::RepeatOfAnother => Message {
+                heading: "This was written by somebody else".to_owned(),
+                paragraphs: vec![
+                    "It was kept for another person, who had been signed in on this browser before. Nothing has \
+                     been sent."
+                        .to_owned(),
+                ],
+                facts: Vec::new(),
+                action: Some(("Go to the front page", link::page(brand.application_url()).unwrap_or("/"))),
             },
             Self::Disabled { email, reference } => Message {
                 heading: "This account is switched off".to_owned(),

@@ -8,7 +8,7 @@ use crate::pages::frame::{self, Frame};
 use crate::pages::{Brand, link};
 
 /// What `GET /.anteroom/sign-out` shows. The button posts to the same path; nothing but the session's cookie
-/// is sent, and that does not come along from another site's form.
+/// is sent, and that does not come along from another site's form. A second button ends all sessions of the person.
 #[derive(Debug, Clone)]
 pub struct ConfirmSignOut<'a> {
     /// Who is signed in.
@@ -42,6 +42,7 @@ struct Texts {
     address: &'static str,
     submit: &'static str,
     stay: &'static str,
+    everywhere: &'static str,
 }
 
 impl Texts {
@@ -52,6 +53,7 @@ impl Texts {
             address: "You are signed in as",
             submit: "Sign out",
             stay: "Stay signed in",
+            everywhere: "Sign out on all devices",
         }
     }
 }

@@ -58,7 +58,7 @@ const FOLDED_BYTES_MAX: usize = 64;
 
 /// What to do with a field of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub enum Fate {
     /// It passes.
     Pass,
     /// It belongs to the hop that ends here.

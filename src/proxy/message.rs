@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::header::EXPECT;
 use http::{HeaderMap, HeaderName, Request, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
@@ -30,12 +31,43 @@ const CONTINUE_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct RequestBody(Option<Box<Upload>>);
 
 struct Upload {
-    incoming: Incoming,
+    incoming: Source,
     reserved: Arc<Reserved>,
     progress: Arc<Progress>,
     permission: Option<Permission>,
     stall_after: Duration,
     stall: Option<Pin<Box<Sleep>>>,
+}
+
+/// Where a body comes from.
+pub(super) enum Source {
+    /// The client, as it sends.
+    Incoming(Incoming),
+    /// It was kept, and is all there.
+    Kept(Full<Bytes>),
+}
+
+impl Source {
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Incoming(body) => body.is_end_stream(),
+            Self::Kept(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Incoming(body) => body.size_hint(),
+            Self::Kept(body) => body.size_hint(),
+        }
+    }
+
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self {
+            Self::Incoming(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+            Self::Kept(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+        }
+    }
 }
 
 /// Waits until the application wants the body.
@@ -74,7 +106,7 @@ struct SessionEnded;
 
 impl RequestBody {
     /// Takes over what comes in; a request without a body has no upload.
-    pub(super) fn new(incoming: Incoming, stall_after: Duration, reserved: Arc<Reserved>) -> Self {
+    pub(super) fn new(incoming: Source, stall_after: Duration, reserved: Arc<Reserved>) -> Self {
         if incoming.is_end_stream() {
             return Self(None);
         }
@@ -153,7 +185,7 @@ impl Upload {
             ready!(permission.poll(context));
             self.permission = None;
         }
-        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
+        let Poll::Ready(frame) = self.incoming.poll_frame(context) else {
             return self.poll_stall(context);
         };
         self.stall = None;
@@ -163,7 +195,7 @@ impl Upload {
         let reserved = &self.reserved;
         Poll::Ready(frame.map(|frame| match frame {
             Ok(frame) => Ok(without_reserved_trailers(frame, reserved)),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }))
     }
 

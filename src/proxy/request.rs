@@ -10,10 +10,9 @@ use std::sync::Arc;
 use bytes::{BufMut, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
-use hyper::body::Incoming;
 
 use super::fields::{Fate, Reserved};
-use super::message::RequestBody;
+use super::message::{RequestBody, Source};
 use super::{Grant, Peer, Settings, cookies};
 
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
@@ -40,7 +39,7 @@ pub(super) fn names_websocket(headers: &HeaderMap) -> bool {
 
 /// Makes the request for the application.
 pub(super) fn prepare(
-    request: Request<Incoming>,
+    request: Request<Source>,
     grant: &Grant<'_>,
     peer: &Peer,
     settings: &Settings,
@@ -130,7 +129,7 @@ fn strip(headers: &mut HeaderMap, peer: &Peer, reserved: &Reserved) {
 }
 
 /// Says who asked for what at which address; appends where a trusted peer has said so before.
-fn set_origin(headers: &mut HeaderMap, client: IpAddr, peer: &Peer, settings: &Settings) {
+pub(super) fn set_origin(headers: &mut HeaderMap, client: IpAddr, peer: &Peer, settings: &Settings) {
     let public = &settings.public_url;
     let forwarded = forwarded_element(peer.address.ip(), public.host(), public.scheme());
     append(headers, &FORWARDED, forwarded);

@@ -11,8 +11,10 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::pool::Connection;
+use super::websocket::{Close, Framed};
 use super::{Body, Deadline, Failure, Observe, Observed, Settings, cookies, drive, request, response};
 
 /// Both halves of a connection that is about to be upgraded, and what ends it.
@@ -23,6 +25,7 @@ pub(super) struct Tunnel {
     pub(super) ended: Option<CancellationToken>,
     pub(super) closing: CancellationToken,
     pub(super) idle: Duration,
+    pub(super) tracker: TaskTracker,
 }
 
 impl Tunnel {
@@ -39,25 +42,31 @@ impl Tunnel {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *response.headers_mut() = headers;
-        tokio::spawn(self.run());
+        let tracker = self.tracker.clone();
+        tracker.spawn(self.run());
         Ok(response)
     }
 
     async fn run(self) {
-        let Self { client, upstream, connection, ended, closing, idle } = self;
+        let Self { client, upstream, connection, ended, closing, idle, tracker: _ } = self;
         // An upgrade fails when its connection is gone; then there is nobody left to tell.
         let Ok((client, upstream)) = tokio::try_join!(client, upstream) else { return };
         let pulse = Arc::new(Pulse { deadline: Deadline::new(idle), idle });
-        let mut client = Observed::new(TokioIo::new(client), Arc::clone(&pulse));
+        let mut client = Framed::new(Observed::new(TokioIo::new(client), Arc::clone(&pulse)));
         let mut upstream = TokioIo::new(upstream);
-        let copying = std::pin::pin!(copy_bidirectional(&mut client, &mut upstream));
-        tokio::select! {
-            biased;
-            () = closing.cancelled() => {}
-            () = cancelled(ended) => {}
-            _ = drive(copying, &pulse.deadline, idle) => {}
+        let reason = {
+            let copying = std::pin::pin!(copy_bidirectional(&mut client, &mut upstream));
+            tokio::select! {
+                biased;
+                () = closing.cancelled() => Some(Close::GoingAway),
+                () = cancelled(ended) => Some(Close::Policy),
+                _ = drive(copying, &pulse.deadline, idle) => None,
+            }
+        };
+        drop((upstream, connection));
+        if let Some(reason) = reason {
+            client.close(reason).await;
         }
-        drop(connection);
     }
 }
 

@@ -28,13 +28,15 @@ pub(super) enum Kind {
     Tabs,
     /// The address typed last, for the next time.
     Email,
+    /// The token of a form that is being sent again.
+    Repeat,
 }
 
 impl Transport {
     /// All our cookie names, in either form: none of them may reach the application or come from it.
     #[must_use]
     pub fn all_names() -> Vec<String> {
-        let kinds = [Kind::Session, Kind::Tabs, Kind::Email];
+        let kinds = [Kind::Session, Kind::Tabs, Kind::Email, Kind::Repeat];
         let names = |transport: Self| kinds.into_iter().map(move |kind| transport.name(kind).to_owned());
         names(Self::Tls).chain(names(Self::Plain)).collect()
     }
@@ -44,9 +46,11 @@ impl Transport {
             (Self::Tls, Kind::Session) => "__Host-anteroom",
             (Self::Tls, Kind::Tabs) => "__Host-anteroom-tabs",
             (Self::Tls, Kind::Email) => "__Host-anteroom-email",
+            (Self::Tls, Kind::Repeat) => "__Host-anteroom-repeat",
             (Self::Plain, Kind::Session) => "anteroom",
             (Self::Plain, Kind::Tabs) => "anteroom-tabs",
             (Self::Plain, Kind::Email) => "anteroom-email",
+            (Self::Plain, Kind::Repeat) => "anteroom-repeat",
         }
     }
 
@@ -74,6 +78,11 @@ impl Transport {
     /// Remembers pending logins, or forgets them.
     pub(super) fn set_tabs(self, sealed: Option<&str>) -> HeaderValue {
         sealed.map_or_else(|| self.clear(Kind::Tabs), |text| self.set(Kind::Tabs, text, Some(TABS_LIFETIME)))
+    }
+
+    /// Says for a moment that what comes next is a form that was kept.
+    pub(super) fn set_repeat(self, token: &str) -> HeaderValue {
+        self.set(Kind::Repeat, token, Some(REPEAT_LIFETIME))
     }
 
     /// Remembers an address.
@@ -111,5 +120,8 @@ impl Transport {
 
 /// Longer than a pending login, so that a late answer still finds its deep link.
 const TABS_LIFETIME: cookie::time::Duration = cookie::time::Duration::DAY;
+
+/// The browser follows a redirect at once.
+const REPEAT_LIFETIME: cookie::time::Duration = cookie::time::Duration::MINUTE;
 
 const EMAIL_LIFETIME: cookie::time::Duration = cookie::time::Duration::days(365);

@@ -5,17 +5,18 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::Map;
 
 use crate::pages::Fault;
 use crate::proxy::{Body, Failure, Forwarder, Peer};
 use crate::routes::negotiation::Audience;
+use crate::routes::repeat;
 use crate::routes::reply::{self, Decision, REQUEST_ID};
 use crate::routes::sign_in::{sign_in_path, waiting_room_path};
 use crate::routes::{Settings, Shared, visitor};
-use crate::sign_on::{Entry, Visitor};
+use crate::sign_on::{Activity, Entry, Visitor};
 use crate::target::{RequestTarget, ReturnPath};
 
 /// Decides on a request and carries the decision out.
@@ -27,13 +28,18 @@ pub(super) async fn pass(
     request: Request<Incoming>,
     peer: &Peer,
 ) -> Response<Body> {
-    let about = About::of(&request);
+    let about = About::new(request.method(), request.headers());
+    let is_kept = *request.method() == Method::POST && shared.sign_on.repeats(&target);
+    if is_kept && repeat::is_token(settings, request.headers()) {
+        return repeat::resend(shared, settings, forwarder, &about, target, request, peer).await;
+    }
     if let Some(public) = shared.sign_on.enter_public(&target) {
         let result = forwarder.forward_public(&public, request, peer).await;
         return forwarded(settings, &about, result, Decision::Public, None);
     }
     let visitor = match visitor(shared, settings.transport, request.headers()).await {
         Ok(Some(visitor)) => visitor,
+        Ok(None) if is_kept => return repeat::hold(shared, settings, &about, &target, request).await,
         Ok(None) => return sign_in_first(settings, &about, &target, &request),
         Err(error) => {
             tracing::error!(error = %error, request_id = about.request_id(), "cannot tell whether there is a session");
@@ -44,7 +50,7 @@ pub(super) async fn pass(
             return reply::fault(settings, about.audience, about.request_id(), &fault);
         }
     };
-    match shared.sign_on.enter(&visitor, &target) {
+    match shared.sign_on.enter_with(&visitor, &target, activity_of(request.headers())) {
         Entry::Admitted(authenticated) => {
             let result = forwarder.forward(&authenticated, request, peer).await;
             forwarded(settings, &about, result, Decision::Forwarded, Some(&visitor))
@@ -55,22 +61,22 @@ pub(super) async fn pass(
 }
 
 /// What is needed of a request once it has been given away.
-struct About {
-    audience: Audience,
+pub(super) struct About {
+    pub(super) audience: Audience,
     method: Method,
     request_id: Option<HeaderValue>,
 }
 
 impl About {
-    fn of(request: &Request<Incoming>) -> Self {
+    pub(super) fn new(method: &Method, headers: &HeaderMap) -> Self {
         Self {
-            audience: Audience::of(request.method(), request.headers()),
-            method: request.method().clone(),
-            request_id: request.headers().get(&REQUEST_ID).cloned(),
+            audience: Audience::of(method, headers),
+            method: method.clone(),
+            request_id: headers.get(&REQUEST_ID).cloned(),
         }
     }
 
-    fn request_id(&self) -> &str {
+    pub(super) fn request_id(&self) -> &str {
         self.request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default()
     }
 
@@ -81,7 +87,14 @@ impl About {
     }
 }
 
-fn forwarded(
+/// What a request tells of the person: browsers say which ones they make ahead of anybody's wish.
+pub(super) fn activity_of(headers: &HeaderMap) -> Activity {
+    let is_ahead =
+        headers.get("sec-purpose").is_some_and(|purpose| purpose.as_bytes().starts_with(b"prefetch"));
+    if is_ahead { Activity::Background } else { Activity::Person }
+}
+
+pub(super) fn forwarded(
     settings: &Settings,
     about: &About,
     result: Result<Response<Body>, Failure>,
@@ -101,7 +114,7 @@ fn forwarded(
 
 /// Nobody is signed on: people go to the sign-on page, programs are told where it is. The body of the request
 /// is not read.
-fn sign_in_first(
+pub(super) fn sign_in_first(
     settings: &Settings,
     about: &About,
     target: &RequestTarget,
@@ -133,7 +146,12 @@ pub(super) fn unauthorized(settings: &Settings, request_id: &str, referer: Optio
 }
 
 /// Signed on, but nobody has let the visitor in yet.
-fn wait(settings: &Settings, about: &About, visitor: &Visitor, target: &RequestTarget) -> Response<Body> {
+pub(super) fn wait(
+    settings: &Settings,
+    about: &About,
+    visitor: &Visitor,
+    target: &RequestTarget,
+) -> Response<Body> {
     let user = Some(visitor.live().session().user.clone());
     let response = match about.audience {
         Audience::Person => {

@@ -3,14 +3,16 @@
 //! Separate because every path that ends a session takes the cookie from the browser and the record from the
 //! store (T-E1), whatever state either is in.
 
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
 
 use crate::pages::{ConfirmSignOut, Fault, Notice, ProviderSession};
 use crate::proxy::Body;
 use crate::routes::Call;
 use crate::routes::cookies::Kind;
+use crate::routes::form::Form;
 use crate::routes::reply;
-use crate::sign_on::{AtProvider, Farewell};
+use crate::sign_on::{AtProvider, Extent, Farewell};
 
 impl Call {
     /// `GET /.anteroom/sign-out`.
@@ -29,14 +31,28 @@ impl Call {
     }
 
     /// `POST /.anteroom/sign-out`.
-    pub(super) async fn sign_out(&self) -> Response<Body> {
+    pub(super) async fn sign_out(&self, request: Request<Incoming>) -> Response<Body> {
         if !self.is_own_form() {
             return self.fault(&Fault::ForeignForm);
         }
+        // The button alone sends nothing.
+        let form = if hyper::body::Body::is_end_stream(request.body()) {
+            Ok(Form::default())
+        } else {
+            Form::read(request, FORM_BYTES_MAX).await
+        };
+        let extent = match form {
+            Ok(form) if form.field("everywhere").is_some() => Extent::Everywhere,
+            Ok(_) => Extent::Here,
+            Err(problem) => return self.bad_form(problem),
+        };
         let outcome = match self.visitor().await {
             Ok(Some(visitor)) => {
                 let request_id = self.request_id.clone();
-                self.off_core(|sign_on| async move { sign_on.sign_out(&visitor, &request_id).await }).await
+                self.off_core(
+                    |sign_on| async move { sign_on.sign_out_of(&visitor, extent, &request_id).await },
+                )
+                .await
             }
             Ok(None) => Ok(Farewell::Here),
             Err(error) => Err(error),
@@ -66,3 +82,6 @@ impl Call {
         reply::with_cookie(response, self.settings.transport.clear(Kind::Session))
     }
 }
+
+/// One word.
+const FORM_BYTES_MAX: usize = 1024;

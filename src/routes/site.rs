@@ -47,10 +47,14 @@ impl Sites {
 
     /// The host that a request is for. Case, port and a final dot make no difference (T-C6).
     pub(super) fn of<B>(&self, request: &Request<B>) -> Option<Site> {
-        let authority = match request.uri().authority() {
+        self.of_host(match request.uri().authority() {
             Some(authority) => authority.as_str(),
             None => request.headers().get(HOST)?.to_str().ok()?,
-        };
+        })
+    }
+
+    /// The host that an authority names.
+    pub(super) fn of_host(&self, authority: &str) -> Option<Site> {
         let host = host_of(authority)?;
         match (host == self.app_host, host == self.login_host) {
             (true, true) => Some(Site::Both),

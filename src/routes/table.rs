@@ -8,6 +8,8 @@
 //! | login | `/saml2/logout` | `logout` |
 //! | app | `/.anteroom/sign-in`, `…/start`, `…/complete` | `sign_in` |
 //! | app | `/.anteroom/sign-out` | `sign_out` |
+//! | app | `/.anteroom/repeat` | `repeat` |
+//! | app | `/.anteroom/auth`, before all others | `forward_auth` |
 //! | app | `/.anteroom/waiting-room`, `…/events` | `waiting_room` |
 //! | app | `/.anteroom/manage…` | `manage` |
 //! | app | `/.anteroom/support…` | `support` |
@@ -19,7 +21,8 @@ use http::Method;
 
 use crate::id::{AccessRequestId, OrganizationId, PropertyId, UserId};
 use crate::routes::Settings;
-use crate::routes::site::Site;
+use crate::routes::site::{Site, Sites};
+use crate::target::REPEAT_PATH;
 
 /// Our own paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,7 @@ pub(super) enum Route {
     SignInStart,
     SignInComplete,
     SignOut,
+    Repeat,
     WaitingRoom,
     WaitingRoomEvents,
     /// A page that people work on.
@@ -115,7 +119,11 @@ deeds! {
 impl Route {
     /// The route of a path; `None` for the application's own.
     pub(super) fn find(site: Site, path: &str, settings: &Settings) -> Option<Self> {
-        if site.has_login() && path == settings.sites.acs_path() {
+        Self::find_at(site, path, &settings.sites)
+    }
+
+    fn find_at(site: Site, path: &str, sites: &Sites) -> Option<Self> {
+        if site.has_login() && path == sites.acs_path() {
             return Some(Self::AssertionConsumerService);
         }
         if site.has_login() && path == "/saml2/metadata" {
@@ -135,6 +143,7 @@ impl Route {
             "/.anteroom/sign-in/start" => Self::SignInStart,
             "/.anteroom/sign-in/complete" => Self::SignInComplete,
             "/.anteroom/sign-out" => Self::SignOut,
+            REPEAT_PATH => Self::Repeat,
             "/.anteroom/waiting-room" => Self::WaitingRoom,
             "/.anteroom/waiting-room/events" => Self::WaitingRoomEvents,
             "/.anteroom/session" => Self::Session,
@@ -153,10 +162,93 @@ impl Route {
             Self::AssertionConsumerService | Self::SignInStart => ONLY_POST,
             // A look at the headers alone must not use anything up.
             Self::Logout => GET_AND_POST,
-            Self::SignIn | Self::SignOut | Self::WaitingRoom => BOTH,
+            Self::SignIn | Self::SignOut | Self::Repeat | Self::WaitingRoom => BOTH,
             Self::Work(place) => place.methods(),
             _ => ONLY_GET,
         }
+    }
+
+    /// What somebody without a session gets.
+    const fn without_session(&self) -> &'static str {
+        match self {
+            Self::AssertionConsumerService => {
+                "takes an identity provider's answer; without a good one, a page that says no"
+            }
+            Self::Metadata => "our SAML metadata",
+            Self::Logout => {
+                "takes a logout message of an identity provider; without a good one, a page that says no"
+            }
+            Self::SignIn => "the sign-on page",
+            Self::SignInStart => "sends the browser to an identity provider",
+            Self::SignInComplete => "begins a session with a one-time code, in the browser that asked for it",
+            Self::SignOut => "a page that says that nobody is signed on",
+            Self::Discovery => "where everything is, for applications",
+            Self::Jwks => "the public keys of the identity header",
+            Self::Asset => "style sheets, scripts and pictures of our pages",
+            Self::Repeat | Self::WaitingRoom => "sends the browser to the sign-on page",
+            Self::WaitingRoomEvents | Self::Session => "401, nothing else",
+            Self::Identity => "401, nothing else; with a token of ours that is still good, who it is about",
+            Self::Work(_) => "sends browsers to the sign-on page, answers programs 401",
+            Self::Nothing => "404",
+        }
+    }
+}
+
+/// One of our own paths, for whoever asks what is reachable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnPath {
+    /// The path, or its beginning.
+    pub path: String,
+    /// Whether everything below it is meant, too.
+    pub below: bool,
+    /// `login`, `app` or `both`: on which of the two hosts.
+    pub host: &'static str,
+    /// The methods that it takes.
+    pub methods: &'static [Method],
+    /// What somebody without a session gets there.
+    pub without_session: &'static str,
+}
+
+/// What stands at a path of the application's host that is ours; `None` for the application's own.
+#[must_use]
+pub fn own_path(path: &str, sites: &Sites) -> Option<OwnPath> {
+    let route = Route::find_at(Site::App, path, sites)?;
+    Some(OwnPath::of(path, false, "app", &route))
+}
+
+/// All our own paths.
+#[must_use]
+pub fn own_paths(sites: &Sites) -> Vec<OwnPath> {
+    let login = [sites.acs_path(), "/saml2/metadata", "/saml2/logout"];
+    let login = login.into_iter().map(|path| (Site::Login, "login", path, false));
+    let app = [
+        "/.anteroom/sign-in",
+        "/.anteroom/sign-in/start",
+        "/.anteroom/sign-in/complete",
+        "/.anteroom/sign-out",
+        REPEAT_PATH,
+        "/.anteroom/waiting-room",
+        "/.anteroom/waiting-room/events",
+        "/.anteroom/session",
+        "/.anteroom/identity",
+        "/.well-known/anteroom",
+        "/.well-known/anteroom/jwks.json",
+    ];
+    let app = app.into_iter().map(|path| (Site::App, "app", path, false));
+    let work = ["/.anteroom/manage", "/.anteroom/support"].map(|path| (Site::App, "app", path, true));
+    let both = [(Site::Both, "both", crate::pages::assets::PATH_PREFIX, true)];
+    let all = login.chain(app).chain(work).chain(both);
+    let paths = all.filter_map(|(site, host, path, below)| {
+        let route = Route::find_at(site, path, sites)?;
+        Some(OwnPath::of(path, below, host, &route))
+    });
+    paths.collect()
+}
+
+impl OwnPath {
+    fn of(path: &str, below: bool, host: &'static str, route: &Route) -> Self {
+        let (methods, without_session) = (route.methods(), route.without_session());
+        Self { path: path.to_owned(), below, host, methods, without_session }
     }
 }
 

@@ -30,7 +30,7 @@ use tokio_util::task::TaskTracker;
 
 use super::admission::admit;
 use super::tls::Acceptor;
-use super::{Handler, Limits, Settings};
+use super::{FINISH_MAX, Handler, Limits, Settings};
 use crate::proxy::{Body, BoxError, Deadline, Observe, Observed, Peer, RequestIds, TrustedProxies, drive};
 
 /// The largest head of a request. Of fields, hyper takes 100; to say so would cost it an allocation for
@@ -104,6 +104,8 @@ impl<H: Handler> Front<H> {
         if timeout(grace, self.connections.wait()).await.is_err() {
             tracing::warn!(connections = self.connections.len(), "connections cut at the end of the grace");
         }
+        // What is still upgraded then ends with the runtime.
+        drop(timeout(FINISH_MAX, self.desk.handler.finish()).await);
     }
 }
 

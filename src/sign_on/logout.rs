@@ -40,6 +40,15 @@ pub enum SingleLogout {
     Always,
 }
 
+/// Which sessions somebody ends by signing out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// That of this browser.
+    Here,
+    /// All of this person's.
+    Everywhere,
+}
+
 /// What follows a sign-out: our session has ended in any case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Farewell {
@@ -131,12 +140,28 @@ struct Refused {
 impl SignOn {
     /// Ends a visitor's session, here at once and on all nodes within a second.
     pub async fn sign_out(&self, visitor: &Visitor, request_id: &str) -> store::Result<Farewell> {
+        self.sign_out_of(visitor, Extent::Here, request_id).await
+    }
+
+    /// Ends a visitor's session, or all that the visitor has, here at once and on all nodes within a second.
+    pub async fn sign_out_of(
+        &self,
+        visitor: &Visitor,
+        extent: Extent,
+        request_id: &str,
+    ) -> store::Result<Farewell> {
         let session = visitor.live().session();
         let email = visitor.user().email;
-        let mut event = self.audit_event("session.signed_out", email.as_str(), request_id);
+        let (action, selector) = match extent {
+            Extent::Here => ("session.signed_out", SessionSelector::Hash(session.hash)),
+            Extent::Everywhere => {
+                ("session.signed_out_everywhere", SessionSelector::User(session.user.clone()))
+            }
+        };
+        let mut event = self.audit_event(action, email.as_str(), request_id);
         event.subject = Some(email.as_str().to_owned());
         event.details = json!({ "sid": session.name.as_str() });
-        self.store.end_sessions(&SessionSelector::Hash(session.hash), event).await?;
+        self.store.end_sessions(&selector, event).await?;
         self.end_in_memory(&session.user).await;
         Ok(match (self.provider_logout(session), self.settings.load().single_logout) {
             (None, _) => Farewell::Here,

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::directory::{Grant, Standing, User};
 use crate::id;
 use crate::identity::{self, Identity};
-use crate::session::{SessionHash, SessionId};
+use crate::session::{Session, SessionHash, SessionId};
 use crate::sign_on::gate::{Authenticated, IdentityHeaders};
 use crate::sign_on::live::{LiveSession, Minted, State};
 use crate::sign_on::{SignOn, organizations};
@@ -36,6 +36,15 @@ pub enum Recognized {
 pub struct Visitor {
     live: Arc<LiveSession>,
     now: Timestamp,
+}
+
+/// Whether a request shows that somebody is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// A person has done something, as far as anybody can tell.
+    Person,
+    /// The browser asks by itself, before anybody has.
+    Background,
 }
 
 /// Whether a visitor's request may pass.
@@ -90,15 +99,23 @@ impl SignOn {
         Visitor { live: Arc::clone(&visitor.live), now }
     }
 
-    /// Decides on a visitor's request, and signs the identity that it is forwarded with.
+    /// Decides on the request of a visitor who is there, and signs the identity that it is forwarded with.
     #[must_use]
     pub fn enter(&self, visitor: &Visitor, target: &RequestTarget) -> Entry {
+        self.enter_with(visitor, target, Activity::Person)
+    }
+
+    /// The same for a request that may show that somebody is there, or not.
+    #[must_use]
+    pub fn enter_with(&self, visitor: &Visitor, target: &RequestTarget, activity: Activity) -> Entry {
         let state = visitor.live.state(visitor.now);
         match &state.standing {
             Standing::Waiting => Entry::Waiting,
             Standing::Disabled => Entry::Disabled,
             Standing::Admitted(grants) => {
-                visitor.live.touch(visitor.now);
+                if activity == Activity::Person && !self.is_polling(target) {
+                    visitor.live.touch(visitor.now);
+                }
                 Entry::Admitted(Authenticated {
                     target: target.clone(),
                     identity: self.identity_headers(visitor, &state, grants),
@@ -106,6 +123,10 @@ impl SignOn {
                 })
             }
         }
+    }
+
+    fn is_polling(&self, target: &RequestTarget) -> bool {
+        self.settings.load().polling_paths.iter().any(|rule| rule.covers(target))
     }
 
     /// The whole identity behind an assertion of ours, as long as its session lives.
@@ -133,7 +154,7 @@ impl SignOn {
             return Arc::clone(&minted.headers);
         }
         let settings = self.settings.load();
-        let identity = visitor.identity_with(&state.account.user, grants);
+        let identity = identity_of(visitor.live.session(), &state.account.user, grants);
         let claims = settings.identity.claims(identity, id::random_hex(&*self.randomness), visitor.now);
         let ring = self.keys.ring();
         let token = identity::mint(ring.signing_key(visitor.now), &claims);
@@ -184,26 +205,27 @@ impl Visitor {
             Standing::Admitted(grants) => grants.as_slice(),
             Standing::Waiting | Standing::Disabled => &[],
         };
-        self.identity_with(&state.account.user, grants)
+        identity_of(self.live.session(), &state.account.user, grants)
     }
+}
 
-    fn identity_with(&self, user: &User, grants: &[Grant]) -> Identity {
-        let session = self.live.session();
-        let access = grants.iter().map(|grant| identity::Access {
-            property: grant.scope.as_str().to_owned(),
-            level: grant.level.as_str().to_owned(),
-        });
-        Identity {
-            user: user.id.clone(),
-            session: session.name.clone(),
-            email: user.email.clone(),
-            name: user.name.as_ref().map(|name| name.as_str().to_owned()),
-            organization: user.organization.clone(),
-            access: access.collect(),
-            access_version: user.access_version,
-            authenticated_at: session.authenticated_at,
-            methods: session.methods.clone(),
-        }
+/// Who somebody is to the application, in a session and with these grants.
+#[must_use]
+pub fn identity_of(session: &Session, user: &User, grants: &[Grant]) -> Identity {
+    let access = grants.iter().map(|grant| identity::Access {
+        property: grant.scope.as_str().to_owned(),
+        level: grant.level.as_str().to_owned(),
+    });
+    Identity {
+        user: user.id.clone(),
+        session: session.name.clone(),
+        email: user.email.clone(),
+        name: user.name.as_ref().map(|name| name.as_str().to_owned()),
+        organization: user.organization.clone(),
+        access: access.collect(),
+        access_version: user.access_version,
+        authenticated_at: session.authenticated_at,
+        methods: session.methods.clone(),
     }
 }
 

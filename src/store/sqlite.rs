@@ -18,6 +18,7 @@ mod migration;
 mod organization_changes;
 mod organizations;
 mod outbox;
+mod posts;
 mod properties;
 mod request_changes;
 mod requests;
@@ -47,8 +48,8 @@ use crate::id::{AccessRequestId, OrganizationId, PropertyId, UserId};
 use crate::session::{Session, SessionHash};
 use crate::store::{
     Admission, Arrival, AuditAnchor, AuditEntry, AuditEvent, AuditFilter, Batch, Change, ChangeSeq, Claim,
-    ConnectionTest, Consumed, Consumption, DeclaredMetadata, ExpiryWarning, Handoff, Imported, ImportedGrant,
-    Message, MetadataClaim, MetadataFetched, MetadataKept, NewMessage, NewRequest, NewUser,
+    ConnectionTest, Consumed, Consumption, DeclaredMetadata, ExpiryWarning, Handoff, HeldPost, Imported,
+    ImportedGrant, Message, MetadataClaim, MetadataFetched, MetadataKept, NewMessage, NewRequest, NewUser,
     OrganizationChange, OrganizationChanged, OrganizationRecord, Outsiders, PropertiesAdded, PropertyChange,
     ProviderLoggedOut, ProviderLogout, RequestChange, RequestChanged, RequestCount, RequestFiled,
     RequestFilter, Result, SessionSelector, SessionView, Store, StoredConnection, StoredKey, Touch, Trace,
@@ -312,6 +313,27 @@ impl Store for Database {
         audit: Arc<dyn for<'a> Fn(&'a Admission) -> AuditEvent + Send + Sync>,
     ) -> Result<Admission> {
         sign_on::admit(&self.connections, arrival, audit).await
+    }
+
+    async fn session_owner(&self, hash: &SessionHash) -> Result<Option<UserId>> {
+        posts::session_owner(self.connections.readers(), hash).await
+    }
+
+    async fn hold_post(&self, post: &HeldPost) -> Result<()> {
+        posts::hold(&self.connections, post).await
+    }
+
+    async fn held_post(&self, token_hash: &[u8; 32], now: Timestamp) -> Result<Option<HeldPost>> {
+        posts::held(self.connections.readers(), token_hash, now).await
+    }
+
+    async fn take_post(
+        &self,
+        token_hash: &[u8; 32],
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<Option<HeldPost>> {
+        posts::take(&self.connections, token_hash, user, now).await
     }
 
     async fn put_handoff(&self, handoff: &Handoff) -> Result<()> {

@@ -38,6 +38,7 @@ pub(crate) struct Wanted {
     acs_url: Option<String>,
     listen: String,
     own_keys: Vec<&'static SigningKey>,
+    upstream: Option<SocketAddr>,
 }
 
 /// An organization and its identity provider's metadata.
@@ -69,11 +70,18 @@ impl Default for Wanted {
             acs_url: None,
             listen: "127.0.0.1:0".to_owned(),
             own_keys: Vec::new(),
+            upstream: None,
         }
     }
 }
 
 impl Wanted {
+    /// Another application than the usual one.
+    pub(crate) fn upstream(mut self, address: SocketAddr) -> Self {
+        self.upstream = Some(address);
+        self
+    }
+
     /// TLS, and host names of their own.
     pub(crate) fn tls(mut self) -> Self {
         self.with_tls = true;
@@ -192,7 +200,7 @@ impl TestApp {
              support_email = \"support@servusconnect.example\"\npublic_paths = [\"/favicon.ico\", \"/assets/\"]\n\
              [saml]\nentity_id = \"{ENTITY_ID}\"\nacs_url = \"{acs_url}\"\n{}{}\n\
              [listen]\npublic = \"{}\"\nops = \"127.0.0.1:0\"\n",
-            application.address,
+            wanted.upstream.unwrap_or(application.address),
             write_own_keys(&dir, &wanted.own_keys),
             wanted.saml,
             wanted.listen,

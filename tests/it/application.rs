@@ -34,7 +34,9 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 pub(crate) struct Received {
     /// Path and query.
     pub(crate) target: String,
+    pub(crate) method: http::Method,
     pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Received {
@@ -102,8 +104,14 @@ async fn answer(
     log: Arc<Mutex<Vec<Received>>>,
 ) -> Result<Response<Body>, Infallible> {
     // Read to its end, so that the connection can be used again; what it says does not matter.
-    drop(request.body_mut().collect().await);
-    let received = Received { target: request.uri().to_string(), headers: request.headers().clone() };
+    let body =
+        request.body_mut().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let received = Received {
+        target: request.uri().to_string(),
+        method: request.method().clone(),
+        headers: request.headers().clone(),
+        body,
+    };
     log.lock().expect("no test panics here").push(received);
     Ok(match request.uri().path() {
         "/stream" => endless(),

@@ -57,6 +57,13 @@ impl Net {
         self
     }
 
+    /// The same net, for connections that speak a protocol (ALPN) over TLS.
+    pub(crate) fn speaking(&self, protocol: &[u8]) -> Self {
+        let mut tls = self.tls.as_deref().cloned().expect("TLS has somebody to trust");
+        tls.alpn_protocols = vec![protocol.to_vec()];
+        Self { tls: Some(Arc::new(tls)), ..self.clone() }
+    }
+
     /// Whether a URL leads anywhere.
     pub(crate) fn knows(&self, url: &Url) -> bool {
         self.address(url).is_some()
@@ -64,15 +71,20 @@ impl Net {
 
     /// A new connection to the host of a URL, with TLS if its scheme says so.
     pub(crate) async fn connect(&self, url: &Url) -> Box<dyn Stream> {
+        self.try_connect(url).await.unwrap_or_else(|error| panic!("{url}: {error}"))
+    }
+
+    /// The same where it may be that nobody is there.
+    pub(crate) async fn try_connect(&self, url: &Url) -> std::io::Result<Box<dyn Stream>> {
         let address = self.address(url).unwrap_or_else(|| panic!("{url} leads nowhere"));
-        let tcp = TcpStream::connect(address).await.expect("the listener accepts");
+        let tcp = TcpStream::connect(address).await?;
         if url.scheme() != "https" {
-            return Box::new(tcp);
+            return Ok(Box::new(tcp));
         }
         let tls = self.tls.clone().expect("https needs somebody to trust");
         let name = ServerName::try_from(url.host_str().expect("a host").to_owned()).expect("a name");
         let connector = tokio_rustls::TlsConnector::from(tls);
-        Box::new(connector.connect(name, tcp).await.expect("the certificate is good"))
+        Ok(Box::new(connector.connect(name, tcp).await?))
     }
 
     /// Sends one request on a connection of its own.
@@ -326,6 +338,18 @@ impl Browser {
         self.navigate(Method::POST, to.clone(), Some(page.clone()), Some(body)).await
     }
 
+    /// Sends octets as if they were a form.
+    pub(crate) async fn post_octets(
+        &mut self,
+        page: &Url,
+        to: &Url,
+        content_type: &str,
+        octets: &[u8],
+    ) -> Page {
+        let body = Some((content_type.to_owned(), Bytes::copy_from_slice(octets)));
+        self.navigate_with(Method::POST, to.clone(), Some(page.clone()), body).await
+    }
+
     /// Sends a form with a file, as `multipart/form-data`.
     pub(crate) async fn upload(&mut self, page: &Page, form: &Form, (name, octets): (&str, &[u8])) -> Page {
         let mut body = Vec::new();
@@ -396,7 +420,8 @@ impl Browser {
             let page = Page::read(url.clone(), response).await;
             match page.location().filter(|_| page.status.is_redirection()) {
                 Some(next) if self.net.knows(&next) => {
-                    if page.status == StatusCode::SEE_OTHER || method == Method::POST {
+                    let keeps_method = [307, 308].contains(&page.status.as_u16());
+                    if page.status == StatusCode::SEE_OTHER || method == Method::POST && !keeps_method {
                         method = Method::GET;
                         body = None;
                     }

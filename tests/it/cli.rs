@@ -10,6 +10,7 @@
     reason = "the whole of it is test, also what clippy does not know as such"
 )]
 
+mod gate;
 mod logs;
 mod people;
 mod places;

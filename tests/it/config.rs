@@ -1035,3 +1035,32 @@ async fn a_changed_file_is_noticed() {
 async fn noticed(watch: &mut Watch) {
     tokio::time::timeout(Duration::from_secs(10), watch.changed()).await.expect("the change is noticed");
 }
+
+#[test]
+fn forward_auth_needs_a_proxy_and_its_peers_or_neither() {
+    let folder = Folder::new();
+    assert!(folder.load(LEAST).expect("valid").forward_auth.is_none());
+    for proxy in ["nginx", "haproxy", "caddy", "traefik", "envoy"] {
+        let text = format!("{LEAST}[forward_auth]\nproxy = \"{proxy}\"\ntrusted_peers = [\"10.0.0.5\"]\n");
+        let auth = folder.load(&text).expect("valid").forward_auth.expect("it is on");
+        assert_eq!(auth.front.as_str(), proxy);
+        let trusted = |address: &str| auth.peers.contains(address.parse().expect("an address"));
+        assert!(trusted("10.0.0.5") && trusted("::ffff:10.0.0.5") && !trusted("10.0.0.6"), "{proxy}");
+    }
+    for (text, part) in [
+        ("proxy = \"nginx\"", "forward_auth.trusted_peers: is missing"),
+        ("proxy = \"nginx\"\ntrusted_peers = []", "forward_auth.trusted_peers: is missing"),
+        ("trusted_peers = [\"10.0.0.5\"]", "forward_auth.proxy: is missing"),
+        ("proxy = \"apache\"\ntrusted_peers = [\"10.0.0.5\"]", "is no proxy that is known here"),
+        ("proxy = \"nginx\"\ntrusted_peers = [\"0.0.0.0/0\"]", "would believe everybody"),
+        ("proxy = \"nginx\"\ntrusted_peers = [\"proxy.internal\"]", "is not a network"),
+    ] {
+        check_one(&folder, &format!("{LEAST}[forward_auth]\n{text}\n"), &[part]);
+    }
+    for key in ["polling_paths", "repeat_posts"] {
+        for path in ["/", "/.anteroom/x", "news", "/a/../b", "/a?b"] {
+            check_one(&folder, &format!("{LEAST}[session]\n{key} = [\"{path}\"]\n"), &["session."]);
+        }
+        folder.load(&format!("{LEAST}[session]\n{key} = [\"/a\", \"/b/\"]\n")).expect("the control");
+    }
+}

@@ -23,6 +23,8 @@ mod config;
 mod demo;
 mod diagnosis;
 mod federation;
+mod forward_auth;
+mod gate;
 mod idp;
 mod jose;
 mod looks;

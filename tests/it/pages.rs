@@ -11,7 +11,8 @@ use anteroom::email::EmailAddress;
 use anteroom::pages::policy::{FormTargets, content_security_policy};
 use anteroom::pages::support::Done;
 use anteroom::pages::{
-    Accent, Brand, Choice, ConfirmSignOut, Fault, Logo, Notice, Onward, ProviderSession, Settings, SignIn,
+    Accent, Brand, Choice, ConfirmSignOut, Fault, Logo, Notice, Onward, ProviderSession, Repeat, Settings,
+    SignIn,
 };
 
 /// The texts that a view is filled with.
@@ -84,6 +85,7 @@ fn every_page(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
         sign_in_pages(brand, with),
         places::waiting_rooms(brand, with),
         vec![("sign-out", ConfirmSignOut { email: with.email, return_to: with.path }.render(brand))],
+        vec![("repeat", Repeat { token: with.code, path: with.path, size: 4_096 }.render(brand))],
         vec![("onward", onward(brand, with))],
         notices(brand, with),
         faults(brand, with),
@@ -128,6 +130,8 @@ fn notices(brand: &Brand, with: &Filling) -> Vec<(&'static str, String)> {
         Notice::SignedOut { provider: ProviderSession::Ended },
         Notice::SignedOut { provider: ProviderSession::Unsure },
         Notice::LogoutRefused { reference: with.reference, sign_out_url: with.path },
+        Notice::NothingToRepeat,
+        Notice::RepeatOfAnother,
         Notice::EndedByProvider,
         Notice::Disabled { email: with.email, reference: with.reference },
         Notice::Refused {
@@ -156,6 +160,8 @@ fn notice_name(notice: &Notice<'_>) -> &'static str {
             ProviderSession::Unsure => "signed-out-perhaps-everywhere",
         },
         Notice::LogoutRefused { .. } => "logout-refused",
+        Notice::NothingToRepeat => "nothing-to-repeat",
+        Notice::RepeatOfAnother => "repeat-of-another",
         Notice::EndedByProvider => "ended-by-provider",
         Notice::Disabled { .. } => "disabled",
         Notice::Refused { .. } => "refused",
@@ -253,6 +259,7 @@ fn the_table_knows_every_view() {
         "preview",
         "queue",
         "refusal",
+        "repeat",
         "request",
         "sign_in",
         "sign_ons",

@@ -234,6 +234,8 @@ async fn one_session() -> (SignOn, Visitor) {
             lifetime: std::time::Duration::from_hours(2),
         },
         single_logout: sign_on::SingleLogout::Offered,
+        polling_paths: Vec::new(),
+        repeat_posts: Vec::new(),
         public_paths: vec![PathRule::parse("/public/").unwrap()],
         identity,
         declared: Vec::new(),

@@ -11,6 +11,7 @@ mod options;
 mod organizations;
 mod outage;
 mod people;
+mod repeat;
 mod return_paths;
 mod sessions;
 mod trials;

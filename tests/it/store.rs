@@ -18,6 +18,7 @@ mod import;
 mod log;
 mod organizations;
 mod outbox;
+mod posts;
 mod requests;
 mod sessions;
 mod sign_on;

@@ -212,6 +212,7 @@ fn english_action(action: &str) -> &str {
     match action {
         "session.begun" => "Session begun",
         "session.signed_out" => "Signed out",
+        "session.signed_out_everywhere" => "Signed out on all devices",
         "session.revoked" => "Session ended",
         "session.ended_by_provider" => "Signed out at the identity provider",
         "session.replaced" => "Session replaced",

@@ -11,14 +11,18 @@ use crate::store::{Error, Result};
 
 /// Removes what has expired, a bounded number of rows of each kind.
 pub(super) async fn purge(connections: &Connections, now: Timestamp, idle_since: Timestamp) -> Result<()> {
-    let [told_before, tried_before, delivered_before, warned_before] =
-        [CHANGES_KEPT, TRIALS_KEPT, MESSAGES_KEPT, WARNINGS_KEPT]
+    let [expired_before, told_before, tried_before, delivered_before, warned_before] =
+        [EXPIRED_SESSIONS_KEPT, CHANGES_KEPT, TRIALS_KEPT, MESSAGES_KEPT, WARNINGS_KEPT]
             .map(|kept| now.saturating_sub(kept).unwrap_or(Timestamp::MIN));
     let mut write = connections.begin().await?;
     for (statement, before) in [
         (CONSUMED_REQUESTS, now),
         (CONSUMED_ASSERTIONS, now),
         (HANDOFFS, now),
+        (HELD_POSTS, now),
+        (REMEMBER_ENDED_SESSIONS, now),
+        (REMEMBER_IDLE_SESSIONS, idle_since),
+        (OLD_EXPIRED_SESSIONS, expired_before),
         (PROVIDER_LOGOUTS, now),
         (ENDED_SESSIONS, now),
         (IDLE_SESSIONS, idle_since),
@@ -42,6 +46,15 @@ const CONSUMED_ASSERTIONS: &str = "DELETE FROM consumed_assertions WHERE (connec
      (SELECT connection_id, assertion_id FROM consumed_assertions WHERE expires_at <= $1 LIMIT $2)";
 const HANDOFFS: &str = "DELETE FROM handoffs WHERE code_hash IN \
      (SELECT code_hash FROM handoffs WHERE expires_at <= $1 LIMIT $2)";
+const HELD_POSTS: &str =
+    "DELETE FROM held_posts WHERE seq IN (SELECT seq FROM held_posts WHERE expires_at <= $1 LIMIT $2)";
+/// For whoever comes back with the cookie; in the same order as they are removed.
+const REMEMBER_ENDED_SESSIONS: &str = "INSERT OR IGNORE INTO expired_sessions (hash, user_id, expired_at) \
+     SELECT hash, user_id, $1 FROM sessions WHERE ends_at <= $1 LIMIT $2";
+const REMEMBER_IDLE_SESSIONS: &str = "INSERT OR IGNORE INTO expired_sessions (hash, user_id, expired_at) \
+     SELECT hash, user_id, $1 FROM sessions WHERE last_seen_at < $1 LIMIT $2";
+const OLD_EXPIRED_SESSIONS: &str = "DELETE FROM expired_sessions WHERE hash IN \
+     (SELECT hash FROM expired_sessions WHERE expired_at < $1 LIMIT $2)";
 const PROVIDER_LOGOUTS: &str = "DELETE FROM provider_logouts WHERE (connection_id, name_id, session_index) IN \
      (SELECT connection_id, name_id, session_index FROM provider_logouts WHERE expires_at <= $1 LIMIT $2)";
 const ENDED_SESSIONS: &str =
@@ -59,6 +72,8 @@ const OLD_WARNINGS: &str = "DELETE FROM expiry_warnings WHERE (subject, fingerpr
 
 /// Rows of each kind that one call removes: a fraction of a second, so that nobody waits for it.
 const ROWS_MAX: i64 = 5_000;
+/// Somebody comes back in the morning.
+const EXPIRED_SESSIONS_KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// Far longer than any node does not listen.
 const CHANGES_KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// Long enough to look at a report and to come back to it.

@@ -88,6 +88,29 @@ CREATE TABLE provider_logouts (
 
 CREATE INDEX provider_logouts_by_end ON provider_logouts (expires_at);
 
+-- Whose sessions those were that time has ended, for a day: who comes back with the cookie may leave a form.
+CREATE TABLE expired_sessions (
+    hash BLOB NOT NULL PRIMARY KEY CHECK (length(hash) = 32),
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    expired_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX expired_sessions_by_age ON expired_sessions (expired_at);
+CREATE INDEX expired_sessions_of_user ON expired_sessions (user_id);
+
+-- Forms that were sent in sessions that had timed out, sealed, for the same person to send again.
+CREATE TABLE held_posts (
+    seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    token_hash BLOB NOT NULL UNIQUE CHECK (length(token_hash) = 32),
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    sealed BLOB NOT NULL,
+    held_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX held_posts_of_user ON held_posts (user_id, seq);
+CREATE INDEX held_posts_by_end ON held_posts (expires_at);
+
 -- Where people in the Waiting Room say they work.
 CREATE TABLE workplaces (
     user_id TEXT NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,

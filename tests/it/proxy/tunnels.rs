@@ -104,6 +104,8 @@ fn the_end_of_a_session_closes_its_sockets() {
     private.read().unwrap();
     let begun = Instant::now();
     front.end_session();
+    let Message::Close(Some(frame)) = private.read().unwrap() else { panic!("no close frame") };
+    assert_eq!(u16::from(frame.code), 1008);
     private.read().unwrap_err();
     assert!(begun.elapsed() < Duration::from_secs(1));
     upstream.wait_for_open(1);

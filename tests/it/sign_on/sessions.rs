@@ -155,3 +155,111 @@ async fn a_revoked_session_is_over_within_a_second() {
     tokio::time::timeout(IN_FORCE, cut).await.expect("cut within a second");
     assert!(!opens(&app, &session).await);
 }
+
+/// The code that a socket is closed with; `None` if it was just cut.
+async fn close_code(socket: &mut WebSocketStream<Box<dyn Stream>>) -> Option<u16> {
+    while let Some(Ok(message)) = socket.next().await {
+        if let Message::Close(frame) = message {
+            return frame.map(|frame| frame.code.into());
+        }
+    }
+    None
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_times_out_closes_what_is_open_and_says_why() {
+    for (advance, lifetime) in [(Duration::from_mins(61), "10h"), (Duration::from_mins(59), "59m")] {
+        let clock = ManualClock::at(SystemClock.now());
+        let idle = if lifetime == "59m" { "59m" } else { "1h" };
+        let more = format!("[session]\nidle = \"{idle}\"\nlifetime = \"{lifetime}\"\n");
+        let app = Wanted::default().clock(&clock).more(&more).start().await;
+        let mut mia = app.member(MIA).await;
+        let mut socket = open_socket(&mia).await;
+        let mut download = mia.browser.stream(&app.url("/stream"), &[]).await.into_body();
+        download.frame().await.expect("it flows").expect("whole");
+        clock.advance(advance);
+        let over = Instant::now();
+        let closed = async {
+            let mut whole = true;
+            while let Some(frame) = download.frame().await {
+                whole = frame.is_ok();
+            }
+            assert!(!whole, "the stream must not look complete");
+            close_code(&mut socket).await
+        };
+        let code = tokio::time::timeout_at(over + IN_FORCE, closed).await.expect("cut within a second");
+        assert_eq!(code, Some(1008), "{lifetime}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_socket_is_closed_as_against_the_rules_and_a_drained_one_as_going_away() {
+    let mut app = TestApp::new().await;
+    let mut socket = {
+        let mia = app.member(MIA).await;
+        open_socket(&mia).await
+    };
+    app.command(&["user", "revoke", MIA]).await;
+    let code = tokio::time::timeout(IN_FORCE, close_code(&mut socket)).await.expect("within a second");
+    assert_eq!(code, Some(1008));
+    let mut socket = {
+        let noah = app.member(NOAH).await;
+        open_socket(&noah).await
+    };
+    let (code, ()) = tokio::join!(tokio::time::timeout(PATIENCE, close_code(&mut socket)), app.stop());
+    assert_eq!(code.expect("in time"), Some(1001));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_pages_ask_by_themselves_keeps_nobody_signed_on() {
+    let clock = ManualClock::at(SystemClock.now());
+    let more = "[session]\nidle = \"1h\"\npolling_paths = [\"/api/news\", \"/live/\"]\n";
+    let app = Wanted::default().clock(&clock).more(more).start().await;
+    app.add_member(MIA).await;
+    let prefetch = [("sec-purpose", "prefetch;prerender")];
+    for (path, headers, keeps) in [
+        ("/api/news", &[][..], false),
+        ("/api/news?since=7", &[], false),
+        ("/live/a/b", &[], false),
+        ("/page", &prefetch[..], false),
+        ("/api/newsletter", &[], true),
+        ("/live", &[], true),
+        ("/api/news/1", &[], true),
+    ] {
+        let mut mia = app.visitor();
+        mia.sign_on("/").await.expect(200);
+        for _ in 0..2 {
+            clock.advance(Duration::from_mins(29));
+            mia.browser.fetch(&app.url(path), headers).await.expect(200);
+        }
+        clock.advance(Duration::from_mins(29));
+        let status = mia.browser.fetch(&app.url("/page"), &[]).await.status;
+        assert_eq!(status == 200, keeps, "{path}: {status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_out_everywhere_ends_all_sessions_of_the_person_and_of_nobody_else() {
+    let app = TestApp::new().await;
+    let mut mia = app.member(MIA).await;
+    let mut other = app.visitor();
+    other.sign_on("/").await.expect(200);
+    let noah = app.member(NOAH).await;
+    let sessions = [&mia, &other, &noah].map(|visitor| visitor.session().expect("a session"));
+    let page = mia.visit("/.anteroom/sign-out").await.expect(200);
+    let form = page.forms().into_iter().find(|form| form.fields.iter().any(|(name, _)| name == "everywhere"));
+    let form = form.expect("a second button");
+    // Another site's page can ask for neither.
+    let evil = "https://evil.example/".parse().expect("a URL");
+    mia.browser.post_from(&evil, &form.action, &form.fields).await.expect(403);
+    assert!(opens(&app, &sessions[1]).await);
+    mia.browser.submit(&page, &form).await;
+    assert_eq!(mia.session(), None);
+    let open =
+        [opens(&app, &sessions[0]).await, opens(&app, &sessions[1]).await, opens(&app, &sessions[2]).await];
+    assert_eq!(open, [false, false, true]);
+    assert_eq!(
+        app.audit().await.first().map(|entry| entry.action.clone()).as_deref(),
+        Some("session.signed_out_everywhere")
+    );
+}

@@ -62,6 +62,8 @@ impl Bench {
             service_provider: Arc::new(crate::idp::service_provider(ENTITY_ID)),
             lifetimes: Lifetimes { idle: Duration::from_hours(1), lifetime: Duration::from_hours(2) },
             single_logout: sign_on::SingleLogout::Offered,
+            polling_paths: Vec::new(),
+            repeat_posts: Vec::new(),
             public_paths: Vec::new(),
             identity,
             declared: vec![Connection {

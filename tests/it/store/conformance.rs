@@ -78,6 +78,10 @@ macro_rules! conformance {
                 a_provider_ends_the_sessions_it_names_and_no_others
                 a_providers_logout_reaches_sign_ons_from_before
                 sessions_are_listed_newest_first,
+            posts: an_owner_is_remembered_after_time_has_ended_a_session_and_not_otherwise
+                a_form_is_taken_once_and_by_its_owner_alone
+                parallel_takers_of_a_form_have_one_winner
+                the_oldest_of_too_many_forms_go,
             log: keys_are_replaced_only_by_who_knows_the_present_ones
                 parallel_rotations_have_one_winner
                 changes_reach_a_second_handle_in_order

@@ -1,0 +1,233 @@
+//! A form that meets a session which has timed out: kept, asked about after signing on, and sent once.
+//!
+//! Separate because it is the one place where Anteroom keeps what somebody sends to the application.
+//!
+//! 1. A person's browser posts to one of `session.repeat_posts`, with the cookie of a session that time has ended.
+//!    The body is kept ([`hold`]), and the sign-on page leads back to `/.anteroom/repeat`.
+//! 2. That page asks. Its form is our own, so nobody else's page can give the answer.
+//! 3. The answer is `307` to the path of the form, with a cookie: the browser posts the token there, and what is kept
+//!    goes to the application in its place ([`resend`]). So the application's answer is shown at its own address.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+
+use crate::pages::{Fault, Notice, Repeat};
+use crate::proxy::{Body, Forwarder, Peer};
+use crate::routes::cookies::Kind;
+use crate::routes::form::Form;
+use crate::routes::gate::{About, forwarded, sign_in_first, wait};
+use crate::routes::negotiation::Audience;
+use crate::routes::reply::{self, Decision};
+use crate::routes::sign_in::{sign_in_path, waiting_room_path};
+use crate::routes::{Call, Settings, Shared, off_core, visitor};
+use crate::sign_on::{Entry, Held, Post};
+use crate::store;
+use crate::target::{RequestTarget, ReturnPath};
+
+/// Keeps a form whose session has timed out, if it can be, and sends the person to sign on.
+pub(super) async fn hold(
+    shared: &Arc<Shared>,
+    settings: &Arc<Settings>,
+    about: &About,
+    target: &RequestTarget,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let headers = request.headers();
+    let content_type = content_type(headers);
+    let is_ours = settings.sites.is_own_form(headers);
+    let (Audience::Person, true, Some(content_type)) = (about.audience, is_ours, content_type) else {
+        return sign_in_first(settings, about, target, &request);
+    };
+    let cookie = settings.transport.read(headers, Kind::Session).map(str::to_owned);
+    let owner =
+        off_core(shared, |sign_on| async move { sign_on.owner_of_expired(cookie.as_deref()).await }).await;
+    let owner = match owner {
+        Ok(Some(owner)) => owner,
+        Ok(None) => return sign_in_first(settings, about, target, &request),
+        Err(error) => return unavailable(settings, about, &error),
+    };
+    let version = request.version();
+    let reading = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
+    let Ok(Ok(body)) = tokio::time::timeout(READ_TIME_MAX, reading).await else {
+        tracing::info!(request_id = about.request_id(), "a form was too large or too slow to be kept");
+        let response = reply::redirect(&sign_in_path(&ReturnPath::root()));
+        return reply::closing(reply::decided(response, Decision::SignIn, None, None), version);
+    };
+    let target = target.path_and_query().as_str().to_owned();
+    let post = Post { target, content_type, body: body.to_bytes().into() };
+    let user = owner.clone();
+    match off_core(shared, |sign_on| async move { sign_on.hold(&user, &post).await }).await {
+        Ok(token) => {
+            let response = reply::redirect(&sign_in_path(&ReturnPath::repeat(&token)));
+            reply::decided(response, Decision::SignIn, Some(owner), None)
+        }
+        Err(error) => unavailable(settings, about, &error),
+    }
+}
+
+/// Whether a form is the token that [`Call::confirm_repeat`] has sent here: by the cookie, and by a length that hardly
+/// any other form has, so that a cookie which is left over harms none.
+pub(super) fn is_token(settings: &Settings, headers: &HeaderMap) -> bool {
+    let length = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
+    length == Some(TOKEN_FORM_LENGTH) && settings.transport.read(headers, Kind::Repeat).is_some()
+}
+
+/// Sends what is kept in the place of the token that the browser has posted.
+pub(super) async fn resend(
+    shared: &Arc<Shared>,
+    settings: &Arc<Settings>,
+    forwarder: &Forwarder,
+    about: &About,
+    target: RequestTarget,
+    request: Request<Incoming>,
+    peer: &Peer,
+) -> Response<Body> {
+    let forget = |response| reply::with_cookie(response, settings.transport.clear(Kind::Repeat));
+    if !settings.sites.is_own_form(request.headers()) {
+        return forget(reply::fault(settings, about.audience, about.request_id(), &Fault::ForeignForm));
+    }
+    let visitor = match visitor(shared, settings.transport, request.headers()).await {
+        Ok(Some(visitor)) => visitor,
+        Ok(None) => return forget(sign_in_first(settings, about, &target, &request)),
+        Err(error) => return unavailable(settings, about, &error),
+    };
+    let authenticated = match shared.sign_on.enter(&visitor, &target) {
+        Entry::Admitted(authenticated) => authenticated,
+        Entry::Waiting => return forget(wait(settings, about, &visitor, &target)),
+        Entry::Disabled => return forget(sign_in_first(settings, about, &target, &request)),
+    };
+    let mut headers = request.headers().clone();
+    let Some(token) = settings.transport.read(&headers, Kind::Repeat).map(str::to_owned) else {
+        return forget(gone(settings));
+    };
+    let form = Form::read(request, FORM_BYTES_MAX).await;
+    if form.ok().and_then(|form| form.field("post").map(str::to_owned)).as_deref() != Some(&token) {
+        // The cookie was left over, and this is another form, which is gone now: better than sent twice.
+        return forget(gone(settings));
+    }
+    let (taker, taken) = (visitor.clone(), token);
+    let held = off_core(shared, |sign_on| async move { sign_on.take_held(&taken, &taker).await }).await;
+    let post = match held {
+        Ok(Held::Yours(post)) if post.target == target.path_and_query().as_str() => post,
+        Ok(Held::Yours(_) | Held::Gone) => return forget(gone(settings)),
+        Ok(Held::Another) => return forget(another(settings)),
+        Err(error) => return unavailable(settings, about, &error),
+    };
+    let Ok(content_type) = HeaderValue::from_str(&post.content_type) else { return forget(gone(settings)) };
+    headers.insert(CONTENT_TYPE, content_type);
+    let mut again = Request::new(Bytes::from(post.body));
+    *again.method_mut() = http::Method::POST;
+    *again.headers_mut() = headers;
+    tracing::info!(request_id = about.request_id(), "a form that was kept is sent");
+    let result = forwarder.forward_kept(&authenticated, again, peer).await;
+    forget(forwarded(settings, about, result, Decision::Forwarded, Some(&visitor)))
+}
+
+impl Call {
+    /// `GET /.anteroom/repeat?post=TOKEN`.
+    pub(super) async fn repeat_page(&self) -> Response<Body> {
+        let token = self.query("post").unwrap_or_default();
+        match self.held(&token).await {
+            Ok((token, post)) => {
+                let view = Repeat { token: &token, path: path_of(&post.target), size: post.body.len() };
+                reply::page(StatusCode::OK, view.render(self.brand()))
+            }
+            Err(response) => response,
+        }
+    }
+
+    /// `POST /.anteroom/repeat`: the person wants it sent.
+    pub(super) async fn confirm_repeat(&self, request: Request<Incoming>) -> Response<Body> {
+        if !self.is_own_form() {
+            return self.fault(&Fault::ForeignForm);
+        }
+        let form = match Form::read(request, FORM_BYTES_MAX).await {
+            Ok(form) => form,
+            Err(problem) => return self.bad_form(problem),
+        };
+        match self.held(form.field("post").unwrap_or_default()).await {
+            Ok((token, post)) => {
+                let mut response = reply::redirect(&post.target);
+                *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+                reply::with_cookie(response, self.settings.transport.set_repeat(&token))
+            }
+            Err(response) => response,
+        }
+    }
+
+    /// What is kept for the visitor; `Err` is the answer if there is nothing to send.
+    async fn held(&self, token: &str) -> Result<(String, Post), Response<Body>> {
+        let visitor = match self.visitor().await {
+            Ok(Some(visitor)) => self.shared.sign_on.again(&visitor),
+            Ok(None) => return Err(reply::redirect(&sign_in_path(&ReturnPath::repeat(token)))),
+            Err(error) => return Err(self.unavailable(&error)),
+        };
+        if !matches!(visitor.standing(), crate::directory::Standing::Admitted(_)) {
+            return Err(reply::redirect(&waiting_room_path(&ReturnPath::repeat(token))));
+        }
+        let token = token.to_owned();
+        let asked = token.clone();
+        match self.off_core(|sign_on| async move { sign_on.held(&asked, &visitor).await }).await {
+            Ok(Held::Yours(post)) => Ok((token, post)),
+            Ok(Held::Another) => Err(another(&self.settings)),
+            Ok(Held::Gone) => Err(gone(&self.settings)),
+            Err(error) => Err(self.unavailable(&error)),
+        }
+    }
+}
+
+fn gone(settings: &Settings) -> Response<Body> {
+    let page = reply::page(StatusCode::GONE, Notice::NothingToRepeat.render(&settings.brand));
+    reply::decided(page, Decision::Refused, None, Some("nothing_to_repeat"))
+}
+
+fn another(settings: &Settings) -> Response<Body> {
+    let page = reply::page(StatusCode::FORBIDDEN, Notice::RepeatOfAnother.render(&settings.brand));
+    reply::decided(page, Decision::Refused, None, Some("repeat_of_another"))
+}
+
+fn unavailable(settings: &Settings, about: &About, error: &store::Error) -> Response<Body> {
+    tracing::error!(error = %error, request_id = about.request_id(), "the store did not do its work");
+    let fault = Fault::Unavailable {
+        retry_after_seconds: reply::RETRY_AFTER_SECONDS,
+        request_id: about.request_id(),
+    };
+    reply::fault(settings, about.audience, about.request_id(), &fault)
+}
+
+/// The type of a form that can be kept: one that browsers send, and not compressed.
+fn content_type(headers: &HeaderMap) -> Option<String> {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(Ok(text)), None) = (types.next().map(HeaderValue::to_str), types.next()) else { return None };
+    let name = text.split(';').next().unwrap_or_default().trim();
+    let is_form = ["application/x-www-form-urlencoded", "multipart/form-data"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known));
+    let is_plain = !headers.contains_key(CONTENT_ENCODING) && text.len() <= TYPE_BYTES_MAX;
+    (is_form && is_plain).then(|| text.to_owned())
+}
+
+/// A query may hold what is nobody's business on a shared screen.
+fn path_of(target: &str) -> &str {
+    target.split_once('?').map_or(target, |(path, _)| path)
+}
+
+/// Long texts, and small pictures.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// However slowly somebody sends.
+const READ_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// A boundary has at most 70 characters.
+const TYPE_BYTES_MAX: usize = 256;
+
+/// Of `post=` and a token.
+const TOKEN_FORM_LENGTH: &[u8] = b"48";
+
+/// One token.
+const FORM_BYTES_MAX: usize = 1024;

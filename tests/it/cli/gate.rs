@@ -1,0 +1,136 @@
+//! `explain request` and `check --public`: what the gate would do, told without a server.
+
+use serde_json::{Value, json};
+
+use super::Office;
+
+/// With a public path, a preset, and three people: let in, waiting, shut out.
+fn office() -> Office {
+    let office = Office::furnished();
+    let toml = std::fs::read_to_string(office.path("anteroom.toml")).unwrap();
+    let toml = toml.replace("[saml]", "public_paths = [\"/assets/\", \"/ping\"]\n\n[saml]");
+    office.write("anteroom.toml", format!("{toml}\n[identity]\npresets = [\"remote-user\"]\n").as_bytes());
+    let add = ["user", "add", "mia@contoso.com", "--organization", "contoso", "--name", "Mia"];
+    office.ok(&[&add[..], &["--level", "technician", "--property", "maple"]].concat());
+    office.ok(&["user", "add", "wim@contoso.com", "--organization", "contoso"]);
+    office.ok(&[
+        "user",
+        "add",
+        "dan@contoso.com",
+        "--organization",
+        "contoso",
+        "--level",
+        "viewer",
+        "--property",
+        "*",
+    ]);
+    office.ok(&["user", "disable", "dan@contoso.com"]);
+    office
+}
+
+impl Office {
+    fn explain(&self, arguments: &[&str]) -> (i32, Value) {
+        let done = self.run(&[&["explain", "request"], arguments, &["--json"]].concat());
+        (done.code, serde_json::from_str(&done.out).unwrap_or_else(|_| panic!("{done:?}")))
+    }
+}
+
+#[test]
+fn each_decision_is_told_with_its_rule() {
+    let office = office();
+    let mia = ["--user", "mia@contoso.com"];
+    for (arguments, decision, rule, code) in [
+        (&["GET", "/units"][..], "sign_in", "needs a session", 1),
+        (&["GET", "/assets/a.css?x"], "public", "\"/assets/\"", 0),
+        (&["GET", "/ping/x"], "sign_in", "needs a session", 1),
+        (&[mia[0], mia[1], "GET", "/ping"], "public", "\"/ping\"", 0),
+        (&[mia[0], mia[1], "POST", "/units?a=1"], "forwarded", "one grant", 0),
+        (&["--user", "wim@contoso.com", "GET", "/"], "waiting_room", "no grant", 1),
+        (&["--user", "dan@contoso.com", "GET", "/"], "sign_in", "disabled", 1),
+        (&[mia[0], mia[1], "GET", "/.anteroom/sign-in"], "own", "Anteroom's own", 0),
+        (&[mia[0], mia[1], "DELETE", "/.anteroom/sign-in"], "refused", "GET, HEAD, POST", 1),
+        (&[mia[0], mia[1], "GET", "/a/../b"], "refused", "dot segment", 1),
+        (&[mia[0], mia[1], "GET", "/a%2Fb"], "refused", "escaped slash", 1),
+        (&[mia[0], mia[1], "GET", "/a%5cb"], "refused", "backslash", 1),
+        (&[mia[0], mia[1], "GET", "//evil.example"], "refused", "two slashes", 1),
+        (&[mia[0], mia[1], "GET", "/a#b"], "refused", "slash", 1),
+        (&[mia[0], mia[1], "GET", "/a%ff"], "refused", "UTF-8", 1),
+        (&["GET", "assets/"], "refused", "begin with a slash", 1),
+    ] {
+        let (ended, told) = office.explain(arguments);
+        assert_eq!(told["decision"], decision, "{arguments:?}: {told}");
+        assert!(told["rule"].as_str().unwrap().contains(rule), "{arguments:?}: {told}");
+        assert_eq!(ended, code, "{arguments:?}");
+        assert_eq!(told["claims"].is_null(), decision != "forwarded", "{arguments:?}: {told}");
+    }
+}
+
+#[test]
+fn the_headers_are_those_of_the_identity_and_of_the_way() {
+    let office = office();
+    let (_, told) = office.explain(&[
+        "--user",
+        "mia@contoso.com",
+        "--from",
+        "203.0.113.9",
+        "--header",
+        "X_Anteroom.Jwt~Assertion",
+        "--header",
+        "X-Forwarded-For: 10.0.0.1",
+        "--header",
+        "Upgrade-Insecure-Requests",
+        "--header",
+        "Connection",
+        "GET",
+        "/",
+    ]);
+    let claims = &told["claims"];
+    assert_eq!(claims["email"], "mia@contoso.com");
+    assert_eq!(claims["access"], json!([{"property": "maple", "level": "technician"}]));
+    assert_eq!((&claims["iss"], &claims["org"]), (&json!("https://app.example.com"), &json!("contoso")));
+    let headers = told["headers"].as_array().unwrap();
+    let value =
+        |name: &str| headers.iter().find(|header| header["name"] == name).map(|header| &header["value"]);
+    assert_eq!(value("x-forwarded-for"), Some(&json!("203.0.113.9")));
+    assert_eq!(value("host"), Some(&json!("app.example.com")));
+    assert_eq!(value("remote-user"), Some(&json!("mia@contoso.com")));
+    assert_eq!(value("remote-groups"), Some(&json!("maple:technician")));
+    let fates: Vec<_> =
+        told["sent"].as_array().unwrap().iter().map(|one| one["fate"].as_str().unwrap()).collect();
+    assert!(fates[0].contains("identity") && fates[1].contains("trusted_proxies"), "{fates:?}");
+    assert!(fates[2] == "passes" && fates[3].contains("connection"), "{fates:?}");
+    let text = office.ok(&["explain", "request", "--user", "mia@contoso.com", "GET", "/"]);
+    assert!(text.contains("a signed token of") && text.contains("ent_ver: "), "{text}");
+}
+
+#[test]
+fn a_wrong_question_is_told_apart() {
+    let office = office();
+    let (code, message) = office.refused(&["explain", "request", "--user", "who@contoso.com", "GET", "/"]);
+    assert_eq!(code, "no_such_user", "{message}");
+    office.fails(2, &["explain", "request", "get", "/"]);
+    office.fails(2, &["explain", "request", "--user", "nobody", "GET", "/"]);
+}
+
+#[test]
+fn nothing_is_made_by_asking() {
+    let office = Office::new();
+    let done = office.run(&["explain", "request", "GET", "/"]);
+    assert_eq!(done.code, 1, "{done:?}");
+    office.ok(&["check", "--public"]);
+    assert!(!office.path("anteroom.db").exists() && !office.path("anteroom.secret").exists());
+}
+
+#[test]
+fn the_list_of_what_is_public_has_the_applications_paths_and_ours() {
+    let office = office();
+    let list = office.json(&["check", "--public"]);
+    let rows = list.as_array().unwrap();
+    let row =
+        |path: &str| rows.iter().find(|row| row["path"] == path).unwrap_or_else(|| panic!("{path}: {list}"));
+    assert_eq!((&row("/assets/")["below"], &row("/ping")["below"]), (&json!(true), &json!(false)));
+    assert_eq!(row("/saml2/idpresponse")["host"], "login");
+    assert_eq!(row("/.anteroom/session")["answer"], "401, nothing else");
+    let text = office.ok(&["check", "--public"]);
+    assert!(text.starts_with("HOST") && text.contains("/.anteroom/support…"), "{text}");
+}

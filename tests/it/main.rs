@@ -38,5 +38,6 @@ mod saml;
 mod sign_on;
 mod simplesamlphp;
 mod smtp;
+mod soak;
 mod store;
 mod upstream;

@@ -109,25 +109,7 @@ impl Notice<'_> {
                 facts: Vec::new(),
                 action: None,
             },
-            Self::NothingToRepeat => Message {
-                heading: "There is nothing left to send".to_owned(),
-                paragraphs: vec![
-                    "It was sent already, or it was kept for too long. Nothing has been sent now.".to_owned(),
-                    format!("Please look in {application} whether it got there, and type it again if not."),
-                ],
-                facts: Vec::new(),
-                action: Some(("Go to the front page", link::page(brand.application_url()).unwrap_or("/"))),
-            },
-            Self::RepeatOfAnother => Message {
-                heading: "This was written by somebody else".to_owned(),
-                paragraphs: vec![
-                    "It was kept for another person, who had been signed in on this browser before. Nothing has \
-                     been sent."
-                        .to_owned(),
-                ],
-                facts: Vec::new(),
-                action: Some(("Go to the front page", link::page(brand.application_url()).unwrap_or("/"))),
-            },
+            Self::NothingToRepeat | Self::RepeatOfAnother => self.not_repeated(brand),
             Self::Disabled { email, reference } => Message {
                 heading: "This account is switched off".to_owned(),
                 paragraphs: vec![
@@ -178,6 +160,38 @@ impl Notice<'_> {
                 facts: vec![(REFERENCE, reference.to_owned())],
                 action: None,
             },
+        }
+    }
+}
+
+impl Notice<'_> {
+    fn not_repeated<'b>(&self, brand: &'b Brand) -> Message<'b> {
+        let (heading, paragraphs) = match self {
+            Self::RepeatOfAnother => (
+                "This was written by somebody else",
+                vec![
+                    "It was kept for another person, who had been signed in on this browser before. Nothing has been \
+                     sent."
+                        .to_owned(),
+                ],
+            ),
+            _ => (
+                "There is nothing left to send",
+                vec![
+                    "It was sent already, or it was kept for too long. Nothing has been sent now.".to_owned(),
+                    format!(
+                        "Please look in {} whether it got there, and type it again if not.",
+                        brand.application_name()
+                    ),
+                ],
+            ),
+        };
+        let front_page = link::page(brand.application_url()).unwrap_or("/");
+        Message {
+            heading: heading.to_owned(),
+            paragraphs,
+            facts: Vec::new(),
+            action: Some(("Go to the front page", front_page)),
         }
     }
 }

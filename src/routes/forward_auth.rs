@@ -5,7 +5,7 @@
 //!
 //! | proxy | the original request |
 //! |---|---|
-//! | nginx, HAProxy | `X-Original-Method`, `X-Original-URI`, `Host` |
+//! | nginx, `HAProxy` | `X-Original-Method`, `X-Original-URI`, `Host` |
 //! | Caddy, Traefik | `X-Forwarded-Method`, `X-Forwarded-Uri`, `X-Forwarded-Host` |
 //! | Envoy | method, path below `/.anteroom/auth` and `Host` of the question itself |
 //!
@@ -78,7 +78,7 @@ impl Front {
     }
 
     /// What the question is about; `None` if that is not said once and clearly.
-    fn original<'a, B>(self, request: &'a Request<B>) -> Option<Original<'a>> {
+    fn original<B>(self, request: &Request<B>) -> Option<Original<'_>> {
         let headers = request.headers();
         let [method, uri, host] = match self {
             Self::Nginx | Self::Haproxy => [&X_ORIGINAL_METHOD, &X_ORIGINAL_URI, &HOST],

@@ -110,8 +110,8 @@ pub(super) async fn resend(
         // The cookie was left over, and this is another form, which is gone now: better than sent twice.
         return forget(gone(settings));
     }
-    let (taker, taken) = (visitor.clone(), token);
-    let held = off_core(shared, |sign_on| async move { sign_on.take_held(&taken, &taker).await }).await;
+    let owner = visitor.clone();
+    let held = off_core(shared, |sign_on| async move { sign_on.take_held(&token, &owner).await }).await;
     let post = match held {
         Ok(Held::Yours(post)) if post.target == target.path_and_query().as_str() => post,
         Ok(Held::Yours(_) | Held::Gone) => return forget(gone(settings)),

@@ -69,24 +69,24 @@ impl SignOn {
     pub async fn hold(&self, user: &UserId, post: &Post) -> store::Result<String> {
         let mut secret = [0_u8; 32];
         self.randomness.fill(&mut secret);
-        let head = Head {
+        let about = Head {
             user: user.as_str().to_owned(),
             target: post.target.clone(),
             content_type: post.content_type.clone(),
         };
         // Text in JSON has no line end of its own.
-        let mut plain = serde_json::to_vec(&head).expect("texts always have a JSON form");
+        let mut plain = serde_json::to_vec(&about).expect("texts always have a JSON form");
         plain.push(b'\n');
         plain.extend(&post.body);
         let now = self.clock.now();
-        let held = HeldPost {
+        let kept = HeldPost {
             token_hash: sha256(&secret),
             user: user.clone(),
             sealed: self.posts_key.seal(&plain),
             held_at: now,
             expires_at: now.saturating_add(HELD_FOR).unwrap_or(now),
         };
-        self.store.hold_post(&held).await?;
+        self.store.hold_post(&kept).await?;
         Ok(URL_SAFE_NO_PAD.encode(secret))
     }
 
@@ -113,13 +113,13 @@ impl SignOn {
         }
         let Some(plain) = self.posts_key.open(&held.sealed) else { return Held::Gone };
         let Some(end) = plain.iter().position(|octet| *octet == b'\n') else { return Held::Gone };
-        let (head, body) = plain.split_at(end);
-        let Ok(head) = serde_json::from_slice::<Head>(head) else { return Held::Gone };
-        if head.user != user.as_str() {
+        let (about, body) = plain.split_at(end);
+        let Ok(about) = serde_json::from_slice::<Head>(about) else { return Held::Gone };
+        if about.user != user.as_str() {
             return Held::Another;
         }
         let body = body.get(1..).unwrap_or_default().to_vec();
-        Held::Yours(Post { target: head.target, content_type: head.content_type, body })
+        Held::Yours(Post { target: about.target, content_type: about.content_type, body })
     }
 }
 

@@ -99,8 +99,8 @@ impl Request {
             }
             claims = serde_json::to_value(&made).unwrap_or_default();
         }
-        let sent = self.sent(config, &verdict)?;
-        Ok(self.answer(&verdict, &set, &claims, &sent))
+        let fates = self.fates(config, &verdict)?;
+        Ok(self.answer(&verdict, &set, &claims, &fates))
     }
 
     /// In the order of the server itself.
@@ -182,7 +182,7 @@ impl Request {
     }
 
     /// What becomes of the client's own headers.
-    fn sent(&self, config: &Config, verdict: &Verdict) -> Result<Vec<(String, &'static str)>, Failure> {
+    fn fates(&self, config: &Config, verdict: &Verdict) -> Result<Vec<(String, &'static str)>, Failure> {
         if verdict.forwarded == Forwarded::No {
             return Ok(Vec::new());
         }
@@ -201,30 +201,28 @@ impl Request {
         verdict: &Verdict,
         set: &HeaderMap,
         claims: &Value,
-        sent: &[(String, &'static str)],
+        fates: &[(String, &'static str)],
     ) -> Answer {
         let pairs: Vec<(String, String)> = set
             .iter()
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
-        let mut text = format!("{} {}: {}\n", self.method, self.path, verdict.decision);
-        text += &format!("  because   {}\n  answer    {}\n", verdict.rule, verdict.answer);
+        let mut lines = vec![
+            format!("{} {}: {}", self.method, self.path, verdict.decision),
+            format!("  because   {}", verdict.rule),
+            format!("  answer    {}", verdict.answer),
+        ];
         if !pairs.is_empty() {
-            text += "  the application gets, besides the client's own headers\n";
+            lines.push("  the application gets, besides the client's own headers".to_owned());
         }
         if !claims.is_null() {
-            text += "    x-anteroom-jwt-assertion, a signed token of\n";
-            for (name, value) in claims.as_object().into_iter().flatten() {
-                text += &format!("      {name}: {value}\n");
-            }
+            lines.push("    x-anteroom-jwt-assertion, a signed token of".to_owned());
+            let claims = claims.as_object().into_iter().flatten();
+            lines.extend(claims.map(|(name, value)| format!("      {name}: {value}")));
         }
-        for (name, value) in &pairs {
-            text += &format!("    {name}: {value}\n");
-        }
-        for (name, fate) in sent {
-            text += &format!("  of the client's, {name} {fate}\n");
-        }
-        let text: Vec<String> = text.lines().map(printable).collect();
+        lines.extend(pairs.iter().map(|(name, value)| format!("    {name}: {value}")));
+        lines.extend(fates.iter().map(|(name, fate)| format!("  of the client's, {name} {fate}")));
+        let text: Vec<String> = lines.iter().map(|line| printable(line)).collect();
         let object = |pairs: &[(String, String)]| -> Value {
             pairs.iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
         };
@@ -237,7 +235,7 @@ impl Request {
             "answer": verdict.answer,
             "claims": claims,
             "headers": object(&pairs),
-            "sent": sent.iter().map(|(name, fate)| json!({"name": name, "fate": fate})).collect::<Vec<_>>(),
+            "sent": fates.iter().map(|(name, fate)| json!({"name": name, "fate": fate})).collect::<Vec<_>>(),
         });
         let answer = Answer::new(text.join("\n"), json);
         let is_answered = verdict.forwarded != Forwarded::No || verdict.decision == "own";

@@ -219,12 +219,12 @@ async fn the_recipe_holds(name: &str) {
 
     // Access that is lost is lost at once.
     app.command(&["user", "revoke", MIA]).await;
-    let lost = async {
+    let refused = async {
         while mia.browser.fetch(&app.url("/x"), &[("accept", "application/json")]).await.status != 403 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(1), lost).await.expect("within a second");
+    tokio::time::timeout(Duration::from_secs(1), refused).await.expect("within a second");
 }
 
 macro_rules! recipes {

@@ -174,6 +174,17 @@ impl PathRule {
 
 /// Whether every parser splits the path into the same segments.
 fn is_unambiguous(path: &str) -> bool {
+    // One look is enough for most paths: without an escape, and without a dot or semicolon that begins a segment.
+    let mut last = b' ';
+    let is_plain = path.bytes().all(|octet| {
+        let begins_oddly = last == b'/' && matches!(octet, b'/' | b'.' | b';');
+        last = octet;
+        octet.is_ascii_graphic() && !matches!(octet, b'\\' | b'%') && !begins_oddly
+    });
+    is_plain || is_unambiguous_all_the_same(path)
+}
+
+fn is_unambiguous_all_the_same(path: &str) -> bool {
     if path.starts_with("//") || !path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {
         return false;
     }

@@ -11,11 +11,12 @@ pub(super) fn strip(headers: &mut HeaderMap, own: &[String]) {
     let mut lines = headers.get_all(COOKIE).iter();
     let Some(first) = lines.next() else { return };
     let several = lines.next().is_some();
-    let concerned = |line: &HeaderValue| own.iter().any(|name| contains(line.as_bytes(), name.as_bytes()));
-    if !several && !concerned(first) {
+    if !several && !first.as_bytes().split(|octet| *octet == b';').any(|pair| is_own(pair, own)) {
         return;
     }
-    let mut kept: Vec<u8> = Vec::new();
+    // Several lines need a separator each.
+    let octets = headers.get_all(COOKIE).iter().map(|line| line.len() + 2).sum();
+    let mut kept: Vec<u8> = Vec::with_capacity(octets);
     for line in headers.get_all(COOKIE) {
         let mut first_of_line = true;
         for pair in line.as_bytes().split(|octet| *octet == b';') {
@@ -62,10 +63,6 @@ fn sets_own(value: &HeaderValue, own: &[String]) -> bool {
 fn is_own(pair: &[u8], own: &[String]) -> bool {
     let name = pair.split(|octet| *octet == b'=').next().unwrap_or_default().trim_ascii();
     own.iter().any(|own| own.as_bytes() == name)
-}
-
-fn contains(line: &[u8], name: &[u8]) -> bool {
-    line.windows(name.len().max(1)).any(|window| window == name)
 }
 
 #[cfg(test)]

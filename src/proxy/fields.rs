@@ -73,17 +73,28 @@ pub enum Fate {
 #[derive(Debug)]
 pub(super) struct Reserved {
     configured: Vec<Vec<u8>>,
+    /// What the names begin with that do not simply pass, a bit for each letter and digit.
+    beginnings: u64,
 }
 
 impl Reserved {
     /// Reserves the built-in names and these.
     pub(super) fn new(configured: &[HeaderName]) -> Self {
         let folded = |name: &HeaderName| Folded::of(name.as_str()).as_slice().to_vec();
-        Self { configured: configured.iter().map(folded).collect() }
+        let configured: Vec<_> = configured.iter().map(folded).collect();
+        let built_in: [&[&[u8]]; 5] =
+            [&HOP_BY_HOP, &IDENTITY, &FROM_TRUSTED, &FROM_TRUSTED_PREFIXES, &[b"xanteroom", b"proxy", b"cf"]];
+        let names = built_in.into_iter().flatten().copied().chain(configured.iter().map(Vec::as_slice));
+        let beginnings = names.filter_map(|name| name.first()).fold(0, |all, first| all | bit_of(*first));
+        Self { configured, beginnings }
     }
 
     /// What to do with a field of this name.
     pub(super) fn fate(&self, name: &str) -> Fate {
+        let first = name.bytes().find(u8::is_ascii_alphanumeric);
+        if first.is_some_and(|first| self.beginnings & bit_of(first) == 0) {
+            return Fate::Pass;
+        }
         let folded = Folded::of(name);
         let folded = folded.as_slice();
         if folded.starts_with(b"xanteroom") || IDENTITY.contains(&folded) || self.is_configured(folded) {
@@ -103,6 +114,11 @@ impl Reserved {
     fn is_configured(&self, folded: &[u8]) -> bool {
         self.configured.iter().any(|configured| configured == folded)
     }
+}
+
+/// The bit of a letter, in either case, or of a digit.
+const fn bit_of(octet: u8) -> u64 {
+    1 << (octet.to_ascii_lowercase() % 64)
 }
 
 /// `Cf-*`, where the two letters alone would hit too much.

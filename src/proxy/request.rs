@@ -3,7 +3,6 @@
 //! Separate because the order is the security: first what belonged to the hop, judged on what came in, so that
 //! no `Connection` token can name a field of ours (T-B3); then every look-alike; then what we know is set.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,6 +13,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 use super::fields::{Fate, Reserved};
 use super::message::{RequestBody, Source};
 use super::{Grant, Peer, Settings, cookies};
+
+/// About as many fields as are set in every request, beside those of the identity.
+const FIELDS_SET: usize = 8;
 
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -54,6 +56,8 @@ pub(super) fn prepare(
     let trailer = announced_trailers(&headers, reserved);
     strip(&mut headers, peer, reserved);
     cookies::strip(&mut headers, &settings.own_cookie_names);
+    // Growing once is cheaper than growing with each of the fields below.
+    headers.reserve(FIELDS_SET + grant.identity.len());
 
     set_origin(&mut headers, client, peer, settings);
     if takes_trailers {
@@ -131,7 +135,7 @@ fn strip(headers: &mut HeaderMap, peer: &Peer, reserved: &Reserved) {
 /// Says who asked for what at which address; appends where a trusted peer has said so before.
 pub(super) fn set_origin(headers: &mut HeaderMap, client: IpAddr, peer: &Peer, settings: &Settings) {
     let public = &settings.public_url;
-    let forwarded = forwarded_element(peer.address.ip(), public.host(), public.scheme());
+    let forwarded = forwarded_element(peer, public.host(), public.scheme());
     append(headers, &FORWARDED, forwarded);
     append(headers, &X_FORWARDED_FOR, peer.text().clone());
     let real = if peer.trusted { HeaderValue::try_from(client.to_string()).ok() } else { None };
@@ -158,17 +162,16 @@ fn append(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
 }
 
 /// `for=…;host=…;proto=…` (RFC 7239 4), the host always quoted because it may have a port.
-fn forwarded_element(address: IpAddr, host: &HeaderValue, scheme: &str) -> HeaderValue {
-    let mut element = BytesMut::with_capacity(64 + host.len());
-    // Writing to a `BytesMut` never fails: it grows.
-    let _ = match address {
-        IpAddr::V4(address) => write!(element, "for={address}"),
-        IpAddr::V6(address) => write!(element, "for=\"[{address}]\""),
+fn forwarded_element(peer: &Peer, host: &HeaderValue, scheme: &str) -> HeaderValue {
+    let address = peer.text().as_bytes();
+    let (opening, closing): (&[u8], &[u8]) = match peer.address.ip() {
+        IpAddr::V4(_) => (b"for=", b";host=\""),
+        IpAddr::V6(_) => (b"for=\"[", b"]\";host=\""),
     };
-    element.put_slice(b";host=\"");
-    element.put_slice(host.as_bytes());
-    element.put_slice(b"\";proto=");
-    element.put_slice(scheme.as_bytes());
+    let mut element = BytesMut::with_capacity(32 + address.len() + host.len() + scheme.len());
+    for part in [opening, address, closing, host.as_bytes(), b"\";proto=", scheme.as_bytes()] {
+        element.put_slice(part);
+    }
     HeaderValue::from_maybe_shared(element.freeze()).expect("an address and a valid host are visible ASCII")
 }
 

@@ -56,7 +56,7 @@ impl Sites {
     /// The host that an authority names.
     pub(super) fn of_host(&self, authority: &str) -> Option<Site> {
         let host = host_of(authority)?;
-        match (host == self.app_host, host == self.login_host) {
+        match (host.eq_ignore_ascii_case(&self.app_host), host.eq_ignore_ascii_case(&self.login_host)) {
             (true, true) => Some(Site::Both),
             (true, false) => Some(Site::App),
             (false, true) => Some(Site::Login),
@@ -94,11 +94,17 @@ impl Sites {
     }
 }
 
-/// The host of an authority, without port.
-fn host_of(authority: &str) -> Option<String> {
-    let authority: http::uri::Authority = authority.parse().ok()?;
-    let text = authority.as_str();
-    (!text.contains('@')).then(|| canonical(authority.host()))
+/// The host of an authority, without port and final dot. What is no authority, or has a user name, has no host.
+fn host_of(authority: &str) -> Option<&str> {
+    let is_of_name = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_');
+    let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+    // All but a bracketed address can be told without a parser, which would copy.
+    if !host.is_empty() && host.bytes().all(is_of_name) && port.bytes().all(|octet| octet.is_ascii_digit()) {
+        return Some(host.strip_suffix('.').unwrap_or(host));
+    }
+    let end = authority.strip_prefix('[')?.find(']')? + 2;
+    let is_authority = authority.parse::<http::uri::Authority>().is_ok() && !authority.contains('@');
+    if is_authority { authority.get(..end) } else { None }
 }
 
 fn canonical(host: &str) -> String {

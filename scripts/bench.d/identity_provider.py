@@ -6,12 +6,14 @@ SHA-256 and `openssl` can sign them.
 
     identity_provider.py metadata DIRECTORY > metadata.xml
     identity_provider.py sign-on DIRECTORY APP_URL ENTITY_ID EMAIL     (prints the value of a Cookie header)
+    identity_provider.py sign-on-mellon DIRECTORY URL EMAIL            (the same for mod_auth_mellon)
 """
 
 import base64
 import hashlib
 import html.parser
 import http.client
+import ssl
 import subprocess
 import sys
 import time
@@ -138,7 +140,13 @@ class Browser:
         self.cookies = {}
 
     def ask(self, method, path, fields=None, origin=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.app.port, timeout=20)
+        if self.app.scheme == "https":
+            # Its certificate was made a moment ago, by us.
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            connection = http.client.HTTPSConnection("127.0.0.1", self.app.port, timeout=20, context=context)
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", self.app.port, timeout=20)
         headers = {"Host": self.app.netloc, "Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
         headers["Sec-Fetch-Dest"] = "document"
         headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
@@ -157,20 +165,41 @@ class Browser:
         return self.ask("POST", action, fields | filled)
 
 
+def answer(directory, location, acs_url, entity_id, email):
+    """What the identity provider has the browser post, after it was sent to a location with a request."""
+    query = urllib.parse.parse_qs(urllib.parse.urlsplit(location).query)
+    request = zlib.decompress(base64.b64decode(query["SAMLRequest"][0]), -15).decode()
+    request_id = request.split(' ID="')[1].split('"')[0]
+    response = signed_response(directory, request_id, acs_url, entity_id, email)
+    fields = {"SAMLResponse": base64.b64encode(response.encode()).decode()}
+    if "RelayState" in query:
+        fields["RelayState"] = query["RelayState"][0]
+    return fields
+
+
+def sign_on_mellon(directory, url, email):
+    browser = Browser(url)
+    step = "/"
+    for _ in range(3):
+        status, location, page = browser.ask("GET", step)
+        if "SAMLRequest" in location:
+            break
+        assert status in (302, 303), f"no way to the identity provider: {status}\n{page}"
+        target = urllib.parse.urlsplit(location)
+        step = f"{target.path}?{target.query}"
+    fields = answer(directory, location, f"{url}/mellon/postResponse", f"{url}/mellon/metadata", email)
+    status, location, page = browser.ask("POST", "/mellon/postResponse", fields, "https://login.microsoftonline.com")
+    assert status in (302, 303), f"the response was refused: {status}\n{page}"
+    return "; ".join(f"{name}={value}" for name, value in browser.cookies.items() if value)
+
+
 def sign_on(directory, app_url, entity_id, email):
     browser = Browser(app_url)
     _, _, page = browser.ask("GET", "/.anteroom/sign-in?return_to=/")
     _, _, page = browser.submit(page, "/.anteroom/sign-in", email=email)
     status, location, page = browser.submit(page, "/.anteroom/sign-in/start")
     assert status == 303, f"no way to the identity provider: {status}\n{page}"
-    query = urllib.parse.parse_qs(urllib.parse.urlsplit(location).query)
-    request = zlib.decompress(base64.b64decode(query["SAMLRequest"][0]), -15).decode()
-    request_id = request.split(' ID="')[1].split('"')[0]
-    acs_url = f"{app_url}/saml2/idpresponse"
-    response = signed_response(directory, request_id, acs_url, entity_id, email)
-    fields = {"SAMLResponse": base64.b64encode(response.encode()).decode()}
-    if "RelayState" in query:
-        fields["RelayState"] = query["RelayState"][0]
+    fields = answer(directory, location, f"{app_url}/saml2/idpresponse", entity_id, email)
     status, location, page = browser.ask("POST", "/saml2/idpresponse", fields, "https://login.microsoftonline.com")
     assert status == 303, f"the response was refused: {status}\n{page}"
     step = urllib.parse.urlsplit(location)
@@ -182,5 +211,7 @@ def sign_on(directory, app_url, entity_id, email):
 if __name__ == "__main__":
     if sys.argv[1] == "metadata":
         print(metadata(sys.argv[2]))
+    elif sys.argv[1] == "sign-on-mellon":
+        print(sign_on_mellon(*sys.argv[2:]))
     else:
         print(sign_on(*sys.argv[2:]))

@@ -2,6 +2,7 @@
 //!
 //! Separate because it is the one file that knows everyone. Nothing is decided here that a part could decide.
 
+mod entry;
 mod reload;
 mod retention;
 pub(crate) mod settings;
@@ -34,23 +35,29 @@ use crate::secret::MacKey;
 use crate::server::{Certificates, Handler, Server};
 use crate::sign_on::SignOn;
 use crate::store::{self, AuditEvent, DeclaredMetadata};
-use crate::telemetry::Metrics;
+use crate::telemetry::AccessLog;
 
 use reload::Reloader;
 use watch::{Front, Probes, Watched};
 
-/// Where time and chance come from, for tests to choose.
+/// Where time and chance come from and where requests are written down, for tests to choose.
 #[derive(Debug, Clone)]
 pub struct Sources {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Unpredictable octets.
     pub randomness: Arc<dyn Randomness>,
+    /// A line for every request; none by default.
+    pub access_log: AccessLog,
 }
 
 impl Default for Sources {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), randomness: Arc::new(SystemRandomness) }
+        Self {
+            clock: Arc::new(SystemClock),
+            randomness: Arc::new(SystemRandomness),
+            access_log: AccessLog::default(),
+        }
     }
 }
 
@@ -85,7 +92,9 @@ pub async fn start(
     };
     let public = Server::bind(settings::public_listener(&config, certificates.clone(), &sources))?;
     let ops = Server::bind(settings::ops_listener(&config, &sources))?;
-    let watched = Arc::new(Watched::new(Arc::clone(&shared), Arc::clone(&courier), Metrics::new()));
+    let watched =
+        Arc::new(Watched::new(Arc::clone(&shared), Arc::clone(&courier), sources.access_log.clone()));
+    let clock = Arc::clone(&sources.clock);
     let (public_addresses, ops_addresses) = (public.addresses().to_vec(), ops.addresses().to_vec());
     let reloader = Arc::new(Reloader {
         path,
@@ -101,7 +110,7 @@ pub async fn start(
 
     let mut tasks = JoinSet::new();
     let front = (shared, Arc::clone(&watched));
-    let make = move || Front::new(Routes::new(Arc::clone(&front.0)), Arc::clone(&front.1));
+    let make = move || Front::new(Routes::new(Arc::clone(&front.0)), &front.1, Arc::clone(&clock));
     tasks.spawn(serve_on(public, make, stop.clone()));
     let probes = Probes(Ops::new(Arc::clone(&watched) as _));
     tasks.spawn(serve_on(ops, move || probes.clone(), stop.clone()));
@@ -251,9 +260,15 @@ impl Signals {
 }
 
 /// `anteroom serve`: runs until it is told to stop. The problems of a configuration are the caller's to show.
-pub async fn serve(path: PathBuf, environment: Environment, config: Config) -> anyhow::Result<()> {
+pub async fn serve(
+    path: PathBuf,
+    environment: Environment,
+    config: Config,
+    access_log: AccessLog,
+) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
-    let running = start(path, environment, config, Sources::default()).await?;
+    let sources = Sources { access_log, ..Sources::default() };
+    let running = start(path, environment, config, sources).await?;
     running.until_signalled(signals).await
 }
 

@@ -19,29 +19,34 @@ mod pool;
 mod request;
 mod response;
 mod settings;
+mod trace;
 mod tunnel;
 mod websocket;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::sign_on::gate::{Authenticated, Public};
 use crate::target::RequestTarget;
 
-pub use self::body::{Body, BoxError};
+pub use self::body::{Body, BoxError, End, Witness};
 pub(crate) use self::deadline::{Deadline, Observe, Observed, drive};
 pub use self::failure::Failure;
 pub use self::fields::Fate;
+pub(crate) use self::peer::REQUEST_ID;
 pub use self::peer::{Peer, RequestIds, TrustedProxies};
 pub use self::settings::{Error, PublicUrl, Settings, Timeouts, Upstream};
+pub use self::trace::Trace;
 
 use self::fields::Reserved;
 use self::message::{RequestBody, ResponseBody, Source};
@@ -127,6 +132,7 @@ impl Forwarder {
         mut request: Request<Source>,
         peer: &Peer,
     ) -> Result<Response<Body>, Failure> {
+        let given_at = Instant::now();
         let wants_tunnel = request::wants_websocket(&request);
         if wants_tunnel && !self.settings.public_url.is_origin_of(request.headers()) {
             return Err(Failure::ForeignOrigin);
@@ -134,7 +140,7 @@ impl Forwarder {
         let client = wants_tunnel.then(|| hyper::upgrade::on(&mut request));
         let outgoing = request::prepare(request, &grant, peer, &self.settings, &self.reserved);
 
-        let (mut response, connection) = self.send(outgoing).await?;
+        let (mut response, connection, sent) = self.send(outgoing).await?;
         if grant.ended.is_some_and(CancellationToken::is_cancelled) {
             return Err(Failure::SessionEnded);
         }
@@ -151,7 +157,9 @@ impl Forwarder {
         let limit = self.settings.timeouts.between_bytes(&parts.headers);
         connection.head_arrived(limit);
         response::clean(&mut parts, &self.settings, &self.reserved);
-        let body = ResponseBody::new(incoming, connection, grant.ended.cloned());
+        let trace =
+            Trace { upstream: connection.upstream(), given_at, connect: sent.connect, retries: sent.retries };
+        let body = ResponseBody::new(incoming, connection, grant.ended.cloned(), trace);
         Ok(Response::from_parts(parts, Body::forwarded(body)))
     }
 
@@ -159,20 +167,25 @@ impl Forwarder {
     async fn send(
         &self,
         mut request: Request<RequestBody>,
-    ) -> Result<(Response<Incoming>, Connection), Failure> {
+    ) -> Result<(Response<Incoming>, Connection, Sent), Failure> {
         let replayable = is_replayable(&request);
+        let mut sent = Sent::default();
+        let mut began = Instant::now();
         let mut connection = self.pool.take(replayable).await?;
         if connection.is_reused() {
             let spare = replayable.then(|| message::replay(&request));
             match connection.send(request).await {
-                Ok(response) => return Ok((response, connection)),
+                Ok(response) => return Ok((response, connection, sent)),
                 Err(lost) => request = lost.retry_with(spare)?,
             }
             drop(connection);
+            sent.retries = 1;
+            began = Instant::now();
             connection = self.pool.connect().await?;
         }
+        sent.connect = Some(began.elapsed());
         match connection.send(request).await {
-            Ok(response) => Ok((response, connection)),
+            Ok(response) => Ok((response, connection, sent)),
             Err(lost) => Err(lost.failure),
         }
     }
@@ -202,6 +215,13 @@ pub fn origin_headers(client: IpAddr, settings: &Settings) -> HeaderMap {
     let mut headers = HeaderMap::new();
     request::set_origin(&mut headers, client, &peer, settings);
     headers
+}
+
+/// What it took to send a request.
+#[derive(Default)]
+struct Sent {
+    connect: Option<Duration>,
+    retries: u8,
 }
 
 /// What the proof allows: a target, whose identity goes along, and when it is over.

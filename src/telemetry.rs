@@ -6,8 +6,11 @@
 //! Rules: never a secret, a cookie, a token, an assertion or the query of a request; what comes from outside
 //! cannot forge a line, move a cursor, or make up a label.
 
+mod access;
 mod log;
 mod metrics;
+mod spool;
 
-pub use log::{Error, Format, Log};
-pub use metrics::{Metrics, Moment, Provider};
+pub use access::{AccessLog, CoreLog, Line};
+pub use log::{Error, Format, Log, Started};
+pub use metrics::{CoreMetrics, Metrics, Moment, Provider};

@@ -1,20 +1,21 @@
 //! Seeing what goes on: the access log, the counts, and the answers to probes.
 //!
-//! Separate because it stands around the routes and not in them: they say what was decided, this writes it down.
+//! Separate because it stands around the routes and not in them: they say what was decided, this has it written down.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use http::header::HOST;
-use http::{HeaderValue, Method, Request, Response, Uri};
+use http::{Request, Response};
 use hyper::body::Incoming;
 
+use crate::clock::Clock;
 use crate::mail::Courier;
 use crate::proxy::{Body, Peer};
 use crate::routes::ops::{Ops, Probed};
 use crate::routes::{Decision, Outcome, Routes, Shared};
 use crate::server::Handler;
-use crate::telemetry::{Metrics, Moment, Provider};
+use crate::telemetry::{AccessLog, CoreLog, CoreMetrics, Metrics, Moment, Provider};
+
+use super::entry::Entry;
 
 /// What is counted and asked for.
 #[derive(Debug)]
@@ -22,11 +23,12 @@ pub(super) struct Watched {
     shared: Arc<Shared>,
     courier: Arc<Courier>,
     metrics: Metrics,
+    access_log: AccessLog,
 }
 
 impl Watched {
-    pub(super) const fn new(shared: Arc<Shared>, courier: Arc<Courier>, metrics: Metrics) -> Self {
-        Self { shared, courier, metrics }
+    pub(super) fn new(shared: Arc<Shared>, courier: Arc<Courier>, access_log: AccessLog) -> Self {
+        Self { shared, courier, metrics: Metrics::new(), access_log }
     }
 
     pub(super) fn reloaded(&self, succeeded: bool) {
@@ -37,21 +39,37 @@ impl Watched {
 /// What the server calls: the routes of one core, with an eye on them.
 pub(super) struct Front {
     routes: Routes,
-    watched: Arc<Watched>,
+    metrics: CoreMetrics,
+    log: Option<CoreLog>,
 }
 
 impl Front {
-    pub(super) const fn new(routes: Routes, watched: Arc<Watched>) -> Self {
-        Self { routes, watched }
+    /// For one core.
+    pub(super) fn new(routes: Routes, watched: &Watched, clock: Arc<dyn Clock>) -> Self {
+        Self { routes, metrics: watched.metrics.core(), log: watched.access_log.core(clock) }
+    }
+
+    fn count(&self, response: &Response<Body>, entry: &Entry) {
+        let outcome = response.extensions().get::<Outcome>();
+        let decision = outcome.map_or(Decision::Failed, |outcome| outcome.decision);
+        let code = outcome.and_then(|outcome| outcome.code);
+        self.metrics.request(decision.as_str(), response.status().as_u16(), entry.elapsed());
+        if let (Decision::Failed, Some(code)) = (decision, code) {
+            self.metrics.all().upstream_failed(code);
+        }
+        if let Some(sign_on) = outcome.and_then(|outcome| outcome.sign_on) {
+            self.metrics.all().signed_on(sign_on.as_str(), code.unwrap_or("none"));
+        }
     }
 }
 
 impl Handler for Front {
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
-        let started = Instant::now();
-        let entry = Entry::of(&request, &peer);
-        let response = self.routes.handle(request, &peer).await;
-        entry.write(&response, started, &self.watched.metrics);
+        let entry = Entry::begin(&request, &peer, self.log.clone());
+        let mut response = self.routes.handle(request, &peer).await;
+        self.count(&response, &entry);
+        // From here on the entry waits for the end of the body.
+        entry.answered(&mut response);
         response
     }
 
@@ -111,55 +129,8 @@ impl Probed for Watched {
             mail_sent: mail.sent,
             mail_failed: mail.failed,
             mail_waiting: mail.waiting,
+            log_lines_lost: self.access_log.lines_lost(),
             feed_silence: sign_on.silence(),
         })
-    }
-}
-
-/// One line of the access log. Never the query, which may hold what is nobody's business (T-G10).
-struct Entry {
-    request_id: Option<HeaderValue>,
-    method: Method,
-    host: Option<HeaderValue>,
-    uri: Uri,
-    client: std::net::IpAddr,
-}
-
-impl Entry {
-    fn of(request: &Request<Incoming>, peer: &Peer) -> Self {
-        Self {
-            request_id: request.headers().get("x-request-id").cloned(),
-            method: request.method().clone(),
-            host: request.headers().get(HOST).cloned(),
-            uri: request.uri().clone(),
-            client: peer.client_address(request.headers()),
-        }
-    }
-
-    fn write(&self, response: &Response<Body>, started: Instant, metrics: &Metrics) {
-        let outcome = response.extensions().get::<Outcome>();
-        let decision = outcome.map_or(Decision::Failed, |outcome| outcome.decision);
-        let code = outcome.and_then(|outcome| outcome.code);
-        let elapsed = started.elapsed();
-        metrics.request(decision.as_str(), response.status().as_u16(), elapsed);
-        if let (Decision::Failed, Some(code)) = (decision, code) {
-            metrics.upstream_failed(code);
-        }
-        if let Some(sign_on) = outcome.and_then(|outcome| outcome.sign_on) {
-            metrics.signed_on(sign_on.as_str(), code.unwrap_or("none"));
-        }
-        tracing::info!(
-            target: "access",
-            request_id = self.request_id.as_ref().and_then(|id| id.to_str().ok()),
-            client = %self.client,
-            method = %self.method,
-            host = self.uri.host().or_else(|| self.host.as_ref()?.to_str().ok()),
-            path = self.uri.path(),
-            status = response.status().as_u16(),
-            decision = decision.as_str(),
-            user = outcome.and_then(|outcome| outcome.user.as_ref()).map(crate::id::UserId::as_str),
-            code,
-            duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
-        );
     }
 }

@@ -12,22 +12,26 @@ use super::failure::Failure;
 use super::opened;
 use crate::app;
 use crate::config::Environment;
-use crate::telemetry::Log;
+use crate::telemetry::{Log, Started};
 
 pub(super) fn run(path: &Path) -> Result<Answer, Failure> {
     let config = opened::load(path)?;
-    start_log()?;
+    let log = start_log()?;
     let runtime = Builder::new_multi_thread().thread_name("control").enable_all().build();
     let runtime = runtime.map_err(|error| Failure::of_system(&error))?;
     runtime
-        .block_on(app::serve(path.to_owned(), Environment::of_process(), config))
+        .block_on(app::serve(path.to_owned(), Environment::of_process(), config, log.access().clone()))
         .map_err(|error| Failure::new("failed", format!("{error:#}")))?;
     Ok(Answer::new("stopped".to_owned(), json!({"stopped": true})))
 }
 
-fn start_log() -> Result<(), Failure> {
+fn start_log() -> Result<Started, Failure> {
     let variable = |name| std::env::var(name).ok();
-    Log::parse(variable("ANTEROOM_LOG").as_deref(), variable("ANTEROOM_LOG_FORMAT").as_deref())
-        .and_then(Log::start)
-        .map_err(|error| Failure::usage(&error.to_string()))
+    Log::parse(
+        variable("ANTEROOM_LOG").as_deref(),
+        variable("ANTEROOM_LOG_FORMAT").as_deref(),
+        variable("ANTEROOM_ACCESS_LOG").as_deref(),
+    )
+    .and_then(Log::start)
+    .map_err(|error| Failure::usage(&error.to_string()))
 }

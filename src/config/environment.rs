@@ -15,7 +15,7 @@ use super::schema::{self, Kind, Shape, Support};
 use super::source::{below, refuse_kind, refuse_later};
 
 /// Variables with our prefix that are no keys: which file to read, how logs look, and how much they tell.
-const RESERVED: [&str; 3] = ["ANTEROOM_CONFIG", "ANTEROOM_LOG", "ANTEROOM_LOG_FORMAT"];
+const RESERVED: [&str; 4] = ["ANTEROOM_CONFIG", "ANTEROOM_LOG", "ANTEROOM_LOG_FORMAT", "ANTEROOM_ACCESS_LOG"];
 
 const PREFIX: &str = "ANTEROOM_";
 

@@ -19,9 +19,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::BoxError;
 use super::fields::{Fate, Reserved};
 use super::pool::Connection;
+use super::{BoxError, End, Trace};
 
 /// How long an application may be undecided about `Expect: 100-continue` before the body is sent anyway
 /// (RFC 9110 10.1.1 asks not to wait indefinitely).
@@ -237,7 +237,8 @@ pub(super) struct ResponseBody {
     incoming: Incoming,
     connection: Option<Connection>,
     session: Option<Session>,
-    broken: bool,
+    trace: Trace,
+    broken: Option<End>,
 }
 
 /// Watches for the end of the session whose response this is.
@@ -249,9 +250,14 @@ struct Session {
 
 impl ResponseBody {
     /// Takes over what comes in; `connection` goes back to the pool at the end of it.
-    pub(super) fn new(incoming: Incoming, connection: Connection, ended: Option<CancellationToken>) -> Self {
+    pub(super) fn new(
+        incoming: Incoming,
+        connection: Connection,
+        ended: Option<CancellationToken>,
+        trace: Trace,
+    ) -> Self {
         let session = ended.map(|ended| Session { ended, waiting: None });
-        let mut body = Self { incoming, connection: Some(connection), session, broken: false };
+        let mut body = Self { incoming, connection: Some(connection), session, trace, broken: None };
         body.release_at_end();
         body
     }
@@ -260,7 +266,7 @@ impl ResponseBody {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if self.broken {
+        if self.broken.is_some() {
             return Poll::Ready(None);
         }
         if self.session.as_mut().is_some_and(|session| session.poll_ended(context, Waits::No)) {
@@ -272,7 +278,7 @@ impl ResponseBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                self.broken = true;
+                self.broken = Some(End::Upstream);
                 self.connection = None;
                 Poll::Ready(Some(Err(error.into())))
             }
@@ -290,7 +296,19 @@ impl ResponseBody {
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
-        self.broken || self.incoming.is_end_stream()
+        self.broken.is_some() || self.incoming.is_end_stream()
+    }
+
+    pub(super) const fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Who broke it off, if anybody has.
+    pub(super) const fn broken_by(&self) -> End {
+        match self.broken {
+            Some(end) => end,
+            None => End::Upstream,
+        }
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
@@ -298,7 +316,7 @@ impl ResponseBody {
     }
 
     fn cut(&mut self) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.broken = true;
+        self.broken = Some(End::Session);
         self.connection = None;
         Poll::Ready(Some(Err(SessionEnded.into())))
     }

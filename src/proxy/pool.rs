@@ -45,6 +45,8 @@ pub(super) struct Pool {
 #[derive(Debug)]
 struct Site {
     upstream: Upstream,
+    /// Host and port, for the log.
+    name: Arc<str>,
     parked: Mutex<Vec<Parked>>,
     in_flight: AtomicUsize,
     /// Until when it is asked last, in milliseconds of the pool's epoch.
@@ -95,6 +97,7 @@ impl Pool {
     pub(super) fn new(settings: &Settings) -> Self {
         let site = |upstream: &Upstream| Site {
             upstream: upstream.clone(),
+            name: format!("{}:{}", upstream.host(), upstream.port()).into(),
             parked: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             rests_until: AtomicU64::new(0),
@@ -205,6 +208,11 @@ impl Connection {
     /// Whether it has carried a request before: then it may just be closing.
     pub(super) const fn is_reused(&self) -> bool {
         self.reused
+    }
+
+    /// Where it leads: host and port.
+    pub(super) fn upstream(&self) -> Arc<str> {
+        self.pool.sites.get(self.site).map_or_else(Arc::default, |site| Arc::clone(&site.name))
     }
 
     /// Sends a request and waits for the head of the response.

@@ -13,7 +13,7 @@ use crate::pages::Fault;
 use crate::proxy::{Body, Failure, Forwarder, Peer};
 use crate::routes::negotiation::Audience;
 use crate::routes::repeat;
-use crate::routes::reply::{self, Decision, REQUEST_ID};
+use crate::routes::reply::{self, Decision, Outcome, REQUEST_ID};
 use crate::routes::sign_in::{sign_in_path, waiting_room_path};
 use crate::routes::{Settings, Shared, visitor};
 use crate::sign_on::{Activity, Entry, Visitor};
@@ -53,7 +53,7 @@ pub(super) async fn pass(
     match shared.sign_on.enter_with(&visitor, &target, activity_of(request.headers())) {
         Entry::Admitted(authenticated) => {
             let result = forwarder.forward(&authenticated, request, peer).await;
-            forwarded(settings, &about, result, Decision::Forwarded, Some(&visitor))
+            forwarded(settings, &about, result, Decision::Forwarded, Some(visitor))
         }
         Entry::Waiting => wait(settings, &about, &visitor, &target),
         Entry::Disabled => sign_in_first(settings, &about, &target, &request),
@@ -99,15 +99,19 @@ pub(super) fn forwarded(
     about: &About,
     result: Result<Response<Body>, Failure>,
     decision: Decision,
-    visitor: Option<&Visitor>,
+    visitor: Option<Visitor>,
 ) -> Response<Body> {
-    let user = visitor.map(|visitor| visitor.live().session().user.clone());
     match result {
-        Ok(response) => reply::decided(response, decision, user, None),
+        Ok(response) => reply::decided_for(response, decision, visitor),
         Err(failure) => {
             let cause = std::error::Error::source(&failure).map(ToString::to_string);
             tracing::warn!(code = failure.code(), error = %failure, cause, request_id = about.request_id(), "not forwarded");
-            reply::upstream_failure(settings, about.audience, about.request_id(), &failure)
+            let mut response =
+                reply::upstream_failure(settings, about.audience, about.request_id(), &failure);
+            if let Some(outcome) = response.extensions_mut().get_mut::<Outcome>() {
+                outcome.visitor = visitor;
+            }
+            response
         }
     }
 }

@@ -125,7 +125,7 @@ pub(super) async fn resend(
     *again.headers_mut() = headers;
     tracing::info!(request_id = about.request_id(), "a form that was kept is sent");
     let result = forwarder.forward_kept(&authenticated, again, peer).await;
-    forget(forwarded(settings, about, result, Decision::Forwarded, Some(&visitor)))
+    forget(forwarded(settings, about, result, Decision::Forwarded, Some(visitor)))
 }
 
 impl Call {

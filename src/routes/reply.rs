@@ -17,6 +17,7 @@ use crate::proxy::Body;
 use crate::routes::cookies::Transport;
 use crate::routes::negotiation::Audience;
 use crate::routes::{Call, Settings};
+use crate::sign_on::Visitor;
 
 /// What was decided on a request, for the log and the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,8 +79,10 @@ impl SignOnEnd {
 pub struct Outcome {
     /// What was decided.
     pub decision: Decision,
-    /// Who asked, if there was a live session.
+    /// Who asked, where only that is known.
     pub user: Option<crate::id::UserId>,
+    /// Who asked, with the session.
+    pub visitor: Option<Visitor>,
     /// The stable code of what went wrong.
     pub code: Option<&'static str>,
     /// How a sign-on has ended, if one has.
@@ -93,21 +96,38 @@ pub(super) fn decided(
     user: Option<crate::id::UserId>,
     code: Option<&'static str>,
 ) -> Response<Body> {
-    response.extensions_mut().insert(Outcome { decision, user, code, sign_on: None });
+    response.extensions_mut().insert(Outcome { decision, user, visitor: None, code, sign_on: None });
+    response
+}
+
+/// Adds to a forwarded response what was decided, and for whom.
+pub(super) fn decided_for(
+    mut response: Response<Body>,
+    decision: Decision,
+    visitor: Option<Visitor>,
+) -> Response<Body> {
+    let outcome = Outcome { decision, user: None, visitor, code: None, sign_on: None };
+    response.extensions_mut().insert(outcome);
     response
 }
 
 /// Adds to a response that a sign-on has ended well.
 pub(super) fn sign_on_completed(mut response: Response<Body>) -> Response<Body> {
     let sign_on = Some(SignOnEnd::Completed);
-    response.extensions_mut().insert(Outcome { decision: Decision::Own, user: None, code: None, sign_on });
+    response.extensions_mut().insert(Outcome {
+        decision: Decision::Own,
+        user: None,
+        visitor: None,
+        code: None,
+        sign_on,
+    });
     response
 }
 
 /// Adds to a response why a sign-on was refused.
 pub(super) fn sign_on_refused(mut response: Response<Body>, reason: &'static str) -> Response<Body> {
     let (decision, code, sign_on) = (Decision::Refused, Some(reason), Some(SignOnEnd::Refused));
-    response.extensions_mut().insert(Outcome { decision, user: None, code, sign_on });
+    response.extensions_mut().insert(Outcome { decision, user: None, visitor: None, code, sign_on });
     response
 }
 

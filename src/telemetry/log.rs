@@ -1,14 +1,20 @@
 //! The log: one line an event on standard error, JSON for programs, plain text for people.
 //!
 //! Separate from what is logged. Libraries are held to warnings, because some of them would show headers and
-//! statements when asked to say more.
+//! statements when asked to say more. Events and the access log leave by one door (`spool`), so that their lines never
+//! mix and nobody waits for whoever reads them.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::panic;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+
+use super::access::AccessLog;
+use super::spool::{Shelf, Spool, Urgency};
 
 /// Why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -25,9 +31,18 @@ pub enum Error {
         /// What it is.
         text: String,
     },
+    /// `ANTEROOM_ACCESS_LOG` is neither on nor off.
+    #[error("ANTEROOM_ACCESS_LOG: {text:?} — write on or off")]
+    Access {
+        /// What it is.
+        text: String,
+    },
     /// Somebody was first.
     #[error("the log has been set up already")]
     Twice,
+    /// The thread that writes cannot be started.
+    #[error("the log cannot be started")]
+    Thread(#[source] io::Error),
 }
 
 /// How an event is written.
@@ -44,15 +59,37 @@ pub enum Format {
 pub struct Log {
     filter: String,
     format: Format,
+    has_access: bool,
+}
+
+/// The log of this process at work. What is still to be written is written when it is dropped.
+#[derive(Debug)]
+pub struct Started {
+    spool: Spool,
+    access: AccessLog,
+}
+
+impl Started {
+    /// Where requests are written down.
+    #[must_use]
+    pub const fn access(&self) -> &AccessLog {
+        &self.access
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        self.spool.close(LAST_PATIENCE);
+    }
 }
 
 impl Log {
-    /// Reads the values of `ANTEROOM_LOG` and `ANTEROOM_LOG_FORMAT`. By default: `info`, as text on a terminal
-    /// and as JSON elsewhere.
+    /// Reads the values of `ANTEROOM_LOG`, `ANTEROOM_LOG_FORMAT` and `ANTEROOM_ACCESS_LOG`. By default: `info`, as text
+    /// on a terminal and as JSON elsewhere, with a line for every request.
     ///
     /// A level is that of Anteroom's own events. A whole filter (`info,hyper=debug`, as `tracing-subscriber`
     /// has it) is for developers: what libraries say may hold what visitors sent.
-    pub fn parse(level: Option<&str>, format: Option<&str>) -> Result<Self, Error> {
+    pub fn parse(level: Option<&str>, format: Option<&str>, access: Option<&str>) -> Result<Self, Error> {
         let level = level.unwrap_or("info");
         let filter = match level.to_ascii_lowercase().as_str() {
             own @ ("error" | "warn" | "info" | "debug" | "trace" | "off") => {
@@ -69,19 +106,31 @@ impl Log {
             None if io::stderr().is_terminal() => Format::Text,
             None => Format::Json,
         };
-        Ok(Self { filter, format })
+        let has_access = match access {
+            None | Some("on") => true,
+            Some("off") => false,
+            Some(other) => return Err(Error::Access { text: other.to_owned() }),
+        };
+        Ok(Self { filter, format, has_access })
     }
 
     /// Writes the events of this process to standard error from now on, panics among them.
-    pub fn start(self) -> Result<(), Error> {
-        let subscriber = self.subscriber(io::stderr);
+    pub fn start(self) -> Result<Started, Error> {
+        let spool = Spool::start(io::stderr()).map_err(Error::Thread)?;
+        let (format, has_access) = (self.format, self.has_access);
+        let subscriber = self.subscriber(OnShelf(spool.shelf(Urgency::AtOnce)));
         tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::Twice)?;
-        panic::set_hook(Box::new(|panic| {
+        let last_words = spool.clone();
+        panic::set_hook(Box::new(move |panic| {
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
             let message = panic.payload_as_str().unwrap_or("no message");
             tracing::error!(place, message, "a part of Anteroom panicked");
+            last_words.flush(PANIC_PATIENCE);
         }));
-        Ok(())
+        // Requests are events of the level `info`: who asked for less, or for other targets, gets none.
+        let is_wanted = has_access && tracing::enabled!(target: "access", tracing::Level::INFO);
+        let access = if is_wanted { AccessLog::on(spool.clone(), format) } else { AccessLog::default() };
+        Ok(Started { spool, access })
     }
 
     fn subscriber<W>(self, writer: W) -> Box<dyn Subscriber + Send + Sync>
@@ -96,6 +145,36 @@ impl Log {
             Format::Json => Box::new(builder.json().flatten_event(true).with_current_span(false).finish()),
             Format::Text => Box::new(builder.finish()),
         }
+    }
+}
+
+/// How long the end of the process may be held up by what is still to be written.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The same after a panic, which most often ends one request only.
+const PANIC_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Puts each event on a shelf, from which it is written at once by another thread.
+struct OnShelf(Arc<Shelf>);
+
+impl<'w> MakeWriter<'w> for OnShelf {
+    type Writer = ToShelf<'w>;
+
+    fn make_writer(&'w self) -> Self::Writer {
+        ToShelf(&self.0)
+    }
+}
+
+struct ToShelf<'w>(&'w Shelf);
+
+impl Write for ToShelf<'_> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        self.0.put(|lines| lines.extend_from_slice(event));
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -139,7 +218,7 @@ impl<W: Write> Write for OneLine<W> {
 }
 
 /// Control characters, and the marks that reorder or break lines.
-fn is_unsafe(c: char) -> bool {
+pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -167,7 +246,7 @@ mod tests {
     fn written(level: &str, format: &str, events: impl FnOnce()) -> String {
         let kept = Kept::default();
         let writer = kept.clone();
-        let log = Log::parse(Some(level), Some(format)).unwrap();
+        let log = Log::parse(Some(level), Some(format), None).unwrap();
         tracing::subscriber::with_default(log.subscriber(move || writer.clone()), events);
         String::from_utf8(kept.0.lock().unwrap().clone()).unwrap()
     }
@@ -228,10 +307,13 @@ mod tests {
     #[test]
     fn what_is_no_level_or_format_is_refused() {
         for level in ["", "verbose", "info,", "a=b=c", "anteroom=loud"] {
-            assert!(matches!(Log::parse(Some(level), None), Err(Error::Level { .. })), "{level:?}");
+            assert!(matches!(Log::parse(Some(level), None, None), Err(Error::Level { .. })), "{level:?}");
         }
         for format in ["", "JSON", "pretty"] {
-            assert!(matches!(Log::parse(None, Some(format)), Err(Error::Format { .. })), "{format:?}");
+            assert!(matches!(Log::parse(None, Some(format), None), Err(Error::Format { .. })), "{format:?}");
+        }
+        for access in ["", "OFF", "false"] {
+            assert!(matches!(Log::parse(None, None, Some(access)), Err(Error::Access { .. })), "{access:?}");
         }
     }
 }

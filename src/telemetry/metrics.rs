@@ -6,6 +6,7 @@
 //! is bounded; a
 //! count on the hot path is a look-up and an atomic addition.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -24,6 +25,47 @@ use prometheus_client::registry::{Registry, Unit};
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
+/// The counts of requests that one core adds to.
+#[derive(Debug)]
+pub struct CoreMetrics {
+    metrics: Metrics,
+    /// A handful: decisions times classes of status.
+    counted: RefCell<Vec<Counted>>,
+}
+
+/// What a kind of request is counted by.
+#[derive(Debug)]
+struct Counted {
+    labels: RequestLabels,
+    requests: Counter,
+    durations: Histogram,
+}
+
+impl CoreMetrics {
+    /// A request has been answered.
+    pub fn request(&self, decision: &'static str, status: u16, duration: Duration) {
+        let labels = RequestLabels { decision, status: class_of(status) };
+        let mut counted = self.counted.borrow_mut();
+        let place = counted.iter().position(|counted| counted.labels == labels).unwrap_or_else(|| {
+            let all = &self.metrics.0;
+            let requests = all.requests.get_or_create(&labels).clone();
+            let durations = all.durations.get_or_create(&DecisionLabel { decision }).clone();
+            counted.push(Counted { labels, requests, durations });
+            counted.len() - 1
+        });
+        if let Some(counted) = counted.get(place) {
+            counted.requests.inc();
+            counted.durations.observe(duration.as_secs_f64());
+        }
+    }
+
+    /// The counts of everybody.
+    #[must_use]
+    pub const fn all(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
 /// What is known only at the moment of asking.
 #[derive(Debug, Clone, Default)]
 pub struct Moment {
@@ -37,6 +79,8 @@ pub struct Moment {
     pub mail_failed: u64,
     /// Messages in the outbox.
     pub mail_waiting: u64,
+    /// Lines of the log that were dropped.
+    pub log_lines_lost: u64,
     /// For how long the change feed has told nothing, not even that nothing has changed.
     pub feed_silence: Duration,
     /// How it stands with the identity provider of each organization.
@@ -69,6 +113,7 @@ struct Inner {
     mail_sent: Counter,
     mail_failed: Counter,
     mail_waiting: Gauge<i64, AtomicI64>,
+    log_lines_lost: Counter,
     feed_silence: Gauge<f64, AtomicU64>,
     feed_hearing: Gauge<i64, AtomicI64>,
     reload_success: Gauge<i64, AtomicI64>,
@@ -121,6 +166,7 @@ impl Metrics {
             mail_sent: Counter::default(),
             mail_failed: Counter::default(),
             mail_waiting: Gauge::default(),
+            log_lines_lost: Counter::default(),
             feed_silence: Gauge::default(),
             feed_hearing: Gauge::default(),
             reload_success: Gauge::default(),
@@ -135,10 +181,10 @@ impl Metrics {
         Self(Arc::new(inner))
     }
 
-    /// A request has been answered.
-    pub fn request(&self, decision: &'static str, status: u16, duration: Duration) {
-        self.0.requests.get_or_create(&RequestLabels { decision, status: class_of(status) }).inc();
-        self.0.durations.get_or_create(&DecisionLabel { decision }).observe(duration.as_secs_f64());
+    /// The counts of requests for one core, which looks each of them up once.
+    #[must_use]
+    pub fn core(&self) -> CoreMetrics {
+        CoreMetrics { metrics: self.clone(), counted: RefCell::default() }
     }
 
     /// A sign-on has come to an end: well, or for a reason.
@@ -166,6 +212,7 @@ impl Metrics {
         self.0.mail_sent.inner().store(moment.mail_sent, Ordering::Relaxed);
         self.0.mail_failed.inner().store(moment.mail_failed, Ordering::Relaxed);
         self.0.mail_waiting.set(whole(moment.mail_waiting));
+        self.0.log_lines_lost.inner().store(moment.log_lines_lost, Ordering::Relaxed);
         self.0.feed_silence.set(moment.feed_silence.as_secs_f64());
         self.0.feed_hearing.set(i64::from(moment.feed_silence <= Self::FEED_SILENCE_MAX));
         self.0.set_providers(&moment.providers);
@@ -264,6 +311,11 @@ impl Inner {
         registry.register("mail_sent", "Mails delivered by this node", self.mail_sent.clone());
         registry.register("mail_failed", "Tries to deliver a mail that failed", self.mail_failed.clone());
         registry.register("mail_waiting", "Messages in the outbox", self.mail_waiting.clone());
+        registry.register(
+            "log_lines_lost",
+            "Lines of the log that were dropped because nobody took them",
+            self.log_lines_lost.clone(),
+        );
         registry.register_with_unit(
             "change_feed_silence",
             "Time since the change feed was last heard",
@@ -303,9 +355,10 @@ mod tests {
     #[test]
     fn what_happens_is_counted() {
         let metrics = Metrics::new();
-        metrics.request("forwarded", 204, Duration::from_millis(3));
-        metrics.clone().request("forwarded", 200, Duration::from_millis(3));
-        metrics.request("failed", 502, Duration::from_secs(2));
+        let core = metrics.core();
+        core.request("forwarded", 204, Duration::from_millis(3));
+        metrics.core().request("forwarded", 200, Duration::from_millis(3));
+        core.request("failed", 502, Duration::from_secs(2));
         metrics.signed_on("refused", "wrong_audience");
         metrics.upstream_failed("upstream_refused");
         let moment = Moment {
@@ -314,6 +367,7 @@ mod tests {
             mail_sent: 5,
             mail_failed: 2,
             mail_waiting: 4,
+            log_lines_lost: 6,
             feed_silence: Duration::from_millis(1500),
             providers: vec![Provider {
                 organization: "contoso".to_owned(),
@@ -336,6 +390,7 @@ mod tests {
             "anteroom_mail_sent_total 5",
             "anteroom_mail_failed_total 2",
             "anteroom_mail_waiting 4",
+            "anteroom_log_lines_lost_total 6",
             "anteroom_change_feed_silence_seconds 1.5",
             "anteroom_change_feed_hearing 1",
             "anteroom_config_last_reload_success 1",

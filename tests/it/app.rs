@@ -14,6 +14,7 @@ use anteroom::app::{self, Running, Sources};
 use anteroom::clock::{Clock, ManualClock, SystemClock};
 use anteroom::config::Environment;
 use anteroom::store::{self, AuditEntry, Store};
+use anteroom::telemetry::AccessLog;
 use jiff::Timestamp;
 use tempfile::TempDir;
 use url::Url;
@@ -38,7 +39,8 @@ pub(crate) struct Wanted {
     acs_url: Option<String>,
     listen: String,
     own_keys: Vec<&'static SigningKey>,
-    upstream: Option<SocketAddr>,
+    access_log: AccessLog,
+    upstream: Option<String>,
 }
 
 /// An organization and its identity provider's metadata.
@@ -70,18 +72,13 @@ impl Default for Wanted {
             acs_url: None,
             listen: "127.0.0.1:0".to_owned(),
             own_keys: Vec::new(),
+            access_log: AccessLog::default(),
             upstream: None,
         }
     }
 }
 
 impl Wanted {
-    /// Another application than the usual one.
-    pub(crate) fn upstream(mut self, address: SocketAddr) -> Self {
-        self.upstream = Some(address);
-        self
-    }
-
     /// TLS, and host names of their own.
     pub(crate) fn tls(mut self) -> Self {
         self.with_tls = true;
@@ -131,6 +128,18 @@ impl Wanted {
         self
     }
 
+    /// Where requests are written down.
+    pub(crate) fn access_log(mut self, log: &AccessLog) -> Self {
+        self.access_log = log.clone();
+        self
+    }
+
+    /// Another application than the one that remembers.
+    pub(crate) fn upstream(mut self, url: &str) -> Self {
+        self.upstream = Some(url.to_owned());
+        self
+    }
+
     /// Further keys of the table `[saml]`.
     pub(crate) fn saml(mut self, keys: &str) -> Self {
         self.saml.push_str(keys);
@@ -171,6 +180,7 @@ pub(crate) struct TestApp {
     pub(crate) app_url: Url,
     pub(crate) acs_url: Url,
     clock: Option<ManualClock>,
+    access_log: AccessLog,
     dir: TempDir,
     running: Option<Running>,
 }
@@ -196,11 +206,11 @@ impl TestApp {
         let acs_url = wanted.acs_url.as_deref().unwrap_or(acs_url);
         let mut net = wanted.net;
         let mut toml = format!(
-            "[app]\nurl = \"{app_url}\"\nupstreams = [\"http://{}\"]\nname = \"ServusConnect\"\n\
+            "[app]\nurl = \"{app_url}\"\nupstreams = [\"{}\"]\nname = \"ServusConnect\"\n\
              support_email = \"support@servusconnect.example\"\npublic_paths = [\"/favicon.ico\", \"/assets/\"]\n\
              [saml]\nentity_id = \"{ENTITY_ID}\"\nacs_url = \"{acs_url}\"\n{}{}\n\
              [listen]\npublic = \"{}\"\nops = \"127.0.0.1:0\"\n",
-            wanted.upstream.unwrap_or(application.address),
+            wanted.upstream.unwrap_or_else(|| format!("http://{}", application.address)),
             write_own_keys(&dir, &wanted.own_keys),
             wanted.saml,
             wanted.listen,
@@ -227,6 +237,7 @@ impl TestApp {
             app_url: app_url.parse().expect("a URL"),
             acs_url: acs_url.parse().expect("a URL"),
             clock: wanted.clock,
+            access_log: wanted.access_log,
             dir,
             running: None,
         };
@@ -237,10 +248,10 @@ impl TestApp {
     async fn run(&mut self) {
         let environment = Environment::default();
         let config = app::load(&self.config_path(), &environment).expect("the configuration is good");
-        let sources = match &self.clock {
-            Some(clock) => Sources { clock: Arc::new(clock.clone()), ..Sources::default() },
-            None => Sources::default(),
-        };
+        let mut sources = Sources { access_log: self.access_log.clone(), ..Sources::default() };
+        if let Some(clock) = &self.clock {
+            sources.clock = Arc::new(clock.clone());
+        }
         let running = app::start(self.config_path(), environment, config, sources).await.expect("it starts");
         let address = *running.public_addresses().first().expect("it listens");
         self.net.lead(&self.app_url, address);

@@ -10,6 +10,7 @@
     reason = "a story is told in one place, and not for speed"
 )]
 
+mod access_log;
 mod admin;
 mod app;
 mod application;

@@ -163,7 +163,7 @@ async fn admit(store: &dyn Store, user: &UserId) -> Badge {
 /// Lets people work until the time is over or something is wrong.
 async fn run(plan: Plan) -> (BTreeMap<&'static str, u64>, Vec<String>) {
     let echo = Echo::start(plan.mixed_up).await;
-    let mut app = Wanted::default().tls().upstream(echo.address).start().await;
+    let mut app = Wanted::default().tls().upstream(&format!("http://{}", echo.address)).start().await;
     echo.learn(&app).await;
     let store = app.open_store().await;
     let mut people = Vec::new();

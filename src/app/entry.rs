@@ -1,0 +1,167 @@
+//! What is written down of one request.
+//!
+//! Separate because it lives as long as the response: begun with the request, told what was decided when the head of the
+//! response goes out, and written when the body is over or nobody waits for it any more.
+//!
+//! Rules: one line for each request, whatever becomes of it; never its query, which may hold what is nobody's business
+//! (T-G10), a cookie or a token.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::header::HOST;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use crate::id::{SessionName, UserId};
+use crate::proxy::{Body, End, Peer, REQUEST_ID, Trace, Witness};
+use crate::routes::Outcome;
+use crate::telemetry::{CoreLog, Line};
+
+/// One line of the access log, R-46. It is written when it is dropped.
+pub(super) struct Entry {
+    log: Option<CoreLog>,
+    begun_at: Instant,
+    asked: Option<Asked>,
+    answered: Option<Answered>,
+}
+
+/// What was asked for; known only where it is written down.
+struct Asked {
+    request_id: Option<HeaderValue>,
+    method: Method,
+    host: Option<HeaderValue>,
+    uri: Uri,
+    client: IpAddr,
+}
+
+/// What came of it.
+struct Answered {
+    status: StatusCode,
+    outcome: Option<Outcome>,
+    trace: Option<Trace>,
+    head: Duration,
+    end: End,
+    bytes: u64,
+}
+
+impl Entry {
+    /// Begins with a request.
+    pub(super) fn begin(request: &Request<Incoming>, peer: &Peer, log: Option<CoreLog>) -> Self {
+        let asked = log.is_some().then(|| Asked {
+            request_id: request.headers().get(&REQUEST_ID).cloned(),
+            method: request.method().clone(),
+            host: request.headers().get(HOST).cloned(),
+            uri: request.uri().clone(),
+            client: peer.client_address(request.headers()),
+        });
+        Self { log, begun_at: Instant::now(), asked, answered: None }
+    }
+
+    /// How long ago the request came.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.begun_at.elapsed()
+    }
+
+    /// Takes over what there is to know of the response, and waits for its end.
+    pub(super) fn answered(mut self, response: &mut Response<Body>) {
+        if self.log.is_none() {
+            return;
+        }
+        let body = std::mem::take(response.body_mut());
+        self.answered = Some(Answered {
+            status: response.status(),
+            outcome: response.extensions_mut().remove::<Outcome>(),
+            trace: body.trace().cloned(),
+            head: self.elapsed(),
+            end: End::Client,
+            bytes: 0,
+        });
+        *response.body_mut() = body.witnessed(Box::new(self));
+    }
+
+    fn fill(&self, asked: &Asked, line: &mut Line<'_>) {
+        line.text_if("request_id", asked.request_id.as_ref().and_then(|id| id.to_str().ok()));
+        line.address("client", asked.client);
+        line.text("method", asked.method.as_str());
+        line.text_if("host", asked.uri.host().or_else(|| asked.host.as_ref()?.to_str().ok()));
+        line.text("path", asked.uri.path());
+        match &self.answered {
+            Some(answered) => answered.fill(self, asked, line),
+            None => self.fill_unanswered(line),
+        }
+    }
+
+    /// Nobody waited for the response, or the answer was a panic.
+    fn fill_unanswered(&self, line: &mut Line<'_>) {
+        let is_panic = std::thread::panicking();
+        line.number("status", if is_panic { 500 } else { CLIENT_CLOSED_REQUEST });
+        line.text("decision", "failed");
+        line.text("code", if is_panic { "panic" } else { "client_closed" });
+        line.micros("total_us", self.elapsed());
+        line.text_if("closed_by", (!is_panic).then_some("client"));
+    }
+}
+
+impl Answered {
+    fn fill(&self, entry: &Entry, asked: &Asked, line: &mut Line<'_>) {
+        line.number("status", self.status.as_u16().into());
+        line.text("decision", self.outcome.as_ref().map_or("failed", |outcome| outcome.decision.as_str()));
+        if let Some(outcome) = &self.outcome {
+            fill_person(outcome, line);
+            line.text_if("code", outcome.code);
+        }
+        if let Some(trace) = &self.trace {
+            line.text("upstream", &trace.upstream);
+            line.number("retries", trace.retries.into());
+            line.micros("gate_us", trace.given_at.saturating_duration_since(entry.begun_at));
+            if let Some(connect) = trace.connect {
+                line.micros("connect_us", connect);
+            }
+        }
+        line.number("bytes", self.bytes);
+        line.micros("duration_us", self.head);
+        line.micros("total_us", entry.elapsed());
+        let closed_by = match self.end {
+            End::Complete => None,
+            // A response to HEAD has a body that nobody takes.
+            End::Client if asked.method == Method::HEAD => None,
+            End::Client => Some("client"),
+            End::Upstream => Some("upstream"),
+            End::Session => Some("session"),
+        };
+        line.text_if("closed_by", closed_by);
+    }
+}
+
+fn fill_person(outcome: &Outcome, line: &mut Line<'_>) {
+    let Some(visitor) = &outcome.visitor else {
+        line.text_if("user", outcome.user.as_ref().map(UserId::as_str));
+        return;
+    };
+    let session = visitor.live().session();
+    line.text("organization", visitor.live().state(visitor.now()).account.user.organization.as_str());
+    line.text("user", session.user.as_str());
+    line.text("session", SessionName::as_str(&session.name));
+}
+
+impl Witness for Entry {
+    fn ended(&mut self, end: End, bytes: u64) {
+        if let Some(answered) = &mut self.answered {
+            answered.end = end;
+            answered.bytes = bytes;
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if let (Some(log), Some(asked)) = (&self.log, &self.asked) {
+            log.write(|line| self.fill(asked, line));
+        }
+    }
+}
+
+/// What nginx writes for a client that did not wait; no such status is ever sent.
+const CLIENT_CLOSED_REQUEST: u64 = 499;

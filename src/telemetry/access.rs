@@ -1,0 +1,208 @@
+//! The access log: a line for every request, written without `tracing`.
+//!
+//! Separate because it is on the hot path: a line is put together in place, octet by octet, on the shelf of the core
+//! that answers (`spool`). What is in a line is the business of `app`; how it is written, and that nothing in it can
+//! pretend to be something else, is decided here.
+
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::Offset;
+
+use crate::clock::Clock;
+
+use super::log::{Format, is_unsafe};
+use super::spool::{Shelf, Spool, Urgency};
+
+/// Where requests are written down, or not.
+#[derive(Debug, Clone, Default)]
+pub struct AccessLog(Option<Book>);
+
+#[derive(Debug, Clone)]
+struct Book {
+    spool: Spool,
+    format: Format,
+}
+
+impl AccessLog {
+    /// A log of its own, written to `sink`.
+    pub fn to(sink: impl Write + Send + 'static, format: Format) -> io::Result<Self> {
+        Ok(Self::on(Spool::start(sink)?, format))
+    }
+
+    pub(super) const fn on(spool: Spool, format: Format) -> Self {
+        Self(Some(Book { spool, format }))
+    }
+
+    /// The part of one core; `None` where nothing is written down.
+    #[must_use]
+    pub fn core(&self, clock: Arc<dyn Clock>) -> Option<CoreLog> {
+        let Book { spool, format } = self.0.as_ref()?;
+        Some(CoreLog { shelf: spool.shelf(Urgency::InBatches), format: *format, clock })
+    }
+
+    /// How many lines were dropped, because nobody took them or they could not be written.
+    #[must_use]
+    pub fn lines_lost(&self) -> u64 {
+        self.0.as_ref().map_or(0, |book| book.spool.lost())
+    }
+
+    /// Waits until every line is written that there is now, at most this long. Says whether it is.
+    #[must_use]
+    pub fn flush(&self, patience: Duration) -> bool {
+        self.0.as_ref().is_none_or(|book| book.spool.flush(patience))
+    }
+}
+
+/// The access log of one core.
+#[derive(Debug, Clone)]
+pub struct CoreLog {
+    shelf: Arc<Shelf>,
+    format: Format,
+    clock: Arc<dyn Clock>,
+}
+
+impl CoreLog {
+    /// Writes one line with the fields that `write` adds to it.
+    pub fn write(&self, write: impl FnOnce(&mut Line<'_>)) {
+        let now = self.clock.now();
+        self.shelf.put(|out| {
+            let json = self.format == Format::Json;
+            out.extend_from_slice(if json { b"{\"timestamp\":\"" } else { b"" });
+            push_timestamp(out, now);
+            let level: &[u8] =
+                if json { b"\",\"level\":\"INFO\",\"target\":\"access\"" } else { b"  INFO access:" };
+            out.extend_from_slice(level);
+            write(&mut Line { out, format: self.format });
+            out.extend_from_slice(if json { b"}\n" } else { b"\n" });
+        });
+    }
+}
+
+/// A line that is being written.
+#[derive(Debug)]
+pub struct Line<'a> {
+    out: &'a mut Vec<u8>,
+    format: Format,
+}
+
+impl Line<'_> {
+    /// Adds a text, whatever is in it.
+    pub fn text(&mut self, name: &'static str, value: &str) {
+        self.name(name);
+        self.out.push(b'"');
+        push_escaped(self.out, value);
+        self.out.push(b'"');
+    }
+
+    /// Adds a text if there is one.
+    pub fn text_if(&mut self, name: &'static str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(name, value);
+        }
+    }
+
+    /// Adds a number.
+    pub fn number(&mut self, name: &'static str, value: u64) {
+        self.name(name);
+        push_number(self.out, value, 1);
+    }
+
+    /// Adds a duration, in whole microseconds.
+    pub fn micros(&mut self, name: &'static str, value: Duration) {
+        self.number(name, u64::try_from(value.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// Adds an address.
+    pub fn address(&mut self, name: &'static str, value: IpAddr) {
+        self.name(name);
+        self.out.push(b'"');
+        match value {
+            IpAddr::V4(address) => {
+                for (place, octet) in address.octets().into_iter().enumerate() {
+                    if place > 0 {
+                        self.out.push(b'.');
+                    }
+                    push_number(self.out, octet.into(), 1);
+                }
+            }
+            // Hexadecimal digits, colons and dots; writing to memory does not fail.
+            IpAddr::V6(address) => drop(write!(self.out, "{address}")),
+        }
+        self.out.push(b'"');
+    }
+
+    fn name(&mut self, name: &'static str) {
+        match self.format {
+            Format::Json => {
+                self.out.extend_from_slice(b",\"");
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.extend_from_slice(b"\":");
+            }
+            Format::Text => {
+                self.out.push(b' ');
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.push(b'=');
+            }
+        }
+    }
+}
+
+/// The text within quotes, as JSON has it (RFC 8259 7); what could forge a line or move a cursor is escaped too.
+fn push_escaped(out: &mut Vec<u8>, text: &str) {
+    let is_plain = |octet: u8| matches!(octet, b' '..=b'~') && octet != b'"' && octet != b'\\';
+    if text.bytes().all(is_plain) {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend_from_slice(&[b'\\', u8::try_from(c).unwrap_or(b'"')]),
+            // All of them are in the basic plane.
+            _ if is_unsafe(c) => drop(write!(out, "\\u{:04x}", u32::from(c))),
+            _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+/// `2026-11-26T01:02:03.004005Z`.
+fn push_timestamp(out: &mut Vec<u8>, at: Timestamp) {
+    let civil = Offset::UTC.to_datetime(at);
+    let part = |value: i8| u64::try_from(value).unwrap_or_default();
+    push_number(out, u64::try_from(civil.year()).unwrap_or_default(), 4);
+    for (mark, value) in [
+        (b'-', civil.month()),
+        (b'-', civil.day()),
+        (b'T', civil.hour()),
+        (b':', civil.minute()),
+        (b':', civil.second()),
+    ] {
+        out.push(mark);
+        push_number(out, part(value), 2);
+    }
+    out.push(b'.');
+    push_number(out, u64::try_from(civil.subsec_nanosecond() / 1000).unwrap_or_default(), 6);
+    out.push(b'Z');
+}
+
+/// A number with at least so many digits.
+fn push_number(out: &mut Vec<u8>, mut number: u64, digits_min: usize) {
+    // 2^64 has twenty digits.
+    let mut digits = [b'0'; 20];
+    let mut count = 0;
+    for place in digits.iter_mut().rev() {
+        if number == 0 && count >= digits_min {
+            break;
+        }
+        *place = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+        count += 1;
+    }
+    out.extend_from_slice(digits.get(digits.len() - count..).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! The access log: what operators read of each request, and what nobody can write into it (R-46, T-G10).
+//!
+//! Separate because it looks at Anteroom from a third side, beside the visitor's and the application's.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anteroom::telemetry::{AccessLog, Format};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::app::{MIA, NOAH, TestApp, Wanted, until};
+use crate::browserless::PATIENCE;
+
+/// Keeps what is written.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Kept {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no test panics here").extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An access log that a test reads.
+struct Written {
+    kept: Kept,
+    log: AccessLog,
+}
+
+impl Written {
+    fn new() -> Self {
+        let kept = Kept::default();
+        let log = AccessLog::to(kept.clone(), Format::Json).expect("a thread can be started");
+        Self { kept, log }
+    }
+
+    async fn start(&self) -> TestApp {
+        Wanted::default().access_log(&self.log).start().await
+    }
+
+    fn text(&self) -> String {
+        assert!(self.log.flush(PATIENCE), "it is written");
+        String::from_utf8(self.kept.0.lock().expect("no test panics here").clone()).expect("UTF-8")
+    }
+
+    fn lines(&self, path: &str) -> Vec<Value> {
+        let text = self.text();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("each line is JSON"));
+        lines.filter(|line| line["path"] == path).collect()
+    }
+
+    /// The one line of a path, once it is there.
+    async fn line(&self, path: &str) -> Value {
+        until("the line", || async { !self.lines(path).is_empty() }).await;
+        let mut lines = self.lines(path);
+        let line = lines.pop().expect("it was there");
+        assert!(lines.is_empty(), "one line for each request: {lines:?}");
+        line
+    }
+}
+
+/// R-46: a line says what was decided on whose request, where it went, and how long each part took.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forwarded_request_is_one_line_with_all_that_is_known_of_it() {
+    let written = Written::new();
+    let app = written.start().await;
+    let mut mia = app.member(MIA).await;
+    let session = mia.session().expect("a session");
+    let page = mia.visit("/reports/7?token=tuna").await.expect(200);
+    let line = written.line("/reports/7").await;
+    let user = app.user(MIA).await.expect("she is known")["id"].clone();
+    for (name, expected) in [
+        ("level", "INFO"),
+        ("target", "access"),
+        ("client", "127.0.0.1"),
+        ("method", "GET"),
+        ("host", "app.localhost"),
+        ("decision", "forwarded"),
+        ("organization", "contoso"),
+        ("upstream", &app.application.address.to_string()),
+    ] {
+        assert_eq!(line[name], expected, "{name} in {line}");
+    }
+    assert_eq!(line["user"], user);
+    assert!(line["session"].as_str().is_some_and(|name| name.starts_with("s_")), "{line}");
+    assert_eq!(line["request_id"], app.application.last().header("x-request-id"));
+    assert_eq!((line["status"].as_u64(), line["retries"].as_u64()), (Some(200), Some(0)));
+    assert_eq!(line["bytes"].as_u64(), Some(page.body.len() as u64));
+    let micros = |name: &str| line[name].as_u64().unwrap_or_else(|| panic!("{name} in {line}"));
+    assert!(micros("gate_us") <= micros("duration_us") && micros("duration_us") <= micros("total_us"));
+    assert!(line["closed_by"].is_null() && line["code"].is_null(), "{line}");
+    assert!(line["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')), "{line}");
+
+    let text = written.text();
+    for secret in ["tuna", session.as_str(), "SAMLResponse", "eyJ"] {
+        assert!(!text.contains(secret), "{secret} is in the log");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_forwarded_is_written_down_too() {
+    let written = Written::new();
+    let app = written.start().await;
+    app.add_member(NOAH).await;
+    app.visitor().visit("/private").await.expect(200);
+    let line = written.line("/private").await;
+    assert_eq!((line["decision"].as_str(), line["status"].as_u64()), (Some("sign_in"), Some(303)));
+    for absent in ["user", "session", "organization", "upstream", "retries"] {
+        assert!(line[absent].is_null(), "{absent} in {line}");
+    }
+    app.visitor().visit("/favicon.ico").await.expect(200);
+    assert_eq!(written.line("/favicon.ico").await["decision"], "public");
+    let mut mia = app.member(MIA).await;
+    mia.visit("/.anteroom/nowhere").await.expect(404);
+    let line = written.line("/.anteroom/nowhere").await;
+    assert_eq!((line["decision"].as_str(), line["code"].as_str()), (Some("refused"), Some("not_found")));
+}
+
+/// T-G10: what a request holds stays within its field and its line.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_can_forge_a_line_or_a_field() {
+    let written = Written::new();
+    let app = written.start().await;
+    let mut stream = app.net.connect(&app.app_url).await;
+    let request = "GET /x\",\"user\":\"u_1\u{202e}\u{9b}31m\\?q HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.expect("it is sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with(b"HTTP/1.1 4"), "it is refused: {}", String::from_utf8_lossy(&answer));
+    // Where the HTTP library refuses such a target itself, there is no request and no line; a quote it lets pass.
+    let mut stream = app.net.connect(&app.app_url).await;
+    let request = "GET /y\",\"user\":\"u_1 HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.expect("it is sent");
+    stream.read_to_end(&mut answer).await.expect("an answer");
+    let text = written.text();
+    for line in text.lines() {
+        let parsed: Value = serde_json::from_str(line).expect("each line is JSON");
+        assert!(
+            parsed["user"].is_null() || parsed["user"].as_str().is_some_and(|user| user != "u_1"),
+            "{line}"
+        );
+        assert!(line.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{line:?}");
+    }
+    assert!(!written.lines("/y\",\"user\":\"u_1").is_empty(), "{text}");
+}
+
+/// Who ended a response that did not come to its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_that_is_broken_off_says_who_did_it() {
+    let written = Written::new();
+    let app = written.start().await;
+    let mut mia = app.member(MIA).await;
+    let url = app.url("/stream");
+    let mut response = mia.browser.stream(&url, &[]).await;
+    response.frame().await.expect("a frame").expect("it comes");
+    assert!(written.lines("/stream").is_empty(), "it is written down at its end");
+    drop(response);
+    let line = written.line("/stream").await;
+    assert_eq!(line["closed_by"], "client", "{line}");
+    assert!(line["bytes"].as_u64() >= Some(1), "{line}");
+
+    let mut response = mia.browser.stream(&app.url("/stream?again"), &[]).await;
+    response.frame().await.expect("a frame").expect("it comes");
+    mia.sign_out().await;
+    until("both lines", || async { written.lines("/stream").len() == 2 }).await;
+    assert_eq!(written.lines("/stream")[1]["closed_by"], "session");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_wait_is_written_down_as_gone() {
+    let written = Written::new();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let upstream = format!("http://{}", silent.local_addr().expect("it is bound"));
+    let app = Wanted::default().access_log(&written.log).upstream(&upstream).start().await;
+    let mut stream = app.net.connect(&app.app_url).await;
+    let request = "GET /assets/slow HTTP/1.1\r\nHost: app.localhost\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.expect("it is sent");
+    let (asked, _) = silent.accept().await.expect("the application is asked");
+    drop(stream);
+    let line = written.line("/assets/slow").await;
+    assert_eq!((line["status"].as_u64(), line["closed_by"].as_str()), (Some(499), Some("client")), "{line}");
+    drop(asked);
+}
+
+/// What was answered is written before the process ends, and events and requests share one stream of whole lines.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_lines_are_written_when_the_process_ends() {
+    let mut app = TestApp::new().await;
+    app.stop().await;
+    let mut process = Command::new(env!("CARGO_BIN_EXE_anteroom"))
+        .args(["serve", "--config"])
+        .arg(app.config_path())
+        .env("ANTEROOM_LOG_FORMAT", "json")
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program can be run");
+    let mut errors = BufReader::new(process.stderr.take().expect("it is piped"));
+    let mut text = String::new();
+    let address = loop {
+        assert!(errors.read_line(&mut text).expect("the log is UTF-8") > 0, "{text}");
+        let serving = text.split_once("\"public\":\"[").and_then(|(_, rest)| rest.split(']').next());
+        if let Some(address) = serving {
+            break address.to_owned();
+        }
+    };
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
+    for path in ["/first", "/last"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: app.localhost\r\nAccept: */*\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("it is sent");
+        let mut head = vec![0; 12];
+        stream.read_exact(&mut head).await.expect("an answer");
+        assert_eq!(head, b"HTTP/1.1 303");
+        let mut rest = Vec::new();
+        while !rest.ends_with(b"\r\n\r\n") {
+            rest.push(stream.read_u8().await.expect("the rest of the head"));
+        }
+    }
+    drop(stream);
+    let terminated = Command::new("kill").arg(process.id().to_string()).status();
+    assert!(terminated.expect("a signal can be sent").success());
+    errors.read_to_string(&mut text).expect("the log is UTF-8");
+    assert!(process.wait().expect("it ends").success());
+    let lines: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    let paths: Vec<_> = lines.iter().filter_map(|line| line["path"].as_str()).collect();
+    assert_eq!(paths, ["/first", "/last"]);
+    assert!(
+        lines.iter().any(|line| line["message"].as_str().is_some_and(|text| text.starts_with("draining")))
+    );
+}
+
+/// The lines that nobody took can be counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_that_were_lost_are_counted() {
+    struct Gone;
+    impl std::io::Write for Gone {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let log = AccessLog::to(Gone, Format::Json).expect("a thread can be started");
+    let app = Wanted::default().access_log(&log).start().await;
+    app.visitor().visit("/page").await.expect(200);
+    assert!(log.flush(Duration::from_secs(20)));
+    let mut stream = tokio::net::TcpStream::connect(app.ops_address()).await.expect("it listens");
+    let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("text");
+    let lost = answer.lines().find_map(|line| line.strip_prefix("anteroom_log_lines_lost_total "));
+    assert!(lost.is_some_and(|count| count.parse::<u32>().is_ok_and(|count| count > 0)), "{answer}");
+}

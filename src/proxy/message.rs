@@ -272,7 +272,7 @@ impl ResponseBody {
         if self.session.as_mut().is_some_and(|session| session.poll_ended(context, Waits::No)) {
             return self.cut();
         }
-        match Pin::new(&mut self.incoming).poll_frame(context) {
+        match self.poll_incoming(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.release_at_end();
                 Poll::Ready(Some(Ok(frame)))
@@ -293,6 +293,18 @@ impl ResponseBody {
                 Poll::Pending
             }
         }
+    }
+
+    /// The next frame, moving the connection where that is up to us.
+    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        if let Some(connection) = self.connection.as_mut().filter(|connection| connection.is_carried()) {
+            let here = Pin::new(&mut self.incoming).poll_frame(context);
+            if here.is_ready() {
+                return here;
+            }
+            connection.drive(context);
+        }
+        Pin::new(&mut self.incoming).poll_frame(context)
     }
 
     pub(super) fn is_end_stream(&self) -> bool {

@@ -4,23 +4,30 @@
 //! goes back only after both bodies came to their end; otherwise it is closed, which also tells the
 //! application that nobody waits any more.
 
+mod driver;
+
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
 use super::deadline::to_millis;
 use super::message::{Progress, RequestBody};
 use super::{Deadline, Failure, Observe, Observed, Settings, Timeouts, Upstream, drive};
+
+use self::driver::{Alarm, Driver};
 
 /// Unused connections kept per upstream and core.
 const PARKED_MAX: usize = 256;
@@ -39,6 +46,10 @@ pub(super) struct Pool {
     timeouts: Timeouts,
     turn: AtomicUsize,
     epoch: Instant,
+    alarm: Arc<Alarm>,
+    /// The alarm, as unused connections know it.
+    waker: Waker,
+    is_watched: AtomicBool,
 }
 
 /// One upstream and its unused connections, the latest used last.
@@ -57,7 +68,7 @@ struct Site {
 struct Parked {
     sender: SendRequest<RequestBody>,
     line: Arc<Line>,
-    task: AbortHandle,
+    driver: Driver,
     since: Instant,
 }
 
@@ -102,11 +113,15 @@ impl Pool {
             in_flight: AtomicUsize::new(0),
             rests_until: AtomicU64::new(0),
         };
+        let alarm = Arc::new(Alarm::default());
         Self {
             sites: settings.upstreams.iter().map(site).collect(),
             timeouts: settings.timeouts,
             turn: AtomicUsize::new(0),
             epoch: Instant::now(),
+            waker: Waker::from(Arc::clone(&alarm)),
+            alarm,
+            is_watched: AtomicBool::new(false),
         }
     }
 
@@ -226,11 +241,32 @@ impl Connection {
             return Err(Box::new(Lost { failure: Failure::NoUpstream, unsent: Some(request) }));
         };
         parked.line.expect_bytes_every(first_byte);
-        let sent = parked.sender.try_send_request(request).await;
-        sent.map_err(|mut error| {
+        let sent = parked.send(request, &self.pool.alarm).await;
+        let response = sent.map_err(|mut error| {
             let unsent = error.take_message();
             Box::new(Lost { failure: self.failure(error.into_error()), unsent })
-        })
+        })?;
+        // The rest of an upload must not wait for whoever takes the response, and a tunnel begins once the connection
+        // has come to the end of HTTP.
+        let is_uploading = self.upload.as_ref().is_some_and(|upload| !upload.is_finished());
+        if let Some(parked) = self.parked.as_mut()
+            && (is_uploading || response.status() == StatusCode::SWITCHING_PROTOCOLS)
+        {
+            parked.driver.detach();
+        }
+        Ok(response)
+    }
+
+    /// Whether the connection moves only when [`Connection::drive`] is called.
+    pub(super) fn is_carried(&self) -> bool {
+        self.parked.as_ref().is_some_and(|parked| parked.driver.is_carried())
+    }
+
+    /// Moves what can be moved now; `context` is woken when there is more to do.
+    pub(super) fn drive(&mut self, context: &mut Context<'_>) {
+        if let Some(parked) = &mut self.parked {
+            parked.driver.poll(context);
+        }
     }
 
     /// The head of the response is there; from now on silence may last this long.
@@ -246,13 +282,18 @@ impl Connection {
             return;
         }
         let Some(mut parked) = self.parked.take() else { return };
-        let idle = self.pool.timeouts.pool_idle;
+        parked.line.park(self.pool.timeouts.pool_idle);
+        // Brings it to its rest, from where it calls for the watcher.
+        parked.driver.poll(&mut Context::from_waker(&self.pool.waker));
+        if parked.driver.is_over() {
+            return;
+        }
         if parked.sender.is_ready() {
             self.pool.keep(self.site, parked);
         } else if !parked.sender.is_closed() {
             // The end of the message was seen before hyper's own side of the connection was through with it.
             let (pool, site) = (Arc::clone(&self.pool), self.site);
-            parked.line.park(idle);
+            parked.driver.detach();
             tokio::spawn(async move {
                 if parked.sender.ready().await.is_ok() {
                     pool.keep(site, parked);
@@ -279,7 +320,7 @@ impl Connection {
 }
 
 impl Pool {
-    fn keep(&self, site: usize, mut parked: Parked) {
+    fn keep(self: &Arc<Self>, site: usize, mut parked: Parked) {
         parked.line.park(self.timeouts.pool_idle);
         parked.since = Instant::now();
         if let Some(site) = self.sites.get(site) {
@@ -288,6 +329,52 @@ impl Pool {
                 kept.push(parked);
             }
         }
+        if !self.is_watched.swap(true, Ordering::Relaxed) {
+            tokio::spawn(watch(Arc::downgrade(self), Arc::clone(&self.alarm)));
+        }
+    }
+
+    /// Lets go of unused connections that are over.
+    fn sweep(&self) {
+        let mut context = Context::from_waker(&self.waker);
+        for site in &self.sites {
+            site.parked().retain_mut(|parked| {
+                parked.driver.poll(&mut context);
+                !parked.driver.is_over()
+            });
+        }
+    }
+}
+
+/// Looks after the unused connections of a pool, as long as it is there.
+async fn watch(pool: Weak<Pool>, alarm: Arc<Alarm>) {
+    loop {
+        alarm.rung().await;
+        let Some(pool) = pool.upgrade() else { return };
+        pool.sweep();
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.alarm.ring();
+    }
+}
+
+impl Parked {
+    /// Sends a request and waits for the head of the response, moving the octets meanwhile.
+    async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+        alarm: &Alarm,
+    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        let mut sent = pin!(alarm.muted(|| self.sender.try_send_request(request)));
+        let driver = &mut self.driver;
+        poll_fn(|context| {
+            driver.poll(context);
+            sent.as_mut().poll(context)
+        })
+        .await
     }
 }
 
@@ -295,9 +382,6 @@ impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(site) = self.pool.sites.get(self.site) {
             site.in_flight.fetch_sub(1, Ordering::Relaxed);
-        }
-        if let Some(parked) = self.parked.take() {
-            parked.task.abort();
         }
     }
 }
@@ -331,14 +415,14 @@ async fn handshake(stream: TcpStream, timeouts: &Timeouts) -> Result<Parked, Fai
     builder.max_header_size(RESPONSE_HEAD_BYTES_MAX);
     let (sender, connection) = builder.handshake(io).await.map_err(Failure::Reset)?;
     let (watched, tick) = (Arc::clone(&line), timeouts.pool_idle);
-    let task = tokio::spawn(async move {
-        let connection = std::pin::pin!(connection.with_upgrades());
+    let driver = Driver::new(async move {
+        let connection = pin!(connection.with_upgrades());
         // Errors reach whoever waits for the response; here they only mean that the connection is over.
         if drive(connection, &watched.deadline, tick).await.is_none() {
             watched.expired.store(true, Ordering::Relaxed);
         }
     });
-    Ok(Parked { sender, line, task: task.abort_handle(), since: Instant::now() })
+    Ok(Parked { sender, line, driver, since: Instant::now() })
 }
 
 /// The state of a connection as far as time is concerned.

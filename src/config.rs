@@ -33,6 +33,7 @@ pub mod saml;
 pub mod schema;
 pub mod secret_file;
 pub mod store;
+pub mod upstreams;
 
 mod address;
 mod agreement;

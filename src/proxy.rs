@@ -21,6 +21,7 @@ mod response;
 mod settings;
 mod trace;
 mod tunnel;
+mod upstream;
 mod websocket;
 
 use std::net::{IpAddr, SocketAddr};
@@ -45,13 +46,18 @@ pub use self::failure::Failure;
 pub use self::fields::Fate;
 pub(crate) use self::peer::REQUEST_ID;
 pub use self::peer::{Peer, RequestIds, TrustedProxies};
-pub use self::settings::{Error, PublicUrl, Settings, Timeouts, Upstream};
+pub use self::settings::{Balance, Check, Error, Protocol, PublicUrl, Settings, Timeouts, Upstream};
 pub use self::trace::Trace;
+pub use self::upstream::{Identity, Offer, Resolve, Roots, State, SystemResolver, Tls, TlsError};
 
 use self::fields::Reserved;
 use self::message::{RequestBody, ResponseBody, Source};
-use self::pool::{Connection, Pool};
+use self::pool::{Connection, Next, Pool, Spare, Wish};
 use self::tunnel::Tunnel;
+use self::upstream::Inside;
+
+/// How often a request is begun anew because it was never sent.
+const BEGINNINGS_MAX: u32 = 3;
 
 /// Forwards requests to the application over connections of its own; make one per core.
 #[derive(Debug)]
@@ -68,7 +74,7 @@ impl Forwarder {
     #[must_use]
     pub fn new(settings: Arc<Settings>, closing: CancellationToken) -> Self {
         let reserved = Arc::new(Reserved::new(&settings.identity_header_names));
-        let pool = Arc::new(Pool::new(&settings));
+        let pool = Arc::new(Pool::new(&settings, &closing));
         Self { settings, reserved, pool, closing, tunnels: TaskTracker::new() }
     }
 
@@ -96,6 +102,7 @@ impl Forwarder {
             target: authenticated.target(),
             identity: authenticated.identity_headers(),
             ended: Some(authenticated.ended()),
+            session: Some(authenticated.affinity()),
         };
         self.exchange(grant, request.map(Source::Incoming), peer).await
     }
@@ -111,6 +118,7 @@ impl Forwarder {
             target: authenticated.target(),
             identity: authenticated.identity_headers(),
             ended: Some(authenticated.ended()),
+            session: Some(authenticated.affinity()),
         };
         self.exchange(grant, request.map(|body| Source::Kept(Full::new(body))), peer).await
     }
@@ -122,7 +130,7 @@ impl Forwarder {
         request: Request<Incoming>,
         peer: &Peer,
     ) -> Result<Response<Body>, Failure> {
-        let grant = Grant { target: public.target(), identity: &[], ended: None };
+        let grant = Grant { target: public.target(), identity: &[], ended: None, session: None };
         self.exchange(grant, request.map(Source::Incoming), peer).await
     }
 
@@ -140,7 +148,12 @@ impl Forwarder {
         let client = wants_tunnel.then(|| hyper::upgrade::on(&mut request));
         let outgoing = request::prepare(request, &grant, peer, &self.settings, &self.reserved);
 
-        let (mut response, connection, sent) = self.send(outgoing).await?;
+        let wish = Wish {
+            replayable: is_replayable(&outgoing),
+            inside: if wants_tunnel { Inside::Http1 } else { Inside::Any },
+            session: grant.session,
+        };
+        let (mut response, mut connection, sent) = self.send(outgoing, wish).await?;
         if grant.ended.is_some_and(CancellationToken::is_cancelled) {
             return Err(Failure::SessionEnded);
         }
@@ -163,30 +176,48 @@ impl Forwarder {
         Ok(Response::from_parts(parts, Body::forwarded(body)))
     }
 
-    /// Sends the request, at most twice: again only when the application cannot have acted on it.
+    /// Sends the request: again if it was not sent at all, and a second time only when the application cannot have
+    /// acted on it, or acting twice is acting once. Where there are several upstreams, another one is asked.
     async fn send(
         &self,
         mut request: Request<RequestBody>,
+        wish: Wish,
     ) -> Result<(Response<Incoming>, Connection, Sent), Failure> {
-        let replayable = is_replayable(&request);
         let mut sent = Sent::default();
         let mut began = Instant::now();
-        let mut connection = self.pool.take(replayable).await?;
-        if connection.is_reused() {
-            let spare = replayable.then(|| message::replay(&request));
-            match connection.send(request).await {
-                Ok(response) => return Ok((response, connection, sent)),
-                Err(lost) => request = lost.retry_with(spare)?,
+        let mut connection = self.pool.take(wish).await?;
+        let (mut beginnings, mut may_repeat) = (0, wish.replayable);
+        loop {
+            // A fresh connection that dies says more about the upstream than about the moment: asking the same
+            // one again would help nobody.
+            let (is_fresh, site) = (!connection.is_reused(), connection.site());
+            if is_fresh {
+                sent.connect = Some(began.elapsed());
             }
+            let may_lose = connection.may_lose();
+            let may_repeat_now = may_repeat && (!is_fresh || self.pool.has_several());
+            let spare = (request.body().is_none() && may_lose)
+                .then(|| Spare { request: message::replay(&request), may_repeat: may_repeat_now });
+            let lost = match connection.send(request).await {
+                Ok(response) => return Ok((response, connection, sent)),
+                Err(lost) => lost,
+            };
             drop(connection);
-            sent.retries = 1;
+            beginnings += 1;
+            let mut failed = is_fresh.then_some(site);
+            request = match lost.next(spare) {
+                Next::Send(again, _) if beginnings < BEGINNINGS_MAX && may_lose => again,
+                Next::Repeat(again, _) if self.pool.may_repeat() => {
+                    (may_repeat, failed) = (false, Some(site));
+                    again
+                }
+                Next::Send(_, failure) | Next::Repeat(_, failure) | Next::Fail(failure) => {
+                    return Err(failure);
+                }
+            };
+            sent.retries = sent.retries.saturating_add(1);
             began = Instant::now();
-            connection = self.pool.connect().await?;
-        }
-        sent.connect = Some(began.elapsed());
-        match connection.send(request).await {
-            Ok(response) => Ok((response, connection, sent)),
-            Err(lost) => Err(lost.failure),
+            connection = self.pool.take_other(wish, failed).await?;
         }
     }
 }
@@ -229,6 +260,8 @@ struct Grant<'a> {
     target: &'a RequestTarget,
     identity: &'a [(HeaderName, HeaderValue)],
     ended: Option<&'a CancellationToken>,
+    /// A number that is the same for all requests of a session.
+    session: Option<u64>,
 }
 
 /// Whether sending the request twice does no more than sending it once (RFC 9110 9.2.2), and we still could.

@@ -67,6 +67,12 @@ impl SessionHash {
     pub const fn octets(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// A number made of some of them, by which the requests of a session can be kept together.
+    #[must_use]
+    pub fn affinity(&self) -> u64 {
+        self.0.iter().take(8).fold(0, |number, octet| number << 8 | u64::from(*octet))
+    }
 }
 
 /// A session as the store has it.

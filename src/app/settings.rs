@@ -16,7 +16,7 @@ use crate::id::ConnectionId;
 use crate::mail;
 use crate::mail::smtp::Smtp;
 use crate::pages::{self, Brand};
-use crate::proxy::{self, PublicUrl, TrustedProxies, Upstream};
+use crate::proxy::{self, PublicUrl, TrustedProxies};
 use crate::routes::cookies::Transport;
 use crate::routes::{self, site::Sites};
 use crate::saml;
@@ -138,15 +138,17 @@ fn brand(config: &Config) -> pages::Settings {
 
 /// How requests are forwarded.
 pub(crate) fn proxy(config: &Config) -> anyhow::Result<proxy::Settings> {
-    let upstreams = config.app.upstreams.iter().map(|url| Upstream::parse(url.as_str()));
-    let upstreams = upstreams.collect::<Result<_, _>>().context("app.upstreams")?;
+    let upstreams = &config.app.upstreams;
     let public_url = PublicUrl::parse(config.app.url.as_str()).context("app.url")?;
     let presets = crate::identity::presets::HEADER_NAMES;
     let identity_header_names = presets.iter().map(|name| HeaderName::try_from(*name));
     Ok(proxy::Settings {
         own_cookie_names: Transport::all_names(),
         identity_header_names: identity_header_names.collect::<Result<_, _>>()?,
-        ..proxy::Settings::new(upstreams, public_url)
+        tls: upstreams.tls.clone(),
+        balance: upstreams.balance.clone(),
+        timeouts: upstreams.timeouts,
+        ..proxy::Settings::new(upstreams.addresses.clone(), public_url)
     })
 }
 

@@ -103,8 +103,11 @@ impl Probed for Watched {
     fn degraded(&self) -> Vec<String> {
         let health = self.shared.sign_on.provider_health();
         let unready = health.into_iter().filter(|health| !health.is_ready);
+        let unready = unready
+            .map(|health| format!("nobody of {} can sign on: no usable metadata", health.organization));
+        let unwell = self.shared.settings.load().proxy.state.unwell();
         unready
-            .map(|health| format!("nobody of {} can sign on: no usable metadata", health.organization))
+            .chain(unwell.into_iter().map(|upstream| format!("{upstream} is asked last: it fails")))
             .collect()
     }
 

@@ -6,6 +6,7 @@
 use http::Uri;
 use url::{Host, Url};
 
+use crate::proxy::{self, Upstream};
 use crate::target::RequestTarget;
 
 use super::reading::Fault;
@@ -46,21 +47,15 @@ pub(super) fn acs_url(text: &str) -> Result<Url, Fault> {
 }
 
 /// Reads one of `app.upstreams`: an origin that the application answers at.
-pub(super) fn upstream(text: &str) -> Result<Url, Fault> {
-    let example = "write \"http://HOST:PORT\", e.g. \"http://127.0.0.1:3000\"";
-    let url =
-        Url::parse(text).map_err(|error| Fault::new(format!("{text:?} is not a URL ({error})"), example))?;
-    if url.scheme() == "https" {
-        let remedy = "connect to the application by http:// on a network that you trust";
-        return Err(Fault::new("https:// to the application is not supported yet", remedy));
-    }
-    if url.scheme() != "http" || url.host_str().is_none() {
-        return Err(Fault::new(format!("{text:?} is not an http:// URL"), example));
-    }
-    if url.path() != "/" || has_extras(&url) {
-        return Err(Fault::new(format!("{text:?} has more than scheme, host and port"), example));
-    }
-    Ok(url)
+pub(super) fn upstream(text: &str) -> Result<Upstream, Fault> {
+    Upstream::parse(text).map_err(|error| {
+        let message = match error {
+            proxy::Error::NotAUrl => format!("{text:?} is not a URL"),
+            proxy::Error::Scheme => format!("{text:?} is not an http://, https:// or h2c:// URL"),
+            proxy::Error::MoreThanAnOrigin => format!("{text:?} has more than scheme, host and port"),
+        };
+        Fault::new(message, "write \"http://HOST:PORT\", e.g. \"http://127.0.0.1:3000\"")
+    })
 }
 
 /// Reads `sign_on.other_url`: a path of the application, or a URL of another site.
@@ -122,11 +117,4 @@ fn is_local(url: &Url) -> bool {
 
 fn is_plain_path(path: &str) -> bool {
     path.parse::<Uri>().is_ok_and(|uri| RequestTarget::parse(&uri).is_ok())
-}
-
-fn has_extras(url: &Url) -> bool {
-    url.query().is_some()
-        || url.fragment().is_some()
-        || !url.username().is_empty()
-        || url.password().is_some()
 }

@@ -8,18 +8,19 @@ use crate::directory::DisplayName;
 use crate::email::EmailAddress;
 use crate::target::PathRule;
 
-use super::reading::{Fault, Read, Reading, Told};
+use super::reading::{Fault, Read, Reading};
+use super::upstreams::{self, Upstreams};
 use super::{address, file};
 
 /// The application.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct App {
     /// Its public origin.
     pub url: Url,
     /// `app.url` as it was typed, without a slash at its end: the default issuer and audience.
     pub url_text: String,
-    /// Where it answers, at least one.
-    pub upstreams: Vec<Url>,
+    /// Where it answers, and how it is reached there.
+    pub upstreams: Upstreams,
     /// What needs no sign-on.
     pub public_paths: Vec<PathRule>,
     /// Its name on our pages.
@@ -35,7 +36,7 @@ pub(super) fn read(typed: &file::App, reading: &mut Reading<'_>) -> Read<App> {
         "write the address that people open, e.g. url = \"https://app.example.com\"",
         address::app_url,
     );
-    let upstreams = upstreams(typed, reading);
+    let upstreams = upstreams::read(typed, reading);
     let public_paths = reading.list("app.public_paths", typed.public_paths.as_deref(), public_path);
     let name = reading.optional("app.name", typed.name.as_deref(), display_name);
     let support_email = reading.optional("app.support_email", typed.support_email.as_deref(), |text| {
@@ -56,20 +57,6 @@ pub(super) fn read(typed: &file::App, reading: &mut Reading<'_>) -> Read<App> {
         support_email: support_email?,
         url,
     })
-}
-
-fn upstreams(typed: &file::App, reading: &mut Reading<'_>) -> Read<Vec<Url>> {
-    let remedy = "write where the application answers, e.g. upstreams = [\"http://127.0.0.1:3000\"]";
-    let upstreams = reading.list("app.upstreams", typed.upstreams.as_deref(), address::upstream)?;
-    if !upstreams.is_empty() {
-        return Ok(upstreams);
-    }
-    if typed.upstreams.is_some() {
-        reading.findings.refuse("app.upstreams", "is empty", remedy);
-    } else {
-        reading.findings.missing("app.upstreams", remedy);
-    }
-    Err(Told)
 }
 
 /// Reads one entry of `app.public_paths`.

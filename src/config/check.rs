@@ -53,6 +53,7 @@ impl Report {
                 "app_url": address::origin(&config.app.url),
                 "entity_id": config.saml.entity_id,
                 "acs_url": config.saml.acs_url.as_str(),
+                "upstreams": config.app.upstreams.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "own_certificates": config.saml.keys.iter().map(|key| certificate_json(key.certificate())).collect::<Vec<_>>(),
                 "mail": config.mail.route.as_ref().map(|(server, from)| json!({
                     "server": server.to_string(),
@@ -78,6 +79,9 @@ impl fmt::Display for Report {
         writeln!(f, "  application    {}", address::origin(&config.app.url))?;
         writeln!(f, "  entity ID      {}", config.saml.entity_id)?;
         writeln!(f, "  reply URL      {}", config.saml.acs_url)?;
+        for upstream in &config.app.upstreams.addresses {
+            writeln!(f, "  upstream       {upstream}")?;
+        }
         for key in &config.saml.keys {
             let end = day(key.certificate().not_after());
             writeln!(f, "  own key        until {end}, SHA-256 {}", key.certificate().fingerprint())?;

@@ -142,6 +142,7 @@ fn check(name: &str, at: &str, value: Value, findings: &mut Findings) -> Option<
             return None;
         }
         (Kind::Text | Kind::TextOrTexts, Value::String(..)) | (Kind::Switch, Value::Bool(..)) => true,
+        (Kind::Number, Value::Num(_, number)) => number.to_u128().is_some(),
         (Kind::Texts | Kind::TextOrTexts, Value::Array(_, items)) => {
             items.iter().all(|item| item.as_str().is_some())
         }

@@ -33,6 +33,22 @@ pub(super) struct App {
     pub(super) public_paths: Option<Vec<String>>,
     pub(super) name: Option<String>,
     pub(super) support_email: Option<String>,
+    pub(super) upstream_ca: Option<String>,
+    pub(super) upstream_certificate: Option<String>,
+    pub(super) upstream_key: Option<String>,
+    pub(super) upstream_server_name: Option<String>,
+    pub(super) upstream_http2: Option<bool>,
+    pub(super) upstream_requests_max: Option<u64>,
+    pub(super) sticky: Option<bool>,
+    pub(super) dns_refresh: Option<String>,
+    pub(super) health_path: Option<String>,
+    pub(super) health_interval: Option<String>,
+    pub(super) upstream_connect_timeout: Option<String>,
+    pub(super) upstream_response_timeout: Option<String>,
+    pub(super) upstream_idle_timeout: Option<String>,
+    pub(super) stream_idle_timeout: Option<String>,
+    pub(super) upstream_keep_alive: Option<String>,
+    pub(super) upstream_ping: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

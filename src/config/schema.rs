@@ -17,6 +17,8 @@ pub enum Kind {
     TextOrTexts,
     /// `true` or `false`.
     Switch,
+    /// A whole number, not negative.
+    Number,
 }
 
 /// What holds if the key is absent.
@@ -102,7 +104,7 @@ pub const KEYS: &[Key] = &[
     texts(
         "app.upstreams",
         Absent::Missing,
-        "Where the application itself answers, e.g. `http://127.0.0.1:3000`; several are balanced.",
+        "Where the application itself answers, e.g. `http://127.0.0.1:3000`, `https://app.internal` or `h2c://[::1]:50051`; several are balanced.",
     ),
     texts(
         "app.public_paths",
@@ -111,6 +113,74 @@ pub const KEYS: &[Key] = &[
     ),
     text("app.name", Absent::Means("the host of `app.url`"), "The application's name on Anteroom's pages."),
     text("app.support_email", Absent::Means("no address is shown"), "Whom people can write to."),
+    text(
+        "app.upstream_ca",
+        Absent::Means("what this machine trusts"),
+        "PEM file: the certificate authorities that `https://` upstreams are checked against, and no others.",
+    ),
+    text(
+        "app.upstream_certificate",
+        Absent::Means("none is shown"),
+        "PEM file: Anteroom's own certificate for `https://` upstreams that ask for one, then its chain.",
+    ),
+    text("app.upstream_key", Absent::Means("as `app.upstream_certificate`"), "PEM file: its private key."),
+    text(
+        "app.upstream_server_name",
+        Absent::Means("the host of the upstream"),
+        "The name that certificates of `https://` upstreams must be for, and that they are asked for (SNI).",
+    ),
+    switch(
+        "app.upstream_http2",
+        Absent::Value("false"),
+        "Whether `https://` upstreams are offered HTTP/2, e.g. for gRPC. HTTP/1.1 is the faster one for everything else.",
+    ),
+    number(
+        "app.upstream_requests_max",
+        Absent::Means("as many as come"),
+        "Requests that one upstream has at a time, open streams and WebSockets included; others wait up to a second, then get `503`.",
+    ),
+    switch(
+        "app.sticky",
+        Absent::Value("false"),
+        "Whether the requests of a session go to the same upstream as long as that is well.",
+    ),
+    text(
+        "app.dns_refresh",
+        Absent::Value("\"30s\""),
+        "How old the addresses of an upstream's name may be before they are asked for again, up to `1h`.",
+    ),
+    text(
+        "app.health_path",
+        Absent::Means("upstreams are judged by the requests that they get"),
+        "What upstreams are asked for, on a connection of its own; three times no `2xx` or `3xx`, and an upstream is asked last.",
+    ),
+    text("app.health_interval", Absent::Value("\"5s\""), "How often they are asked for `app.health_path`."),
+    text(
+        "app.upstream_connect_timeout",
+        Absent::Value("\"1s\""),
+        "How long one attempt to connect to one address may take.",
+    ),
+    text(
+        "app.upstream_response_timeout",
+        Absent::Value("\"60s\""),
+        "How long the application may take from the end of a request to the beginning of its response.",
+    ),
+    text(
+        "app.upstream_idle_timeout",
+        Absent::Value("\"5m\""),
+        "How long a response may pause between two bytes.",
+    ),
+    text("app.stream_idle_timeout", Absent::Value("\"1h\""), "The same for event streams and WebSockets."),
+    text(
+        "app.upstream_keep_alive",
+        Absent::Value("\"4s\""),
+        "How long an unused connection is kept; less than the application keeps it.",
+    ),
+    text(
+        "app.upstream_ping",
+        Absent::Value("\"30s\""),
+        "How often a connection of HTTP/2 that carries requests is asked whether it lives. gRPC servers may want it rarer.",
+    ),
     text(
         "saml.entity_id",
         Absent::Missing,
@@ -365,6 +435,10 @@ const fn text_or_texts(name: &'static str, absent: Absent, meaning: &'static str
 
 const fn switch(name: &'static str, absent: Absent, meaning: &'static str) -> Key {
     Key { name, kind: Kind::Switch, absent, support: Support::Ready, meaning }
+}
+
+const fn number(name: &'static str, absent: Absent, meaning: &'static str) -> Key {
+    Key { name, kind: Kind::Number, absent, support: Support::Ready, meaning }
 }
 
 const fn later(key: Key) -> Key {

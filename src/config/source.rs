@@ -125,6 +125,13 @@ impl Walk<'_> {
             (Kind::Text | Kind::TextOrTexts, DeValue::String(text)) => Some(Value::from(text.to_string())),
             (Kind::Switch, DeValue::Boolean(on)) => Some(Value::from(*on)),
             (Kind::Texts | Kind::TextOrTexts, DeValue::Array(items)) => self.texts(key, at, items),
+            (Kind::Number, DeValue::Integer(number)) => {
+                let value = u64::from_str_radix(number.as_str(), number.radix()).ok().map(Value::from);
+                if value.is_none() {
+                    refuse_kind(self.findings, at, key, "a number that is negative or too large");
+                }
+                value
+            }
             (_, other) => {
                 refuse_kind(self.findings, at, key, named(other));
                 None
@@ -184,6 +191,7 @@ pub(super) fn refuse_kind(findings: &mut Findings, at: &str, key: &schema::Key, 
         ),
         Kind::Texts => ("a list of texts", format!("write it in brackets, e.g. {}", example("[\"value\"]"))),
         Kind::Switch => ("true or false", "write true or false, without quotes".to_owned()),
+        Kind::Number => ("a whole number", format!("write it without quotes, e.g. {}", example("100"))),
     };
     findings.refuse(at, format!("must be {expected}, not {found}"), remedy);
 }

@@ -16,6 +16,15 @@ pub enum Failure {
     /// Every upstream refused the connection or could not be found.
     #[error("the connection to the upstream failed")]
     ConnectFailed(#[source] io::Error),
+    /// The upstream is not who it should be, or TLS with it failed otherwise.
+    #[error("the upstream could not be verified, or TLS with it failed")]
+    TlsFailed(#[source] io::Error),
+    /// Every upstream has as many requests as it may have.
+    #[error("every upstream is busy")]
+    Overloaded,
+    /// A WebSocket for an upstream that is spoken to in HTTP/2 alone.
+    #[error("the upstream takes no upgrade to WebSocket over HTTP/2")]
+    NoWebSocket,
     /// Every upstream left the connection attempt unanswered.
     #[error("the connection to the upstream timed out")]
     ConnectTimeout,
@@ -49,6 +58,9 @@ impl Failure {
         match self {
             Self::NoUpstream => "no_upstream",
             Self::ConnectFailed(_) => "upstream_connect_failed",
+            Self::TlsFailed(_) => "upstream_tls_failed",
+            Self::Overloaded => "upstream_overloaded",
+            Self::NoWebSocket => "upstream_no_websocket",
             Self::ConnectTimeout => "upstream_connect_timeout",
             Self::Timeout => "upstream_timeout",
             Self::Reset(_) => "upstream_reset",
@@ -60,12 +72,25 @@ impl Failure {
         }
     }
 
+    /// The same failure for another request that was waiting for the same connection.
+    pub(super) fn once_more(&self) -> Self {
+        match self {
+            Self::ConnectTimeout => Self::ConnectTimeout,
+            Self::TlsFailed(error) => Self::TlsFailed(error.kind().into()),
+            Self::ConnectFailed(error) => Self::ConnectFailed(error.kind().into()),
+            _ => Self::ConnectFailed(io::ErrorKind::Other.into()),
+        }
+    }
+
     /// The status to answer with.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::NoUpstream => StatusCode::SERVICE_UNAVAILABLE,
-            Self::ConnectFailed(_) | Self::Reset(_) | Self::BadResponse(_) => StatusCode::BAD_GATEWAY,
+            Self::NoUpstream | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ConnectFailed(_) | Self::TlsFailed(_) | Self::Reset(_) | Self::BadResponse(_) => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::NoWebSocket => StatusCode::NOT_IMPLEMENTED,
             Self::ConnectTimeout | Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestBroken(_) => StatusCode::BAD_REQUEST,
             Self::RequestStalled => StatusCode::REQUEST_TIMEOUT,

@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -79,20 +79,38 @@ struct Permission {
 
 /// How far an upload has come; shared with the connection that carries it.
 #[derive(Debug, Default)]
-pub(super) struct Progress(AtomicU8);
+pub(super) struct Progress {
+    state: AtomicU8,
+    frames: AtomicU64,
+}
 
 impl Progress {
     const FINISHED: u8 = 1;
     const STALLED: u8 = 2;
+    const BROKEN: u8 = 3;
 
     /// Whether the body was sent to its end.
     pub(super) fn is_finished(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == Self::FINISHED
+        self.state.load(Ordering::Relaxed) == Self::FINISHED
     }
 
     /// Whether the client stopped sending.
     pub(super) fn is_stalled(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == Self::STALLED
+        self.state.load(Ordering::Relaxed) == Self::STALLED
+    }
+
+    /// Whether the client broke off.
+    pub(super) fn is_broken(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == Self::BROKEN
+    }
+
+    /// How many frames have been passed on: it has moved where this number has.
+    pub(super) fn frames(&self) -> u64 {
+        self.frames.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, state: u8) {
+        self.state.store(state, Ordering::Relaxed);
     }
 }
 
@@ -103,6 +121,10 @@ struct Stalled;
 #[derive(Debug, thiserror::Error)]
 #[error("the session ended in the middle of the response")]
 struct SessionEnded;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the application fell silent in the middle of the response")]
+struct Silent;
 
 impl RequestBody {
     /// Takes over what comes in; a request without a body has no upload.
@@ -134,6 +156,13 @@ impl RequestBody {
     /// How far the body has come, if there is one.
     pub(super) fn progress(&self) -> Option<Arc<Progress>> {
         self.0.as_ref().map(|upload| Arc::clone(&upload.progress))
+    }
+
+    /// Sends the body without waiting to be asked for it.
+    pub(super) fn send_at_once(&mut self) {
+        if let Some(upload) = self.0.as_mut() {
+            upload.permission = None;
+        }
     }
 
     /// Makes a body that was announced with `Expect: 100-continue` wait until the application asks for it
@@ -190,8 +219,16 @@ impl Upload {
         };
         self.stall = None;
         if frame.is_none() || self.incoming.is_end_stream() {
-            self.progress.0.store(Progress::FINISHED, Ordering::Relaxed);
+            self.progress.set(Progress::FINISHED);
         }
+        match &frame {
+            Some(Ok(_)) => self.progress.frames.fetch_add(1, Ordering::Relaxed),
+            Some(Err(_)) => {
+                self.progress.set(Progress::BROKEN);
+                0
+            }
+            None => 0,
+        };
         let reserved = &self.reserved;
         Poll::Ready(frame.map(|frame| match frame {
             Ok(frame) => Ok(without_reserved_trailers(frame, reserved)),
@@ -203,7 +240,7 @@ impl Upload {
         let stall_after = self.stall_after;
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(stall_after)));
         ready!(stall.as_mut().poll(context));
-        self.progress.0.store(Progress::STALLED, Ordering::Relaxed);
+        self.progress.set(Progress::STALLED);
         Poll::Ready(Some(Err(Stalled.into())))
     }
 }
@@ -238,7 +275,23 @@ pub(super) struct ResponseBody {
     connection: Option<Connection>,
     session: Option<Session>,
     trace: Trace,
+    silence: Option<Silence>,
     broken: Option<End>,
+}
+
+/// Watches for a stream that falls silent, where the connection goes on with others.
+struct Silence {
+    limit: Duration,
+    /// Runs while the stream is waited for.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Silence {
+    fn poll_over(&mut self, context: &mut Context<'_>) -> bool {
+        let limit = self.limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        timer.as_mut().poll(context).is_ready()
+    }
 }
 
 /// Watches for the end of the session whose response this is.
@@ -257,7 +310,8 @@ impl ResponseBody {
         trace: Trace,
     ) -> Self {
         let session = ended.map(|ended| Session { ended, waiting: None });
-        let mut body = Self { incoming, connection: Some(connection), session, trace, broken: None };
+        let silence = connection.silence().map(|limit| Silence { limit, timer: None });
+        let mut body = Self { incoming, connection: Some(connection), session, trace, silence, broken: None };
         body.release_at_end();
         body
     }
@@ -270,10 +324,13 @@ impl ResponseBody {
             return Poll::Ready(None);
         }
         if self.session.as_mut().is_some_and(|session| session.poll_ended(context, Waits::No)) {
-            return self.cut();
+            return self.cut(End::Session, SessionEnded);
         }
         match self.poll_incoming(context) {
             Poll::Ready(Some(Ok(frame))) => {
+                if let Some(silence) = &mut self.silence {
+                    silence.timer = None;
+                }
                 self.release_at_end();
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -288,7 +345,10 @@ impl ResponseBody {
             }
             Poll::Pending => {
                 if self.session.as_mut().is_some_and(|session| session.poll_ended(context, Waits::Yes)) {
-                    return self.cut();
+                    return self.cut(End::Session, SessionEnded);
+                }
+                if self.silence.as_mut().is_some_and(|silence| silence.poll_over(context)) {
+                    return self.cut(End::Upstream, Silent);
                 }
                 Poll::Pending
             }
@@ -327,10 +387,10 @@ impl ResponseBody {
         self.incoming.size_hint()
     }
 
-    fn cut(&mut self) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.broken = Some(End::Session);
+    fn cut(&mut self, end: End, why: impl Into<BoxError>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.broken = Some(end);
         self.connection = None;
-        Poll::Ready(Some(Err(SessionEnded.into())))
+        Poll::Ready(Some(Err(why.into())))
     }
 
     fn release_at_end(&mut self) {

@@ -4,323 +4,272 @@
 //! goes back only after both bodies came to their end; otherwise it is closed, which also tells the
 //! application that nobody waits any more.
 
+mod connection;
 mod driver;
+mod parked;
+mod streams;
 
-use std::future::poll_fn;
-use std::io;
-use std::net::SocketAddr;
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::cmp::Reverse;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use http::Request;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::deadline::to_millis;
-use super::message::{Progress, RequestBody};
-use super::{Deadline, Failure, Observe, Observed, Settings, Timeouts, Upstream, drive};
+use super::message::RequestBody;
+use super::upstream::{Dialled, Group, Inside, Member, Sign, Slot};
+use super::{Failure, Settings, Timeouts};
 
-use self::driver::{Alarm, Driver};
+pub(super) use self::connection::{Connection, Next};
+
+use self::driver::Alarm;
+use self::parked::Parked;
+use self::streams::Channel;
 
 /// Unused connections kept per upstream and core.
 const PARKED_MAX: usize = 256;
-
-/// The largest head of a response. Of fields, hyper takes 100; to say so would cost it an allocation
-/// for every response.
-const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
-
-/// How long an upstream that could not be reached is asked last.
-const REST: Duration = Duration::from_secs(2);
 
 /// The connections of one core.
 #[derive(Debug)]
 pub(super) struct Pool {
     sites: Vec<Site>,
+    group: Arc<Group>,
     timeouts: Timeouts,
+    is_sticky: bool,
     turn: AtomicUsize,
-    epoch: Instant,
+    budget: Budget,
     alarm: Arc<Alarm>,
     /// The alarm, as unused connections know it.
     waker: Waker,
     is_watched: AtomicBool,
 }
 
-/// One upstream and its unused connections, the latest used last.
-#[derive(Debug)]
+/// One upstream and its connections: those of HTTP/1.1 that are unused, the latest used last, and all of HTTP/2.
+#[derive(Debug, Default)]
 struct Site {
-    upstream: Upstream,
-    /// Host and port, for the log.
-    name: Arc<str>,
     parked: Mutex<Vec<Parked>>,
+    channels: Mutex<Vec<Arc<Channel>>>,
     in_flight: AtomicUsize,
-    /// Until when it is asked last, in milliseconds of the pool's epoch.
-    rests_until: AtomicU64,
+    /// Held while a connection of HTTP/2 is opened, so that those who come meanwhile share it, or its failure.
+    opening: tokio::sync::Mutex<Option<(Instant, Failure)>>,
+    /// The upstream was offered HTTP/2 and chose HTTP/1.1.
+    declined: AtomicBool,
 }
 
-#[derive(Debug)]
-struct Parked {
-    sender: SendRequest<RequestBody>,
-    line: Arc<Line>,
-    driver: Driver,
-    since: Instant,
+/// What a request needs of its connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish {
+    /// Whether sending it twice does no harm.
+    pub(super) replayable: bool,
+    /// What it is wanted for.
+    pub(super) inside: Inside,
+    /// Whose request it is, where that decides on the upstream.
+    pub(super) session: Option<u64>,
 }
 
-/// A connection in use. Dropping it closes it; [`Connection::park`] keeps it.
-pub(super) struct Connection {
-    parked: Option<Parked>,
-    pool: Arc<Pool>,
-    site: usize,
-    reused: bool,
-    upload: Option<Arc<Progress>>,
+/// A request that got no answer, and from which upstream, if it shall not be asked again.
+struct Lost {
+    failed: Option<usize>,
 }
 
-/// What became of a request that got no response.
-pub(super) struct Lost {
-    pub(super) failure: Failure,
-    /// The request, if not a byte of it was sent.
-    unsent: Option<Request<RequestBody>>,
-}
-
-impl Lost {
-    /// The request to send once more: the same if it was never sent, or the spare copy of one that may be
-    /// repeated; otherwise the failure.
-    pub(super) fn retry_with(
-        self: Box<Self>,
-        spare: Option<Request<RequestBody>>,
-    ) -> Result<Request<RequestBody>, Failure> {
-        let repeatable = matches!(self.failure, Failure::Reset(_));
-        match self.unsent.or_else(|| spare.filter(|_| repeatable)) {
-            Some(request) => Ok(request),
-            None => Err(self.failure),
-        }
-    }
+/// A copy of a request without a body.
+pub(super) struct Spare {
+    pub(super) request: Request<RequestBody>,
+    /// Whether sending it twice does no harm.
+    pub(super) may_repeat: bool,
 }
 
 impl Pool {
     /// A pool without connections.
-    pub(super) fn new(settings: &Settings) -> Self {
-        let site = |upstream: &Upstream| Site {
-            upstream: upstream.clone(),
-            name: format!("{}:{}", upstream.host(), upstream.port()).into(),
-            parked: Mutex::default(),
-            in_flight: AtomicUsize::new(0),
-            rests_until: AtomicU64::new(0),
-        };
+    pub(super) fn new(settings: &Settings, closing: &CancellationToken) -> Self {
         let alarm = Arc::new(Alarm::default());
         Self {
-            sites: settings.upstreams.iter().map(site).collect(),
+            sites: settings.upstreams.iter().map(|_| Site::default()).collect(),
+            group: Group::of(settings, closing),
             timeouts: settings.timeouts,
+            is_sticky: settings.balance.sticky,
             turn: AtomicUsize::new(0),
-            epoch: Instant::now(),
+            budget: Budget::default(),
             waker: Waker::from(Arc::clone(&alarm)),
             alarm,
             is_watched: AtomicBool::new(false),
         }
     }
 
-    /// A connection to the least busy upstream, preferably one that was used before. A request that cannot
+    /// Whether there is another upstream than the one at hand.
+    pub(super) const fn has_several(&self) -> bool {
+        self.sites.len() > 1
+    }
+
+    /// Whether one more request may be sent a second time.
+    pub(super) fn may_repeat(&self) -> bool {
+        self.budget.withdraw()
+    }
+
+    /// A connection to the upstream that suits best, preferably one that was used before. A request that cannot
     /// be repeated gets one only if it was in use a moment ago, which the application is unlikely to be
     /// closing right now.
-    pub(super) async fn take(self: &Arc<Self>, replayable: bool) -> Result<Connection, Failure> {
-        let fresh = if replayable { self.timeouts.pool_idle } else { self.timeouts.pool_idle / 4 };
+    pub(super) async fn take(self: &Arc<Self>, wish: Wish) -> Result<Connection, Failure> {
+        self.budget.deposit();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        if let Some(site) = self.preferred(turn)
-            && let Some(parked) = self.unpark(site, fresh)
+        if let Some(site) = self.preferred(turn, wish.session)
+            && let Some(member) = self.group.member(site)
+            && let Ok(slot) = slot_of(member)
+            && let Some(connection) = self.reuse(site, member, wish)
         {
-            return Ok(self.connection(site, parked, true));
+            return Ok(connection.with_slot(slot));
         }
-        self.connect_in(turn).await
+        self.connect(turn, wish, None).await
     }
 
-    /// A new connection to the least busy upstream that can be reached.
-    pub(super) async fn connect(self: &Arc<Self>) -> Result<Connection, Failure> {
-        self.connect_in(self.turn.fetch_add(1, Ordering::Relaxed)).await
+    /// Another connection for a request that got no answer: not to the upstream that it was sent to, if there is
+    /// any other.
+    pub(super) async fn take_other(
+        self: &Arc<Self>,
+        wish: Wish,
+        failed: Option<usize>,
+    ) -> Result<Connection, Failure> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        self.connect(turn, wish, Some(Lost { failed })).await
     }
 
-    async fn connect_in(self: &Arc<Self>, turn: usize) -> Result<Connection, Failure> {
+    /// A connection to the first upstream that can be reached, the one that suits best first; a new one for a
+    /// request that was lost on another.
+    async fn connect(
+        self: &Arc<Self>,
+        turn: usize,
+        wish: Wish,
+        lost: Option<Lost>,
+    ) -> Result<Connection, Failure> {
         let mut order: Vec<usize> = self.in_turn(turn).collect();
-        order.sort_by_key(|site| self.reluctance(*site));
-        let mut failure = Failure::NoUpstream;
+        let failed = lost.as_ref().and_then(|lost| lost.failed);
+        order.sort_by_cached_key(|site| (Some(*site) == failed, self.reluctance(*site, wish.session)));
+        let mut failure = None;
+        let mut full = None;
         for site in order {
-            let Some(Site { upstream, rests_until, .. }) = self.sites.get(site) else { continue };
-            match open(upstream, &self.timeouts).await {
-                Ok(parked) => {
-                    rests_until.store(0, Ordering::Relaxed);
-                    return Ok(self.connection(site, parked, false));
-                }
-                Err(error) => {
-                    rests_until.store(self.millis() + to_millis(REST), Ordering::Relaxed);
-                    failure = error;
-                }
+            let Some(member) = self.group.member(site) else { continue };
+            let Ok(slot) = slot_of(member) else {
+                full = full.or(Some((site, member)));
+                continue;
+            };
+            if lost.is_none()
+                && let Some(connection) = self.reuse(site, member, wish)
+            {
+                return Ok(connection.with_slot(slot));
+            }
+            match self.open(site, member, turn, wish).await {
+                Ok(connection) => return Ok(connection.with_slot(slot)),
+                Err(error) => failure = Some(error),
             }
         }
-        Err(failure)
-    }
-
-    fn connection(self: &Arc<Self>, site: usize, parked: Parked, reused: bool) -> Connection {
-        if let Some(site) = self.sites.get(site) {
-            site.in_flight.fetch_add(1, Ordering::Relaxed);
-        }
-        Connection { parked: Some(parked), pool: Arc::clone(self), site, reused, upload: None }
-    }
-
-    fn unpark(&self, site: usize, fresh: Duration) -> Option<Parked> {
-        let mut parked = self.sites.get(site)?.parked();
-        while let Some(last) = parked.last() {
-            let age = last.since.elapsed();
-            if last.sender.is_ready() && age < fresh {
-                return parked.pop();
-            }
-            if last.sender.is_ready() && age < self.timeouts.pool_idle {
-                // Good for another request; those below it are older still.
-                return None;
-            }
-            parked.pop();
-        }
-        None
-    }
-
-    /// Where the next request goes.
-    fn preferred(&self, turn: usize) -> Option<usize> {
-        if self.sites.len() < 2 {
-            return Some(0);
-        }
-        self.in_turn(turn).min_by_key(|site| self.reluctance(*site))
-    }
-
-    /// All upstreams, another one first every time.
-    fn in_turn(&self, turn: usize) -> impl Iterator<Item = usize> {
-        let count = self.sites.len();
-        (0..count).map(move |place| place.wrapping_add(turn) % count)
-    }
-
-    /// What speaks against an upstream: that it could not be reached a moment ago, then how busy it is.
-    fn reluctance(&self, site: usize) -> Option<(bool, usize)> {
-        let site = self.sites.get(site)?;
-        let rests = site.rests_until.load(Ordering::Relaxed) > self.millis();
-        Some((rests, site.in_flight.load(Ordering::Relaxed)))
-    }
-
-    fn millis(&self) -> u64 {
-        to_millis(self.epoch.elapsed())
-    }
-}
-
-impl Site {
-    fn parked(&self) -> MutexGuard<'_, Vec<Parked>> {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Connection {
-    /// Whether it has carried a request before: then it may just be closing.
-    pub(super) const fn is_reused(&self) -> bool {
-        self.reused
-    }
-
-    /// Where it leads: host and port.
-    pub(super) fn upstream(&self) -> Arc<str> {
-        self.pool.sites.get(self.site).map_or_else(Arc::default, |site| Arc::clone(&site.name))
-    }
-
-    /// Sends a request and waits for the head of the response.
-    pub(super) async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, Box<Lost>> {
-        self.upload = request.body().progress();
-        let first_byte = self.pool.timeouts.first_byte;
-        let Some(parked) = self.parked.as_mut() else {
-            return Err(Box::new(Lost { failure: Failure::NoUpstream, unsent: Some(request) }));
+        // Only where all others have failed, or there is none: wait for one that is there, but busy.
+        let Some((site, member)) = full else { return Err(failure.unwrap_or(Failure::NoUpstream)) };
+        let Some(slots) = &member.slots else { return Err(Failure::NoUpstream) };
+        let slot = slots.wait(self.timeouts.queue).await.ok_or(Failure::Overloaded)?;
+        let connection = match self.reuse(site, member, wish) {
+            Some(connection) => connection,
+            None => self.open(site, member, turn, wish).await?,
         };
-        parked.line.expect_bytes_every(first_byte);
-        let sent = parked.send(request, &self.pool.alarm).await;
-        let response = sent.map_err(|mut error| {
-            let unsent = error.take_message();
-            Box::new(Lost { failure: self.failure(error.into_error()), unsent })
-        })?;
-        // The rest of an upload must not wait for whoever takes the response, and a tunnel begins once the connection
-        // has come to the end of HTTP.
-        let is_uploading = self.upload.as_ref().is_some_and(|upload| !upload.is_finished());
-        if let Some(parked) = self.parked.as_mut()
-            && (is_uploading || response.status() == StatusCode::SWITCHING_PROTOCOLS)
+        Ok(connection.with_slot(Some(slot)))
+    }
+
+    /// A connection that is there already.
+    fn reuse(self: &Arc<Self>, site: usize, member: &Member, wish: Wish) -> Option<Connection> {
+        let own = self.sites.get(site)?;
+        if member.may_have_streams()
+            && wish.inside == Inside::Any
+            && let Some(channel) = own.channel(member)
         {
-            parked.driver.detach();
+            return Some(Connection::stream(self, site, channel, true));
         }
-        Ok(response)
+        let fresh = if wish.replayable { self.timeouts.pool_idle } else { self.timeouts.pool_idle / 4 };
+        let parked = own.unpark(member, fresh, self.timeouts.pool_idle)?;
+        Some(Connection::alone(self, site, parked, true))
     }
 
-    /// Whether the connection moves only when [`Connection::drive`] is called.
-    pub(super) fn is_carried(&self) -> bool {
-        self.parked.as_ref().is_some_and(|parked| parked.driver.is_carried())
+    /// A new connection, or a stream of one that was opened meanwhile.
+    async fn open(
+        self: &Arc<Self>,
+        site: usize,
+        member: &Member,
+        turn: usize,
+        wish: Wish,
+    ) -> Result<Connection, Failure> {
+        let own = self.sites.get(site).ok_or(Failure::NoUpstream)?;
+        let is_shared =
+            member.may_have_streams() && wish.inside == Inside::Any && !own.declined.load(Ordering::Relaxed);
+        let asked = Instant::now();
+        let mut opening = if is_shared { Some(own.opening.lock().await) } else { None };
+        if let Some(last) = opening.as_deref_mut() {
+            if let Some(channel) = own.channel(member) {
+                return Ok(Connection::stream(self, site, channel, true));
+            }
+            if let Some((at, failure)) = last
+                && *at > asked
+            {
+                return Err(failure.once_more());
+            }
+        }
+        member.health.chosen(self.group.now());
+        let made = self.begin(site, member, turn, wish.inside).await;
+        if let (Some(last), Err(failure)) = (opening.as_deref_mut(), &made) {
+            *last = Some((Instant::now(), failure.once_more()));
+        }
+        // A wish that the upstream cannot meet says nothing about its health.
+        if made.as_ref().is_err_and(|failure| !matches!(failure, Failure::NoWebSocket)) {
+            member.note(Sign::Unreachable, self.group.now());
+        }
+        made
     }
 
-    /// Moves what can be moved now; `context` is woken when there is more to do.
-    pub(super) fn drive(&mut self, context: &mut Context<'_>) {
-        if let Some(parked) = &mut self.parked {
-            parked.driver.poll(context);
+    async fn begin(
+        self: &Arc<Self>,
+        site: usize,
+        member: &Member,
+        turn: usize,
+        inside: Inside,
+    ) -> Result<Connection, Failure> {
+        let Dialled { wire, has_streams, seen } = member.dial(&self.timeouts, turn, inside).await?;
+        let Some(own) = self.sites.get(site) else { return Err(Failure::NoUpstream) };
+        if has_streams {
+            let channel = Channel::begin(wire, seen, &self.timeouts).await?;
+            channel.take();
+            own.channels().push(Arc::clone(&channel));
+            return Ok(Connection::stream(self, site, channel, false));
         }
+        if inside == Inside::Any {
+            own.declined.store(true, Ordering::Relaxed);
+        }
+        let parked = Parked::begin(wire, seen, &self.timeouts).await?;
+        Ok(Connection::alone(self, site, parked, false))
     }
 
-    /// The head of the response is there; from now on silence may last this long.
-    pub(super) fn head_arrived(&self, limit: Duration) {
-        if let Some(parked) = &self.parked {
-            parked.line.expect_bytes_every(limit);
-        }
-    }
-
-    /// Keeps the connection for another request, if its state is certain; otherwise closes it.
-    pub(super) fn park(mut self) {
-        if !self.upload.as_ref().is_none_or(|upload| upload.is_finished()) {
-            return;
-        }
-        let Some(mut parked) = self.parked.take() else { return };
-        parked.line.park(self.pool.timeouts.pool_idle);
+    /// Keeps a connection whose request is over.
+    fn keep(self: &Arc<Self>, site: usize, mut parked: Parked) {
+        parked.line.park(self.timeouts.pool_idle);
         // Brings it to its rest, from where it calls for the watcher.
-        parked.driver.poll(&mut Context::from_waker(&self.pool.waker));
+        parked.driver.poll(&mut Context::from_waker(&self.waker));
         if parked.driver.is_over() {
             return;
         }
         if parked.sender.is_ready() {
-            self.pool.keep(self.site, parked);
+            self.keep_ready(site, parked);
         } else if !parked.sender.is_closed() {
             // The end of the message was seen before hyper's own side of the connection was through with it.
-            let (pool, site) = (Arc::clone(&self.pool), self.site);
+            let pool = Arc::clone(self);
             parked.driver.detach();
             tokio::spawn(async move {
                 if parked.sender.ready().await.is_ok() {
-                    pool.keep(site, parked);
+                    pool.keep_ready(site, parked);
                 }
             });
         }
     }
 
-    fn failure(&self, error: hyper::Error) -> Failure {
-        let upload = self.upload.as_ref();
-        let expired = self.parked.as_ref().is_some_and(|parked| parked.line.is_expired());
-        if expired {
-            Failure::Timeout
-        } else if error.is_parse() || error.is_parse_too_large() {
-            Failure::BadResponse(Some(error))
-        } else if error.is_user() && upload.is_some_and(|upload| upload.is_stalled()) {
-            Failure::RequestStalled
-        } else if error.is_user() {
-            Failure::RequestBroken(error)
-        } else {
-            Failure::Reset(error)
-        }
-    }
-}
-
-impl Pool {
-    fn keep(self: &Arc<Self>, site: usize, mut parked: Parked) {
+    fn keep_ready(self: &Arc<Self>, site: usize, mut parked: Parked) {
         parked.line.park(self.timeouts.pool_idle);
         parked.since = Instant::now();
         if let Some(site) = self.sites.get(site) {
@@ -344,6 +293,48 @@ impl Pool {
             });
         }
     }
+
+    fn note(&self, site: usize, sign: Sign) {
+        if let Some(member) = self.group.member(site) {
+            // The time matters only to what is not well.
+            let now = if sign == Sign::Answered { 0 } else { self.group.now() };
+            member.note(sign, now);
+        }
+    }
+
+    fn began(&self, site: usize) {
+        if let Some(site) = self.sites.get(site) {
+            site.in_flight.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn ended(&self, site: usize) {
+        if let Some(site) = self.sites.get(site) {
+            site.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Where the next request goes.
+    fn preferred(&self, turn: usize, session: Option<u64>) -> Option<usize> {
+        if self.sites.len() < 2 {
+            return Some(0);
+        }
+        self.in_turn(turn).min_by_key(|site| self.reluctance(*site, session))
+    }
+
+    /// All upstreams, another one first every time.
+    fn in_turn(&self, turn: usize) -> impl Iterator<Item = usize> {
+        let count = self.sites.len();
+        (0..count).map(move |place| place.wrapping_add(turn) % count)
+    }
+
+    /// What speaks against an upstream: that it is unwell, then that another has the session, then how busy it is.
+    fn reluctance(&self, site: usize, session: Option<u64>) -> Option<(bool, Reverse<u64>, usize)> {
+        let (own, member) = (self.sites.get(site)?, self.group.member(site)?);
+        let suits = session.filter(|_| self.is_sticky).map_or(0, |session| member.suits(session));
+        let is_unwell = !member.health.is_well(self.group.now());
+        Some((is_unwell, Reverse(suits), own.in_flight.load(Ordering::Relaxed)))
+    }
 }
 
 /// Looks after the unused connections of a pool, as long as it is there.
@@ -361,112 +352,82 @@ impl Drop for Pool {
     }
 }
 
-impl Parked {
-    /// Sends a request and waits for the head of the response, moving the octets meanwhile.
-    async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-        alarm: &Alarm,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        let mut sent = pin!(alarm.muted(|| self.sender.try_send_request(request)));
-        let driver = &mut self.driver;
-        poll_fn(|context| {
-            driver.poll(context);
-            sent.as_mut().poll(context)
-        })
-        .await
+/// Leave to have another request there; an error if there is none at the moment.
+fn slot_of(member: &Member) -> Result<Option<Slot>, Full> {
+    match &member.slots {
+        None => Ok(None),
+        Some(slots) => slots.take().map(Some).ok_or(Full),
     }
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if let Some(site) = self.pool.sites.get(self.site) {
-            site.in_flight.fetch_sub(1, Ordering::Relaxed);
+/// The upstream has as many requests as it may have.
+struct Full;
+
+impl Site {
+    fn parked(&self) -> MutexGuard<'_, Vec<Parked>> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn channels(&self) -> MutexGuard<'_, Vec<Arc<Channel>>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An unused connection that was in use so short a time ago.
+    fn unpark(&self, member: &Member, fresh: Duration, idle: Duration) -> Option<Parked> {
+        let mut parked = self.parked();
+        while let Some(last) = parked.last() {
+            let age = last.since.elapsed();
+            let is_good = last.sender.is_ready() && member.is_current(last.seen);
+            if is_good && age < fresh {
+                return parked.pop();
+            }
+            if is_good && age < idle {
+                // Good for another request; those below it are older still.
+                return None;
+            }
+            parked.pop();
         }
+        None
+    }
+
+    /// A stream of a connection that is open.
+    fn channel(&self, member: &Member) -> Option<Arc<Channel>> {
+        let mut channels = self.channels();
+        // One that leads elsewhere goes on until its last stream is over.
+        channels.retain(|channel| !channel.is_closed() && member.is_current(channel.seen));
+        channels.iter().find(|channel| channel.take()).map(Arc::clone)
     }
 }
 
-/// Opens a connection, trying every address of the upstream.
-async fn open(upstream: &Upstream, timeouts: &Timeouts) -> Result<Parked, Failure> {
-    let target = (upstream.host(), upstream.port());
-    let addresses = timeout(timeouts.connect, tokio::net::lookup_host(target)).await;
-    let addresses = addresses.map_err(|_| Failure::ConnectTimeout)?.map_err(Failure::ConnectFailed)?;
-    let mut failure = Failure::ConnectFailed(io::ErrorKind::NotFound.into());
-    for address in addresses {
-        match connect(address, timeouts.connect).await {
-            Ok(stream) => return handshake(stream, timeouts).await,
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure)
-}
-
-async fn connect(address: SocketAddr, limit: Duration) -> Result<TcpStream, Failure> {
-    let attempt = timeout(limit, TcpStream::connect(address)).await;
-    let stream = attempt.map_err(|_| Failure::ConnectTimeout)?.map_err(Failure::ConnectFailed)?;
-    stream.set_nodelay(true).map_err(Failure::ConnectFailed)?;
-    Ok(stream)
-}
-
-async fn handshake(stream: TcpStream, timeouts: &Timeouts) -> Result<Parked, Failure> {
-    let line = Arc::new(Line::new(timeouts.pool_idle));
-    let io = TokioIo::new(Observed::new(stream, Arc::clone(&line)));
-    let mut builder = http1::Builder::new();
-    builder.max_header_size(RESPONSE_HEAD_BYTES_MAX);
-    let (sender, connection) = builder.handshake(io).await.map_err(Failure::Reset)?;
-    let (watched, tick) = (Arc::clone(&line), timeouts.pool_idle);
-    let driver = Driver::new(async move {
-        let connection = pin!(connection.with_upgrades());
-        // Errors reach whoever waits for the response; here they only mean that the connection is over.
-        if drive(connection, &watched.deadline, tick).await.is_none() {
-            watched.expired.store(true, Ordering::Relaxed);
-        }
-    });
-    Ok(Parked { sender, line, driver, since: Instant::now() })
-}
-
-/// The state of a connection as far as time is concerned.
+/// How many requests may be sent a second time: a tenth of those that come, and a few at once.
 #[derive(Debug)]
-struct Line {
-    deadline: Deadline,
-    /// How far each byte moves the deadline, in milliseconds; zero while the connection is unused.
-    allowance: AtomicU64,
-    expired: AtomicBool,
-}
+struct Budget(AtomicU32);
 
-impl Line {
-    fn new(idle: Duration) -> Self {
-        Self { deadline: Deadline::new(idle), allowance: AtomicU64::new(0), expired: AtomicBool::new(false) }
-    }
+impl Budget {
+    /// In tenths of a repetition.
+    const ONE: u32 = 10;
+    const MAX: u32 = 20 * Self::ONE;
 
-    fn expect_bytes_every(&self, limit: Duration) {
-        self.allowance.store(to_millis(limit), Ordering::Relaxed);
-        self.deadline.set(limit);
-    }
-
-    fn park(&self, idle: Duration) {
-        self.allowance.store(0, Ordering::Relaxed);
-        self.deadline.set(idle);
-    }
-
-    fn is_expired(&self) -> bool {
-        self.expired.load(Ordering::Relaxed)
-    }
-
-    fn moved(&self) {
-        let allowance = self.allowance.load(Ordering::Relaxed);
-        if allowance > 0 {
-            self.deadline.set(Duration::from_millis(allowance));
+    fn deposit(&self) {
+        // One core has it to itself: nothing is lost between the two.
+        let saved = self.0.load(Ordering::Relaxed);
+        if saved < Self::MAX {
+            self.0.store(saved + 1, Ordering::Relaxed);
         }
     }
+
+    fn withdraw(&self) -> bool {
+        let saved = self.0.load(Ordering::Relaxed);
+        let is_enough = saved >= Self::ONE;
+        if is_enough {
+            self.0.store(saved - Self::ONE, Ordering::Relaxed);
+        }
+        is_enough
+    }
 }
 
-impl Observe for Line {
-    fn read(&self) {
-        self.moved();
-    }
-
-    fn wrote(&self) {
-        self.moved();
+impl Default for Budget {
+    fn default() -> Self {
+        Self(AtomicU32::new(Self::MAX))
     }
 }

@@ -3,12 +3,17 @@
 //! Separate because `config` builds them and everything here only reads them. An upstream or a public URL that
 //! cannot work is refused when it is parsed, not when the first visitor comes.
 
+use std::fmt;
+use std::num::NonZero;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, ORIGIN};
-use http::uri::Authority;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use url::{Host, Url};
+
+use super::upstream::{Resolve, State, SystemResolver, Tls};
 
 /// Why a URL cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -16,12 +21,9 @@ pub enum Error {
     /// It does not parse, or has no host.
     #[error("must be an absolute URL such as http://127.0.0.1:3000")]
     NotAUrl,
-    /// Another scheme than http or https.
+    /// Another scheme than those that are spoken there.
     #[error("must begin with http:// or https://")]
     Scheme,
-    /// TLS towards the application.
-    #[error("https towards the application is not supported yet; use http:// on a trusted network")]
-    TlsUpstream,
     /// A path, query, fragment or user name, which would be ignored silently.
     #[error("must have no path, query, fragment or user name")]
     MoreThanAnOrigin,
@@ -32,6 +34,14 @@ pub enum Error {
 pub struct Settings {
     /// The application's addresses, balanced.
     pub upstreams: Vec<Upstream>,
+    /// How TLS is spoken to those whose URL says so; without it they cannot be reached.
+    pub tls: Option<Tls>,
+    /// Who turns their names into addresses.
+    pub resolver: Arc<dyn Resolve>,
+    /// How requests are distributed among them.
+    pub balance: Balance,
+    /// What is known of them; shared by all cores.
+    pub state: State,
     /// Where visitors reach the application (`app.url`).
     pub public_url: PublicUrl,
     /// Limits in time.
@@ -48,6 +58,10 @@ impl Settings {
     pub fn new(upstreams: Vec<Upstream>, public_url: PublicUrl) -> Self {
         Self {
             upstreams,
+            tls: None,
+            resolver: Arc::new(SystemResolver),
+            balance: Balance::default(),
+            state: State::default(),
             public_url,
             timeouts: Timeouts::default(),
             own_cookie_names: Vec::new(),
@@ -61,14 +75,26 @@ impl Settings {
 pub struct Timeouts {
     /// One attempt to connect to one address.
     pub connect: Duration,
+    /// The TLS handshake with it.
+    pub handshake: Duration,
+    /// For an upstream that has as many requests as it may have to be done with one.
+    pub queue: Duration,
     /// From the last byte of the request to the first of the response.
     pub first_byte: Duration,
     /// Between two bytes of a response.
     pub idle: Duration,
     /// Between two bytes of an event stream or of a tunnel.
     pub tunnel_idle: Duration,
+    /// How long an upstream that fails is asked last; twice as long each time in a row, up to sixty times.
+    pub rest: Duration,
     /// How long an unused connection is kept; below the 5 s of common application servers.
     pub pool_idle: Duration,
+    /// The same for a connection of HTTP/2, whose server says when it goes away.
+    pub streams_idle: Duration,
+    /// How often a connection of HTTP/2 that carries requests is asked whether it lives.
+    pub ping: Duration,
+    /// How long the answer to that may take.
+    pub pong: Duration,
     /// Between two reads of a request body.
     pub request_body: Duration,
 }
@@ -77,10 +103,16 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(1),
+            handshake: Duration::from_secs(5),
+            queue: Duration::from_secs(1),
             first_byte: Duration::from_mins(1),
             idle: Duration::from_mins(5),
             tunnel_idle: Duration::from_hours(1),
+            rest: Duration::from_secs(1),
             pool_idle: Duration::from_secs(4),
+            streams_idle: Duration::from_mins(1),
+            ping: Duration::from_secs(30),
+            pong: Duration::from_secs(20),
             request_body: Duration::from_secs(30),
         }
     }
@@ -94,9 +126,59 @@ impl Timeouts {
     }
 }
 
-/// One address of the application: `http://host[:port]`.
+/// How requests are distributed among upstreams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Balance {
+    /// Whether the requests of a session go to the same upstream as long as that lives.
+    pub sticky: bool,
+    /// Requests that one upstream has at a time; `None` is as many as come.
+    pub requests_max: Option<NonZero<usize>>,
+    /// How old the address of a name may be before it is asked for again.
+    pub dns_refresh: Duration,
+    /// How upstreams are asked whether they are well, apart from the requests that they get.
+    pub check: Option<Check>,
+}
+
+impl Default for Balance {
+    fn default() -> Self {
+        Self { sticky: false, requests_max: None, dns_refresh: Duration::from_secs(30), check: None }
+    }
+}
+
+/// A request that a healthy upstream answers with success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What is asked for.
+    pub path: PathAndQuery,
+    /// How often.
+    pub every: Duration,
+}
+
+/// How an upstream is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// `http://`: HTTP/1.1 in clear text.
+    Http,
+    /// `https://`: TLS; HTTP/2 inside if that is wanted and the upstream agrees.
+    Https,
+    /// `h2c://`: HTTP/2 in clear text, without asking first (RFC 9113 3.3).
+    H2c,
+}
+
+impl Protocol {
+    const fn scheme(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::H2c => "h2c",
+        }
+    }
+}
+
+/// One address of the application: `http://`, `https://` or `h2c://`, a host, and a port if it is not the usual one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Upstream {
+    protocol: Protocol,
     host: String,
     port: u16,
 }
@@ -104,16 +186,25 @@ pub struct Upstream {
 impl Upstream {
     /// Reads an upstream's URL.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let url = parse_origin(text)?;
-        if url.scheme() == "https" {
-            return Err(Error::TlsUpstream);
-        }
+        let of_streams = text.strip_prefix("h2c://").map(|rest| format!("http://{rest}"));
+        let url = parse_origin(of_streams.as_deref().unwrap_or(text))?;
+        let protocol = match (url.scheme(), &of_streams) {
+            ("http", Some(_)) => Protocol::H2c,
+            ("http", None) => Protocol::Http,
+            _ => Protocol::Https,
+        };
         let host = match url.host().ok_or(Error::NotAUrl)? {
             Host::Domain(domain) => domain.to_owned(),
             Host::Ipv4(address) => address.to_string(),
             Host::Ipv6(address) => address.to_string(),
         };
-        Ok(Self { host, port: url.port_or_known_default().ok_or(Error::NotAUrl)? })
+        Ok(Self { protocol, host, port: url.port_or_known_default().ok_or(Error::NotAUrl)? })
+    }
+
+    /// How it is spoken to.
+    #[must_use]
+    pub const fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// The host name or address, an IPv6 address without brackets.
@@ -126,6 +217,18 @@ impl Upstream {
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+}
+
+/// As a URL, always with its port.
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, host, port) = (self.protocol.scheme(), &self.host, self.port);
+        if host.contains(':') {
+            write!(f, "{scheme}://[{host}]:{port}")
+        } else {
+            write!(f, "{scheme}://{host}:{port}")
+        }
     }
 }
 

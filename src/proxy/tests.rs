@@ -8,12 +8,16 @@ use super::{Error, Peer, PublicUrl, RequestIds, TrustedProxies, Upstream};
 use crate::id::SystemRandomness;
 
 #[test]
-fn an_upstream_is_an_origin_of_plain_http() {
+fn an_upstream_is_an_origin() {
     let parsed = |text| Upstream::parse(text).map(|upstream| (upstream.host().to_owned(), upstream.port()));
     assert_eq!(parsed("http://127.0.0.1:3000"), Ok(("127.0.0.1".to_owned(), 3000)));
     assert_eq!(parsed("http://app.internal/"), Ok(("app.internal".to_owned(), 80)));
     assert_eq!(parsed("http://[::1]:3000"), Ok(("::1".to_owned(), 3000)));
-    assert_eq!(parsed("https://app.internal"), Err(Error::TlsUpstream));
+    assert_eq!(parsed("https://app.internal"), Ok(("app.internal".to_owned(), 443)));
+    assert_eq!(parsed("h2c://[::1]:50051"), Ok(("::1".to_owned(), 50051)));
+    for text in ["http://127.0.0.1:80", "https://app.internal:443", "h2c://[::1]:50051"] {
+        assert_eq!(Upstream::parse(text).unwrap().to_string(), text);
+    }
     for text in ["http://a/path", "http://a/?q", "http://a/#f", "http://me@a", "http://a:1/x"] {
         assert_eq!(parsed(text), Err(Error::MoreThanAnOrigin), "{text}");
     }

@@ -254,12 +254,18 @@ pub(super) fn upstream_failure(
         Audience::Program => problem(status, code, request_id, Map::new()),
     };
     response.headers_mut().insert(ERROR_CODE, HeaderValue::from_static(code));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(BUSY_SECONDS));
+    }
     if let Ok(id) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     let decision = if status.is_server_error() { Decision::Failed } else { Decision::Refused };
     decided(response, decision, None, Some(code))
 }
+
+/// How long somebody should wait before trying again when the application is busy.
+const BUSY_SECONDS: u64 = 1;
 
 /// How long somebody should wait before trying again when the store is away.
 pub(super) const RETRY_AFTER_SECONDS: u64 = 10;

@@ -16,6 +16,7 @@ pub struct Authenticated {
     pub(super) target: RequestTarget,
     pub(super) identity: Arc<IdentityHeaders>,
     pub(super) ended: CancellationToken,
+    pub(super) affinity: u64,
 }
 
 /// The headers that tell the application who is asking; all of them sensitive, all made by us.
@@ -42,6 +43,15 @@ impl Authenticated {
     #[must_use]
     pub const fn ended(&self) -> &CancellationToken {
         &self.ended
+    }
+}
+
+impl Authenticated {
+    /// A number that is the same for all requests of the session, and tells nothing about it: what keeps a session at
+    /// one upstream.
+    #[must_use]
+    pub const fn affinity(&self) -> u64 {
+        self.affinity
     }
 }
 

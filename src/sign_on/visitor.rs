@@ -120,6 +120,7 @@ impl SignOn {
                     target: target.clone(),
                     identity: self.identity_headers(visitor, &state, grants),
                     ended: state.streams.clone(),
+                    affinity: visitor.live.session().hash.affinity(),
                 })
             }
         }

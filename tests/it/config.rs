@@ -36,7 +36,23 @@ acs_url = "https://login.example.com/saml2/idpresponse"
 const EVERYTHING: &str = r##"
 [app]
 url = "https://app.example.com/"
-upstreams = ["http://127.0.0.1:3000", "http://backend.internal:3000"]
+upstreams = ["http://127.0.0.1:3000", "https://backend.internal", "h2c://[::1]:50051"]
+upstream_ca = "tls.crt"
+upstream_certificate = "other.crt"
+upstream_key = "other.key"
+upstream_server_name = "backend.example"
+upstream_http2 = true
+upstream_requests_max = 500
+sticky = true
+dns_refresh = "5s"
+health_path = "/healthz?deep=1"
+health_interval = "2s"
+upstream_connect_timeout = "3s"
+upstream_response_timeout = "2m"
+upstream_idle_timeout = "1m"
+stream_idle_timeout = "2h"
+upstream_keep_alive = "50s"
+upstream_ping = "6m"
 public_paths = ["/favicon.ico", "/assets/", "/login"]
 name = "ServusConnect"
 support_email = "Support@Example.com"
@@ -228,7 +244,20 @@ fn everything_that_can_be_said_is_understood() {
     let folder = Folder::furnished();
     let config = folder.load(EVERYTHING);
     let config = config.expect("valid");
-    assert_eq!(config.app.upstreams.len(), 2);
+    let upstreams = &config.app.upstreams;
+    let urls: Vec<_> = upstreams.addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(urls, ["http://127.0.0.1:3000", "https://backend.internal:443", "h2c://[::1]:50051"]);
+    assert!(upstreams.tls.is_some() && upstreams.balance.sticky);
+    assert_eq!(upstreams.balance.requests_max.map(std::num::NonZero::get), Some(500));
+    assert_eq!(upstreams.balance.dns_refresh, Duration::from_secs(5));
+    let check = upstreams.balance.check.as_ref().expect("upstreams are asked");
+    assert_eq!((check.path.as_str(), check.every), ("/healthz?deep=1", Duration::from_secs(2)));
+    let timeouts = &upstreams.timeouts;
+    assert_eq!([timeouts.connect, timeouts.first_byte, timeouts.idle].map(|one| one.as_secs()), [3, 120, 60]);
+    assert_eq!(
+        [timeouts.tunnel_idle, timeouts.pool_idle, timeouts.ping].map(|one| one.as_secs()),
+        [7_200, 50, 360]
+    );
     assert_eq!(config.app.public_paths[1], PathRule::parse("/assets/").unwrap());
     assert_eq!(config.app.support_email.as_ref().unwrap().as_str(), "support@example.com");
     assert_eq!(config.listen.trusted_proxies[0].to_string(), "10.0.0.0/8");
@@ -297,6 +326,61 @@ fn options_of_an_organization_are_valid_or_told_each() {
         );
     }
     assert_eq!(mistakes.len(), expected.len(), "{mistakes:#?}");
+}
+
+/// What the way to the application is made of is valid, or told each.
+#[test]
+fn options_of_upstreams_are_valid_or_told_each() {
+    let folder = Folder::furnished();
+    folder.write("bad.pem", "nothing");
+    let app = |upstream: &str, more: &str| {
+        LEAST.replace("http://127.0.0.1:3000", upstream).replace("[saml]", &format!("{more}\n[saml]"))
+    };
+    let cases = [
+        ("https://a.b", "upstream_ca = \"none.pem\"", "4: app.upstream_ca: the file"),
+        ("https://a.b", "upstream_ca = \"bad.pem\"", "is no list of certificates — name a PEM file"),
+        (
+            "https://a.b",
+            "upstream_key = \"tls.key\"",
+            "app.upstream_certificate: is missing — app.upstream_key needs it",
+        ),
+        ("https://a.b", "upstream_certificate = \"tls.crt\"", "app.upstream_key: is missing"),
+        (
+            "https://a.b",
+            "upstream_ca = \"tls.crt\"\nupstream_certificate = \"tls.crt\"\nupstream_key = \"other.key\"",
+            "6: app.upstream_key: TLS to the application cannot be set up",
+        ),
+        (
+            "https://a.b",
+            "upstream_certificate = \"bad.pem\"\nupstream_key = \"tls.key\"",
+            "has no certificate in it",
+        ),
+        ("https://a.b", "upstream_server_name = \"a b\"", "\"a b\" is not a host name"),
+        (
+            "http://a.b",
+            "upstream_ca = \"tls.crt\"",
+            "does nothing, because none of app.upstreams begins with https://",
+        ),
+        ("h2c://a.b", "upstream_http2 = true", "write https://, or h2c:// for HTTP/2 without TLS"),
+        ("http://a.b", "upstream_requests_max = 0", "must be at least 1"),
+        ("http://a.b", "upstream_requests_max = -1", "must be a whole number"),
+        ("http://a.b", "upstream_requests_max = \"many\"", "must be a whole number, not text"),
+        ("http://a.b", "health_path = \"healthz\"", "\"healthz\" is not a plain path — write a path like"),
+        ("http://a.b", "health_interval = \"2s\"", "does nothing without app.health_path"),
+        ("http://a.b", "dns_refresh = \"2h\"", "\"2h\" is too long — write at most \"1h\""),
+        ("http://a.b", "upstream_ping = \"0s\"", "\"0s\" is too short"),
+        ("http://a.b", "upstream_timeout = \"2s\"", "is not a known key — did you mean"),
+    ];
+    for (upstream, more, expected) in cases {
+        check_one(&folder, &app(upstream, more), &[expected]);
+    }
+    let several = app(
+        "http://a.b",
+        "upstream_http2 = true\nsticky = 1\ndns_refresh = \"x\"\nupstream_keep_alive = \"2d\"",
+    );
+    assert_eq!(folder.mistakes(&several).len(), 4, "all at once");
+    folder.load(&app("https://a.b", "upstream_ca = \"tls.crt\"")).expect("the control");
+    folder.load(&app("https://a.b", "")).expect("the authorities of this machine");
 }
 
 #[test]
@@ -409,7 +493,7 @@ fn single_values_that_are_no_good_are_refused() {
         (acs("https://login.example.com/a/../b"), "normal form"),
         (acs("https://Login.example.com/acs"), "normal form"),
         (acs("https://login.example.com/a%2fb"), "more than one way"),
-        (upstream("https://127.0.0.1:3000"), "not supported yet"),
+        (upstream("ftp://127.0.0.1:3000"), "is not an http://, https:// or h2c:// URL"),
         (upstream("127.0.0.1:3000"), "is not a"),
         (upstream("http://127.0.0.1:3000/app"), "more than scheme"),
         (LEAST.replace("[\"http://127.0.0.1:3000\"]", "[]"), "is empty"),
@@ -706,7 +790,7 @@ fn variables_override_the_file() {
         )
         .expect("valid");
     assert_eq!(config.app.name.as_str(), "true");
-    assert_eq!(config.app.upstreams[1].as_str(), "http://10.0.0.2/");
+    assert_eq!(config.app.upstreams.addresses[1].to_string(), "http://10.0.0.2:80");
     assert_eq!(config.saml.entity_id, "urn:example:quoted");
     assert_eq!(config.listen.public.to_string(), "[::1]:8443");
     assert_eq!(config.listen.tls.len(), 1);
@@ -759,14 +843,18 @@ fn what_needs_a_restart_is_known() {
 /// A value that the key takes, where its default or the example does not give one.
 fn sample(key: &Key) -> &'static str {
     match (key.name, key.kind) {
-        ("listen.tls.certificate" | "saml.metadata_ca", _) => "\"tls.crt\"",
-        ("listen.tls.key", _) => "\"tls.key\"",
+        (
+            "listen.tls.certificate" | "saml.metadata_ca" | "app.upstream_ca" | "app.upstream_certificate",
+            _,
+        ) => "\"tls.crt\"",
+        ("listen.tls.key" | "app.upstream_key", _) => "\"tls.key\"",
         ("brand.logo", _) => "\"logo.svg\"",
         ("organization.metadata", _) => "\"contoso.xml\"",
         ("listen.proxy_protocol", _) => "true",
         (_, Kind::Text | Kind::TextOrTexts) => "\"text\"",
         (_, Kind::Texts) => "[\"text\"]",
         (_, Kind::Switch) => "false",
+        (_, Kind::Number) => "1",
     }
 }
 
@@ -889,7 +977,9 @@ fn the_example_mentions_every_key_and_shows_the_defaults() {
     // Every key of the example may be set to what it shows.
     let folder = Folder::furnished();
     own_keys::write(&folder, "sp", SigningKey::rsa());
-    fs::copy(folder.path("tls.crt"), folder.path("ca.pem")).expect("the folder can be written");
+    for (from, to) in [("tls.crt", "ca.pem"), ("tls.crt", "client.crt"), ("tls.key", "client.key")] {
+        fs::copy(folder.path(from), folder.path(to)).expect("the folder can be written");
+    }
     let mut text = String::new();
     for line in init::EXAMPLE.lines() {
         let bare = line.trim_start_matches("# ");
@@ -899,6 +989,8 @@ fn the_example_mentions_every_key_and_shows_the_defaults() {
         text.push_str(if is_key || is_table { bare } else { line });
         text.push('\n');
     }
+    // Some are about TLS to the application alone.
+    let text = text.replace("upstreams = [\"http://", "upstreams = [\"https://");
     folder.load(&text).expect("valid");
 }
 

@@ -10,10 +10,13 @@
     reason = "the whole of it is test, also what clippy does not know as such"
 )]
 
+mod balance;
 mod deaths;
 mod fields;
 mod framing;
+mod grpc;
 mod limits;
+mod secure;
 mod streams;
 mod tls;
 mod tunnels;

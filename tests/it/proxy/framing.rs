@@ -178,3 +178,23 @@ fn an_old_client_gets_a_plain_answer_and_the_end_of_the_connection() {
     assert_eq!(rest, "ok");
     assert_eq!(upstream.only_request().head.word(2), "HTTP/1.1");
 }
+
+/// informational responses come before the response and are none; the connection stays in step.
+#[test]
+fn an_early_hint_disturbs_nothing() {
+    let upstream = Upstream::start(|exchange| {
+        exchange.read_body()?;
+        exchange.write("HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n")?;
+        exchange.write("HTTP/1.1 102 Processing\r\n\r\n")?;
+        exchange.respond("200 OK", &[], b"ok")
+    });
+    let front = Front::before(&upstream);
+    let mut client = front.connect();
+    for _ in 0..3 {
+        client.send(format!("GET /x HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.body.as_slice()), (200, b"ok".as_slice()));
+        assert_eq!(answer.head.one("link"), None);
+    }
+    assert_eq!(upstream.connections(), 1);
+}

@@ -19,7 +19,7 @@ use tokio_rustls::client::TlsStream;
 use super::{Front, HOST, Plan};
 use crate::upstream::Upstream;
 
-fn pair(names: &[&str]) -> (KeyPair, CertificateDer<'static>) {
+pub(super) fn pair(names: &[&str]) -> (KeyPair, CertificateDer<'static>) {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
     let key_pem = Secret::new(signing_key.serialize_pem().into_bytes());
@@ -34,7 +34,7 @@ fn front(upstream: &Upstream, pairs: &[KeyPair]) -> (Front, Arc<Certificates>) {
     (plan.start(), certificates)
 }
 
-async fn handshake(
+pub(super) async fn handshake(
     front: &Front,
     name: &str,
     trusted: &[&CertificateDer<'static>],

@@ -1,0 +1,213 @@
+//! A connection of HTTP/2: many requests at a time, each on a stream of its own.
+//!
+//! Separate because its rules are other ones. It is never taken and given back, only shared; a request that is given
+//! up resets its stream and leaves the connection to the others; a server that goes away says so, and what it has
+//! not begun can be asked elsewhere (RFC 9113 6.8, 8.7).
+
+use std::error::Error as _;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::header::{EXPECT, HOST};
+use http::uri::{Authority, Parts, PathAndQuery, Scheme};
+use http::{HeaderValue, Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::sleep;
+
+use crate::proxy::message::{Progress, RequestBody};
+use crate::proxy::upstream::{Seen, Wire};
+use crate::proxy::{Deadline, Failure, Timeouts, drive};
+
+/// Streams that we open on one connection, even if the server would take more: then another one is opened, so that
+/// not everybody waits for the same lost packet.
+const STREAMS_MAX: usize = 100;
+/// The largest head of a response, as HPACK counts it.
+const RESPONSE_HEAD_BYTES_MAX: u32 = 64 * 1024;
+/// What may be on its way to us, of one stream and of all.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// What waits on our side for a server that takes nothing.
+const SEND_BUFFER_BYTES: usize = 256 * 1024;
+
+/// A connection, as its users share it.
+#[derive(Debug)]
+pub(super) struct Channel {
+    sender: SendRequest<RequestBody>,
+    pub(super) seen: Seen,
+    scheme: Scheme,
+    used: AtomicUsize,
+    vital: Arc<Vital>,
+    idle: Duration,
+}
+
+/// What the connection's own task knows.
+#[derive(Debug)]
+struct Vital {
+    /// Passes only while no stream is open.
+    deadline: Deadline,
+    /// Streams that the server allows.
+    allowed: AtomicUsize,
+}
+
+impl Channel {
+    /// Begins HTTP/2 on a new connection.
+    pub(super) async fn begin(wire: Wire, seen: Seen, timeouts: &Timeouts) -> Result<Arc<Self>, Failure> {
+        let (sender, vital, scheme) = match wire {
+            Wire::Clear(stream) => {
+                let (sender, vital) = handshake(stream, timeouts).await?;
+                (sender, vital, Scheme::HTTP)
+            }
+            Wire::Tls(stream) => {
+                let (sender, vital) = handshake(*stream, timeouts).await?;
+                (sender, vital, Scheme::HTTPS)
+            }
+        };
+        let (used, idle) = (AtomicUsize::new(0), timeouts.streams_idle);
+        Ok(Arc::new(Self { sender, seen, scheme, used, vital, idle }))
+    }
+
+    /// Whether it is of no more use.
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Takes a stream, if there is one.
+    pub(super) fn take(&self) -> bool {
+        let allowed = self.vital.allowed.load(Ordering::Relaxed).min(STREAMS_MAX);
+        if self.is_closed() || self.used.load(Ordering::Relaxed) >= allowed {
+            return false;
+        }
+        self.used.fetch_add(1, Ordering::Relaxed);
+        self.vital.deadline.clear();
+        true
+    }
+
+    /// Gives a stream back.
+    pub(super) fn give_back(&self) {
+        if self.used.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.vital.deadline.set(self.idle);
+        }
+    }
+
+    /// Sends a request and waits for the head of the response; the wait begins anew whenever a part of the request's
+    /// body has been sent. `None` if it took too long.
+    pub(super) async fn send(
+        &self,
+        mut request: Request<RequestBody>,
+        limit: Duration,
+    ) -> Option<Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> {
+        to_http2(&mut request, &self.scheme);
+        let progress = request.body().progress();
+        let sent = |progress: &Option<Arc<Progress>>| progress.as_ref().map_or(0, |upload| upload.frames());
+        let mut sender = self.sender.clone();
+        let mut response = pin!(sender.try_send_request(request));
+        let mut before = sent(&progress);
+        loop {
+            tokio::select! {
+                biased;
+                response = response.as_mut() => return Some(response),
+                () = sleep(limit) => {
+                    let now = sent(&progress);
+                    if now == before {
+                        return None;
+                    }
+                    before = now;
+                }
+            }
+        }
+    }
+}
+
+/// Whether an error says that the server has done nothing with the request (RFC 9113 8.7).
+pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| {
+        cause.is_remote() && cause.is_reset() && cause.reason() == Some(h2::Reason::REFUSED_STREAM)
+    })
+}
+
+/// Whether an error is about what the server has sent, and not about the connection.
+pub(super) fn is_nonsense(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| cause.is_library() && cause.reason() != Some(h2::Reason::NO_ERROR))
+}
+
+async fn handshake<IO>(
+    stream: IO,
+    timeouts: &Timeouts,
+) -> Result<(SendRequest<RequestBody>, Arc<Vital>), Failure>
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.timer(TokioTimer::new()).keep_alive_interval(timeouts.ping).keep_alive_timeout(timeouts.pong);
+    builder.initial_stream_window_size(STREAM_WINDOW_BYTES);
+    builder.initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+    builder.max_header_list_size(RESPONSE_HEAD_BYTES_MAX).max_send_buf_size(SEND_BUFFER_BYTES);
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(Failure::Reset)?;
+    let vital = Arc::new(Vital {
+        deadline: Deadline::new(timeouts.streams_idle),
+        allowed: AtomicUsize::new(connection.current_max_send_streams()),
+    });
+    let (watched, tick) = (Arc::clone(&vital), timeouts.streams_idle);
+    tokio::spawn(async move {
+        let connection = pin!(Counted { connection, vital: &watched });
+        // Errors reach whoever waits for a response. Without streams, it ends when its time is over.
+        drop(drive(connection, &watched.deadline, tick).await);
+    });
+    Ok((sender, vital))
+}
+
+/// A connection that keeps an eye on how many streams the server allows.
+struct Counted<'a, IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> {
+    connection: http2::Connection<TokioIo<IO>, RequestBody, TokioExecutor>,
+    vital: &'a Vital,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Future for Counted<'_, IO> {
+    type Output = hyper::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = Pin::new(&mut self.connection).poll(context);
+        if polled.is_pending() {
+            self.vital.allowed.store(self.connection.current_max_send_streams(), Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+/// Gives a request the form of HTTP/2: the host is its authority (RFC 9113 8.3.1), and a body is not asked for, since
+/// an application that does not want it can say so at any time.
+fn to_http2(request: &mut Request<RequestBody>, scheme: &Scheme) {
+    let host = request.headers_mut().remove(HOST);
+    let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let mut parts = Parts::default();
+    parts.path_and_query = request.uri().path_and_query().cloned();
+    parts.authority = authority.or_else(|| request.uri().authority().cloned());
+    parts.scheme = Some(scheme.clone());
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    *request.version_mut() = Version::HTTP_2;
+    if request.headers_mut().remove(EXPECT).is_some() {
+        request.body_mut().send_at_once();
+    }
+}
+
+/// Gives a request back the form of HTTP/1.1.
+pub(super) fn to_http1(request: &mut Request<RequestBody>) {
+    let authority = request.uri().authority().and_then(|one| HeaderValue::from_str(one.as_str()).ok());
+    if let Some(authority) = authority {
+        request.headers_mut().insert(HOST, authority);
+    }
+    let target = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    *request.uri_mut() = Uri::from(target);
+    *request.version_mut() = Version::HTTP_11;
+}

@@ -11,6 +11,7 @@ pub mod ops;
 mod documents;
 mod form;
 mod gate;
+mod grpc;
 mod logout;
 mod manage;
 mod negotiation;
@@ -146,7 +147,9 @@ impl Routes {
             return Call::new(&request, &self.shared, settings).fault(&Fault::NotFound);
         }
         let forwarder = self.forwarder(&settings);
-        gate::pass(&self.shared, &settings, &forwarder, target, request, peer).await
+        let is_grpc = negotiation::is_grpc(request.headers());
+        let response = gate::pass(&self.shared, &settings, &forwarder, target, request, peer).await;
+        if is_grpc { grpc::answer(response) } else { response }
     }
 
     /// Waits for upgraded connections to be closed, when the process drains.

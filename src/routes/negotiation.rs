@@ -89,7 +89,8 @@ fn thousandths(quality: f32) -> u32 {
     (quality.clamp(0.0, 1.0) * 1000.0) as u32
 }
 
-fn is_grpc(headers: &HeaderMap) -> bool {
+/// Whether the request is a gRPC call, whose client reads no HTTP error.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 

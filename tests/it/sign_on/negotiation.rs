@@ -186,3 +186,30 @@ async fn public_paths_are_forwarded_without_identity() {
         assert_eq!(status, 401, "{path}");
     }
 }
+
+/// a gRPC client gets our answers where it looks for them, with the same code.
+#[tokio::test(flavor = "multi_thread")]
+async fn grpc_calls_are_answered_in_their_own_way() {
+    let app = TestApp::new().await;
+    let call: Headers<'_> = &[("content-type", "application/grpc+proto"), ("te", "trailers")];
+    let (status, answer, body) = ask(&app, Method::POST, "/shop.Orders/List", call).await;
+    assert_eq!((status, body.as_str()), (200, ""));
+    assert_eq!(
+        (&answer["content-type"], &answer["grpc-status"]),
+        (&"application/grpc".parse().unwrap(), &"16".parse().unwrap())
+    );
+    assert_eq!((&answer["grpc-message"], answer.get("location")), (&answer["x-anteroom-error"], None));
+
+    let (status, answer, _) = ask(&app, Method::POST, "/assets/x", call).await;
+    assert_eq!((status, answer.get("grpc-status")), (200, None), "the application's answers are its own");
+
+    let text = std::fs::read_to_string(app.config_path()).unwrap();
+    let nobody = format!("127.0.0.1:{}", crate::app::free_port());
+    std::fs::write(app.config_path(), text.replace(&app.application.address.to_string(), &nobody)).unwrap();
+    app.reload().await.unwrap();
+    let (status, answer, _) = ask(&app, Method::POST, "/assets/x", call).await;
+    assert_eq!((status, &answer["grpc-status"]), (200, &"14".parse().unwrap()));
+    assert_eq!(answer["grpc-message"], "upstream_connect_failed");
+    let (status, answer, _) = ask(&app, Method::POST, "/assets/x", &[]).await;
+    assert_eq!((status, answer.get("grpc-status")), (502, None), "others get what they had");
+}

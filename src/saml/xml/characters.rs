@@ -8,6 +8,10 @@ use crate::saml::refusal::{Reason, Refusal};
 
 /// What a document holds anywhere, so that what it does not hold need not be looked for at each place.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own, and any of them may be true"
+)]
 pub(super) struct Found {
     /// Something that is no character of XML.
     pub(super) forbidden: bool,
@@ -70,7 +74,7 @@ pub(super) fn name_length(text: &str) -> usize {
     text.bytes().position(|byte| !is_of_name(byte)).unwrap_or(text.len())
 }
 
-/// Whether a text of octets that can be part of one is a name (Namespaces in XML 1.0, production NCName).
+/// Whether a text of octets that can be part of one is a name (Namespaces in XML 1.0, production `NCName`).
 pub(super) fn is_name(text: &str, is_foreign: bool) -> bool {
     match text.bytes().next() {
         Some(b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80..) => {}
@@ -79,7 +83,7 @@ pub(super) fn is_name(text: &str, is_foreign: bool) -> bool {
     !is_foreign || (text.starts_with(starts_name) && text.chars().all(continues_name))
 }
 
-/// XML 1.0 section 2.3, production NameStartChar, without the colon.
+/// XML 1.0 section 2.3, production `NameStartChar`, without the colon.
 const fn starts_name(c: char) -> bool {
     matches!(c, 'A'..='Z' | '_' | 'a'..='z'
         | '\u{c0}'..='\u{d6}' | '\u{d8}'..='\u{f6}' | '\u{f8}'..='\u{2ff}' | '\u{370}'..='\u{37d}'
@@ -88,7 +92,7 @@ const fn starts_name(c: char) -> bool {
         | '\u{fdf0}'..='\u{fffd}' | '\u{10000}'..='\u{effff}')
 }
 
-/// XML 1.0 section 2.3, production NameChar, without the colon.
+/// XML 1.0 section 2.3, production `NameChar`, without the colon.
 const fn continues_name(c: char) -> bool {
     starts_name(c)
         || matches!(c, '-' | '.' | '0'..='9' | '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}'..='\u{2040}')

@@ -76,7 +76,7 @@ impl<'a> Parser<'a> {
         Ok(self.tree)
     }
 
-    /// XML 1.0 section 2.8, production XMLDecl: of version 1.0, and in UTF-8 if it says so.
+    /// XML 1.0 section 2.8, production `XMLDecl`: of version 1.0, and in UTF-8 if it says so.
     fn declaration(&mut self) -> Result<(), Refusal> {
         let Some(rest) = self.rest.strip_prefix("<?xml").filter(|rest| begins_with_space(rest)) else {
             return Ok(());
@@ -138,7 +138,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// The end of an element (XML 1.0 section 3.1, production ETag).
+    /// The end of an element (XML 1.0 section 3.1, production `ETag`).
     fn close(&mut self, markup: &'a str) -> Result<(), Refusal> {
         let open = self.open.pop().ok_or_else(|| malformed("an end without a beginning"))?;
         let after = markup.get(1..).and_then(|name| name.strip_prefix(open.written));
@@ -290,7 +290,7 @@ impl<'a> Parser<'a> {
         if is_double { Err(malformed("the same attribute twice")) } else { Ok(()) }
     }
 
-    /// A name at the beginning of a text (Namespaces in XML 1.0, production QName).
+    /// A name at the beginning of a text (Namespaces in XML 1.0, production `QName`).
     fn name(&self, text: &'a str) -> Result<(Qualified<'a>, &'a str), Refusal> {
         let no_name = || malformed("something that is no name");
         // Octets beyond ASCII are part of a name, so none of its characters is cut.

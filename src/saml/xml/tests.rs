@@ -1,5 +1,7 @@
 //! What the parser accepts, what it makes of it, and that another parser makes the same of it.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -7,15 +9,15 @@ use super::*;
 
 /// A tree as text: names with their namespaces, attributes in their order, texts as they are meant.
 fn shown(element: Element<'_>, into: &mut String) {
-    *into += &format!("{{{}}}{}", element.namespace(), element.written());
+    write!(into, "{{{}}}{}", element.namespace(), element.written()).expect("memory");
     for (namespace, local, value) in element.attributes() {
-        *into += &format!(" {{{namespace}}}{local}={value:?}");
+        write!(into, " {{{namespace}}}{local}={value:?}").expect("memory");
     }
     *into += "[";
     for child in element.content() {
         match child {
             Child::Element(child) => shown(child, into),
-            Child::Text(text) => *into += &format!("{text:?}"),
+            Child::Text(text) => write!(into, "{text:?}").expect("memory"),
             Child::Comment => *into += "-",
         }
     }
@@ -70,104 +72,106 @@ fn a_prefix_stands_for_what_is_declared_nearest() {
     refuses("<a><p:b xmlns:p='u:1'></p:b><p:c/></a>", Reason::XmlMalformed);
 }
 
+const MALFORMED: &[&str] = &[
+    "",
+    " ",
+    "x",
+    "<",
+    "<a",
+    "<a>",
+    "<a ",
+    "<a b",
+    "<a b=",
+    "<a b='",
+    "<a b='c'",
+    "<a/",
+    "</a>",
+    "<a/><a/>",
+    "<a/>x",
+    "x<a/>",
+    "<a/>&#32;",
+    "<a></b>",
+    "<a></ab>",
+    "<ab></a>",
+    "<a><b></a></b>",
+    "<a/ >",
+    "<a></ a>",
+    "< a/>",
+    "<a></a b=''>",
+    "<a></a/>",
+    "<a b=c/>",
+    "<a b/>",
+    "<a b='c\"/>",
+    "<a b='c'd='e'/>",
+    "<a b='<'/>",
+    "<a =''/>",
+    "<a b='' b=''/>",
+    "<a 'b'/>",
+    "<a,b/>",
+    "<a>]]></a>",
+    "<1/>",
+    "<-a/>",
+    "<.a/>",
+    "<a 1=''/>",
+    "<·/>",
+    "<a\u{d7}/>",
+    "<a \u{2192}=''/>",
+    "<:a/>",
+    "<a:/>",
+    "<a:b:c xmlns:a='u:1'/>",
+    "<a:1 xmlns:a='u:1'/>",
+    "<1:a xmlns:1='u:1'/>",
+    "<a :b=''/>",
+    "<a b:=''/>",
+    "<p:a/>",
+    "<a p:b=''/>",
+    "<xmlns:a/>",
+    "<a xmlns:p='u:1' xmlns:q='u:1' p:b='' q:b=''/>",
+    "<a xmlns='u:1' xmlns='u:1'/>",
+    "<a xmlns:p='u:1' xmlns:p='u:1'/>",
+    "<a xmlns:='u:1'/>",
+    "<a xmlns:xmlns='u:1'/>",
+    "<a xmlns:xml='u:1'/>",
+    "<a xmlns:p='http://www.w3.org/XML/1998/namespace'/>",
+    "<a xmlns='http://www.w3.org/2000/xmlns/'/>",
+    "<a xmlns:p=''/>",
+    "<a>&</a>",
+    "<a>&amp</a>",
+    "<a>&;</a>",
+    "<a>&x;</a>",
+    "<a>&AMP;</a>",
+    "<a>& amp;</a>",
+    "<a>&#;</a>",
+    "<a>&#x;</a>",
+    "<a>&#X41;</a>",
+    "<a>&#+65;</a>",
+    "<a>&#x+41;</a>",
+    "<a>&#-1;</a>",
+    "<a>&#6 5;</a>",
+    "<a>&#0;</a>",
+    "<a>&#8;</a>",
+    "<a>&#xd800;</a>",
+    "<a>&#xfffe;</a>",
+    "<a>&#xffff;</a>",
+    "<a>&#x110000;</a>",
+    "<a>&#4294967361;</a>",
+    "<a b='&x;'/>",
+    "<a b='&'/>",
+    "<a>&#65</a>;",
+    "<?xml?><a/>",
+    "<?xml ?><a/>",
+    "<?xml version='1.0' x=''?><a/>",
+    "<?xml version='1.0'encoding='UTF-8'?><a/>",
+    "<?xml encoding='UTF-8' version='1.0'?><a/>",
+    "<?xml version='1.0' standalone='maybe'?><a/>",
+    "<?xml version='1.0'><a/>",
+    "<?xml version=1.0?><a/>",
+    "<?xml encoding='UTF-8'?><a/>",
+];
+
 #[test]
 fn what_is_not_well_formed_is_refused() {
-    for text in [
-        "",
-        " ",
-        "x",
-        "<",
-        "<a",
-        "<a>",
-        "<a ",
-        "<a b",
-        "<a b=",
-        "<a b='",
-        "<a b='c'",
-        "<a/",
-        "</a>",
-        "<a/><a/>",
-        "<a/>x",
-        "x<a/>",
-        "<a/>&#32;",
-        "<a></b>",
-        "<a></ab>",
-        "<ab></a>",
-        "<a><b></a></b>",
-        "<a/ >",
-        "<a></ a>",
-        "< a/>",
-        "<a></a b=''>",
-        "<a></a/>",
-        "<a b=c/>",
-        "<a b/>",
-        "<a b='c\"/>",
-        "<a b='c'd='e'/>",
-        "<a b='<'/>",
-        "<a =''/>",
-        "<a b='' b=''/>",
-        "<a 'b'/>",
-        "<a,b/>",
-        "<a>]]></a>",
-        "<1/>",
-        "<-a/>",
-        "<.a/>",
-        "<a 1=''/>",
-        "<·/>",
-        "<a\u{d7}/>",
-        "<a \u{2192}=''/>",
-        "<:a/>",
-        "<a:/>",
-        "<a:b:c xmlns:a='u:1'/>",
-        "<a:1 xmlns:a='u:1'/>",
-        "<1:a xmlns:1='u:1'/>",
-        "<a :b=''/>",
-        "<a b:=''/>",
-        "<p:a/>",
-        "<a p:b=''/>",
-        "<xmlns:a/>",
-        "<a xmlns:p='u:1' xmlns:q='u:1' p:b='' q:b=''/>",
-        "<a xmlns='u:1' xmlns='u:1'/>",
-        "<a xmlns:p='u:1' xmlns:p='u:1'/>",
-        "<a xmlns:='u:1'/>",
-        "<a xmlns:xmlns='u:1'/>",
-        "<a xmlns:xml='u:1'/>",
-        "<a xmlns:p='http://www.w3.org/XML/1998/namespace'/>",
-        "<a xmlns='http://www.w3.org/2000/xmlns/'/>",
-        "<a xmlns:p=''/>",
-        "<a>&</a>",
-        "<a>&amp</a>",
-        "<a>&;</a>",
-        "<a>&x;</a>",
-        "<a>&AMP;</a>",
-        "<a>& amp;</a>",
-        "<a>&#;</a>",
-        "<a>&#x;</a>",
-        "<a>&#X41;</a>",
-        "<a>&#+65;</a>",
-        "<a>&#x+41;</a>",
-        "<a>&#-1;</a>",
-        "<a>&#6 5;</a>",
-        "<a>&#0;</a>",
-        "<a>&#8;</a>",
-        "<a>&#xd800;</a>",
-        "<a>&#xfffe;</a>",
-        "<a>&#xffff;</a>",
-        "<a>&#x110000;</a>",
-        "<a>&#4294967361;</a>",
-        "<a b='&x;'/>",
-        "<a b='&'/>",
-        "<a>&#65</a>;",
-        "<?xml?><a/>",
-        "<?xml ?><a/>",
-        "<?xml version='1.0' x=''?><a/>",
-        "<?xml version='1.0'encoding='UTF-8'?><a/>",
-        "<?xml encoding='UTF-8' version='1.0'?><a/>",
-        "<?xml version='1.0' standalone='maybe'?><a/>",
-        "<?xml version='1.0'><a/>",
-        "<?xml version=1.0?><a/>",
-        "<?xml encoding='UTF-8'?><a/>",
-    ] {
+    for text in MALFORMED {
         let reason = read(text, Profile::Message).expect_err(text);
         let forms = [Reason::XmlMalformed, Reason::ProcessingInstructionForbidden];
         assert!(forms.contains(&reason), "{text}: {reason:?}");
@@ -224,10 +228,14 @@ fn metadata_may_have_comments_a_byte_order_mark_and_line_breaks_in_attributes() 
     }
 }
 
+/// What is bounded, a document with so much of it, and how much is the most.
+type Bound<'a> = (&'a str, &'a dyn Fn(usize) -> String, usize);
+
 #[test]
 fn every_bound_lets_the_last_pass_and_refuses_the_next() {
-    let attributes = |number: usize| (0..number).map(|n| format!(" a{n}=''")).collect::<String>();
-    let namespaces = |number: usize| (0..number).map(|n| format!(" xmlns:p{n}='u:{n}'")).collect::<String>();
+    let attributes = |number: usize| (0..number).map(|n| format!(" a{n}=''")).collect::<Vec<_>>().concat();
+    let namespaces =
+        |number: usize| (0..number).map(|n| format!(" xmlns:p{n}='u:{n}'")).collect::<Vec<_>>().concat();
     let nested = |depth: usize| "<a>".repeat(depth) + &"</a>".repeat(depth);
     let elements = |number: usize| format!("<a>{}</a>", "<b/>".repeat(number - 1));
     let references = |number: usize| format!("<a b='{}'>{}</a>", "&lt;".repeat(9), "&lt;".repeat(number - 9));
@@ -239,7 +247,7 @@ fn every_bound_lets_the_last_pass_and_refuses_the_next() {
     let in_scope = |number: usize| {
         format!("<a{}><b{}/><b{}/></a>", namespaces(20), namespaces(number - 20), namespaces(number - 20))
     };
-    let bounds: [(&str, &dyn Fn(usize) -> String, usize); 6] = [
+    let bounds: [Bound<'_>; 6] = [
         ("attributes of one", &|number| format!("<a{}/>", attributes(number)), ATTRIBUTES_MAX),
         ("namespaces in scope", &in_scope, SCOPE_MAX),
         ("levels", &nested, DEPTH_MAX),
@@ -281,10 +289,10 @@ fn shown_by_uppsala(text: &str) -> Option<String> {
                 };
                 let (namespace, prefix, local) = name(&element.name);
                 let colon = if prefix.is_empty() { "" } else { ":" };
-                *into += &format!("{{{namespace}}}{prefix}{colon}{local}");
+                write!(into, "{{{namespace}}}{prefix}{colon}{local}").expect("memory");
                 for attribute in &element.attributes {
                     let (namespace, _, local) = name(&attribute.name);
-                    *into += &format!(" {{{namespace}}}{local}={:?}", &*attribute.value);
+                    write!(into, " {{{namespace}}}{local}={:?}", &*attribute.value).expect("memory");
                 }
                 *into += "[";
                 for child in document.children_iter(id) {
@@ -292,7 +300,7 @@ fn shown_by_uppsala(text: &str) -> Option<String> {
                 }
                 *into += "]";
             }
-            Some(uppsala::NodeKind::Text(text)) => *into += &format!("{:?}", &**text),
+            Some(uppsala::NodeKind::Text(text)) => write!(into, "{:?}", &**text).expect("memory"),
             _ => *into += "?",
         }
     }

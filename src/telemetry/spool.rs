@@ -64,12 +64,12 @@ impl Spool {
 
     /// A new shelf.
     pub(super) fn shelf(&self, urgency: Urgency) -> Arc<Shelf> {
-        let shelf = Arc::new(Shelf { lines: Mutex::default(), urgency, spool: self.clone() });
+        let added = Arc::new(Shelf { lines: Mutex::default(), urgency, spool: self.clone() });
         let mut shelves = lock(&self.0.shelves);
         // A shelf that nobody else holds has been left; what lies on it has to be written all the same.
-        shelves.retain(|shelf| Arc::strong_count(shelf) > 1 || !lock(&shelf.lines).is_empty());
-        shelves.push(Arc::clone(&shelf));
-        shelf
+        shelves.retain(|other| Arc::strong_count(other) > 1 || !lock(&other.lines).is_empty());
+        shelves.push(Arc::clone(&added));
+        added
     }
 
     /// How many lines were dropped, because nobody took them or they could not be written.
@@ -183,7 +183,7 @@ impl Inner {
                 Err(_) => break,
             }
         }
-        let lines = rest.iter().filter(|octet| **octet == b'\n').count();
+        let lines = rest.split(|octet| *octet == b'\n').count().saturating_sub(1);
         self.lost.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }

@@ -96,7 +96,7 @@ impl Person {
     }
 }
 
-/// Chance that can be had again: SplitMix64.
+/// Chance that can be had again: `SplitMix64`.
 struct Chance(u64);
 
 impl Chance {

@@ -36,7 +36,7 @@ fn lines_are_written_in_batches_and_in_their_order() {
     let (spool, batches) = told();
     let shelf = spool.shelf(Urgency::InBatches);
     let line = "x".repeat(99) + "\n";
-    for _ in 0..BATCH_BYTES / 100 + 1 {
+    for _ in 0..=BATCH_BYTES / 100 {
         put(&shelf, &line);
     }
     let mut octets = batches.recv_timeout(PATIENCE).unwrap();

@@ -81,7 +81,7 @@ async fn a_session_that_is_gone_from_the_store_still_has_an_owner_and_files_are_
     let browser = app.member(MIA).await.browser;
     clock.advance(Duration::from_mins(90));
     let store = app.open_store().await;
-    store.purge(clock.now(), clock.now() - Duration::from_mins(60)).await.expect("it is cleaned");
+    store.purge(clock.now(), clock.now() - Duration::from_hours(1)).await.expect("it is cleaned");
     assert_eq!(store.sessions(None, 10).await.expect("a list").len(), 0);
     store.close().await;
     let octets =

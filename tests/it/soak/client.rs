@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use anteroom::id::hex;
 use anteroom::secret::sha256;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -71,7 +72,7 @@ impl Client {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) if disturbed() || self.is_ending() => self.world.count("lost in a disturbance"),
                 Ok(Err(Lost(why))) if why.contains("ConnectionReused") => {
-                    self.world.count("met a closed connection")
+                    self.world.count("met a closed connection");
                 }
                 Ok(Err(Lost(why))) => self.world.fail(format!("{nonce}: no answer: {why}")),
                 Err(_) => self.world.fail(format!("{nonce}: no answer in time")),
@@ -104,7 +105,7 @@ impl Client {
         } else {
             Bytes::new()
         };
-        let digest = sha256(&body).iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+        let digest = hex(&sha256(&body));
         let request = self.request(badge, way, &format!("/{what}/{nonce}"), body);
         let (response, back) = self.send(way, request).await?;
         let status = response.status();
@@ -149,7 +150,7 @@ impl Client {
         let (mut socket, _) =
             client_async(request, stream).await.map_err(|error| Lost(format!("no socket: {error}")))?;
         let mine = format!("{} {} {nonce}", self.world.people[self.number].id.as_str(), badge.name);
-        for number in 0..1 + self.chance.below(6) {
+        for number in 0..=self.chance.below(6) {
             socket.send(Message::text(number.to_string())).await.map_err(|error| Lost(error.to_string()))?;
             let Some(Ok(Message::Text(said))) = socket.next().await else {
                 return Err(Lost("the socket was closed".to_owned()));

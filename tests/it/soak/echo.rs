@@ -17,6 +17,7 @@ use std::time::Duration;
 use anteroom::app;
 use anteroom::clock::{Clock as _, SystemClock};
 use anteroom::config::{Environment, secret_file};
+use anteroom::id::hex;
 use anteroom::identity;
 use anteroom::keys::{Keys, SEAL_PURPOSE};
 use anteroom::secret::sha256;
@@ -124,7 +125,7 @@ async fn answer(mut request: Request<Incoming>, witness: Arc<Witness>) -> Result
     if path.starts_with("/events/") {
         return Ok(events(who));
     }
-    let digest = sha256(&body.to_bytes()).iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+    let digest = hex(&sha256(&body.to_bytes()));
     let line = format!("{who} {digest}\n");
     Ok(with_status(StatusCode::OK, &line.repeat(if path.starts_with("/large/") { 4_000 } else { 1 })))
 }

@@ -212,6 +212,10 @@ impl Handler for Doorman {
         };
         forwarded.unwrap_or_else(|failure| refusal(failure.status(), failure.code()))
     }
+
+    async fn finish(&self) {
+        self.forwarder.finish().await;
+    }
 }
 
 fn refusal(status: StatusCode, code: &'static str) -> Response<Body> {

@@ -132,8 +132,15 @@ fn a_shutdown_closes_sockets_at_once() {
     let upstream = Upstream::start(echo);
     let mut front = Front::before(&upstream);
     let mut socket = open(&front, "/socket", None).unwrap();
+    // Once something has come back, both sides are through with the upgrade.
+    socket.send(Message::text("there")).unwrap();
+    assert_eq!(socket.read().unwrap(), Message::text("there"));
     let begun = Instant::now();
     front.shut_down().unwrap();
-    socket.read().unwrap_err();
+    let farewell = match socket.read().unwrap() {
+        Message::Close(Some(frame)) => u16::from(frame.code),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(farewell, 1001);
     assert!(begun.elapsed() < Duration::from_secs(2));
 }

@@ -3,20 +3,21 @@
 //! Separate because it is the one file that knows everyone. Nothing is decided here that a part could decide.
 
 mod entry;
+mod manager;
+mod memory;
 mod reload;
 mod retention;
 pub(crate) mod settings;
+mod signals;
 mod watch;
 
-use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,7 @@ use crate::federation::Federation;
 use crate::id::{Randomness, SystemRandomness};
 use crate::keys::Keys;
 use crate::mail::{self, Courier};
+use crate::routes::limits::Counts;
 use crate::routes::ops::Ops;
 use crate::routes::{OpenPages, Routes, Shared};
 use crate::secret::MacKey;
@@ -37,7 +39,11 @@ use crate::sign_on::SignOn;
 use crate::store::{self, AuditEvent, DeclaredMetadata};
 use crate::telemetry::AccessLog;
 
+use manager::State;
+use memory::Memory;
 use reload::Reloader;
+pub(crate) use signals::Signals;
+use signals::Word;
 use watch::{Front, Probes, Watched};
 
 /// Where time and chance come from and where requests are written down, for tests to choose.
@@ -66,10 +72,21 @@ impl Default for Sources {
 pub struct Running {
     public: Vec<SocketAddr>,
     ops: Vec<SocketAddr>,
-    stop: CancellationToken,
+    ends: Ends,
     store: Arc<dyn store::Store>,
     reloader: Arc<Reloader>,
     tasks: JoinSet<anyhow::Result<()>>,
+}
+
+/// The steps to the end, in their order.
+#[derive(Debug, Clone, Default)]
+struct Ends {
+    /// Probes fail, clients are told that their connections end; everything else goes on.
+    draining: CancellationToken,
+    /// Nobody new comes in, streams end, requests are finished.
+    stop: CancellationToken,
+    /// Probes are answered no more.
+    last: CancellationToken,
 }
 
 /// Starts Anteroom with a configuration file, on the multi-threaded runtime of the caller, which does the work
@@ -80,8 +97,20 @@ pub async fn start(
     config: Config,
     sources: Sources,
 ) -> anyhow::Result<Running> {
+    start_on(&[], (path, environment), config, sources).await
+}
+
+/// The same on sockets that listen already, the first for people and the second for probes; without them on those of
+/// the configuration.
+async fn start_on(
+    inherited: &[Arc<TcpListener>],
+    (path, environment): (PathBuf, Environment),
+    config: Config,
+    sources: Sources,
+) -> anyhow::Result<Running> {
     log_notes(&config);
-    let stop = CancellationToken::new();
+    let ends = Ends::default();
+    let stop = ends.stop.clone();
     let (shared, key) = Box::pin(open(&config, &sources, stop.clone())).await?;
     let shared = Arc::new(shared);
     let (sign_on, courier) = (Arc::clone(&shared.sign_on), Arc::clone(&shared.courier));
@@ -90,11 +119,16 @@ pub async fn start(
         [] => None,
         pairs => Some(Certificates::new(&settings::key_pairs(pairs)).context("cannot use listen.tls")?),
     };
-    let public = Server::bind(settings::public_listener(&config, certificates.clone(), &sources))?;
-    let ops = Server::bind(settings::ops_listener(&config, &sources))?;
+    let mut public = settings::public_listener(&config, certificates.clone(), inherited, &sources);
+    public.draining = ends.draining.clone();
+    let gauge = public.gauge.clone();
+    let public = Server::bind(public)?;
+    let ops = Server::bind(settings::ops_listener(&config, inherited, &sources))?;
+    let seen = (gauge.clone(), ends.draining.clone());
     let watched =
-        Arc::new(Watched::new(Arc::clone(&shared), Arc::clone(&courier), sources.access_log.clone()));
+        Arc::new(Watched::new(Arc::clone(&shared), Arc::clone(&courier), sources.access_log.clone(), seen));
     let clock = Arc::clone(&sources.clock);
+    let memory = Memory::new(config.listen.room.memory_max, gauge, Arc::clone(&sign_on));
     let (public_addresses, ops_addresses) = (public.addresses().to_vec(), ops.addresses().to_vec());
     let reloader = Arc::new(Reloader {
         path,
@@ -113,7 +147,8 @@ pub async fn start(
     let make = move || Front::new(Routes::new(Arc::clone(&front.0)), &front.1, Arc::clone(&clock));
     tasks.spawn(serve_on(public, make, stop.clone()));
     let probes = Probes(Ops::new(Arc::clone(&watched) as _));
-    tasks.spawn(serve_on(ops, move || probes.clone(), stop.clone()));
+    tasks.spawn(serve_on(ops, move || probes.clone(), ends.last.clone()));
+    tasks.spawn(memory.follow(stop.clone()));
     let stopped = stop.clone();
     tasks.spawn(async move { Ok(sign_on.follow(&stopped).await?) });
     let stopped = stop.clone();
@@ -129,7 +164,7 @@ pub async fn start(
     tasks.spawn(Arc::clone(&reloader).follow(stop.clone()));
     tasks.spawn(retention::keep(Arc::clone(&reloader), stop.clone()));
     tracing::info!(public = ?public_addresses, ops = ?ops_addresses, "serving");
-    Ok(Running { public: public_addresses, ops: ops_addresses, stop, store, reloader, tasks })
+    Ok(Running { public: public_addresses, ops: ops_addresses, ends, store, reloader, tasks })
 }
 
 /// Opens the store and puts the use cases together.
@@ -177,6 +212,7 @@ async fn open(
         control: Handle::current(),
         closing,
         open_pages: OpenPages::default(),
+        counts: Counts::new(Arc::clone(&sources.clock)),
     };
     Ok((shared, key))
 }
@@ -201,66 +237,71 @@ impl Running {
 
     /// Finishes what is going on, writes down what has to be, and ends.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        self.stop.cancel();
+        self.end();
         self.finished().await
     }
 
-    /// Waits for all tasks and closes the store after them; the first failure counts.
+    fn end(&self) {
+        self.ends.draining.cancel();
+        self.ends.stop.cancel();
+    }
+
+    /// Waits for all tasks and closes the store after them; the first failure counts. Probes are answered until
+    /// all others have ended.
     async fn finished(&mut self) -> anyhow::Result<()> {
         let mut outcome = Ok(());
         while let Some(ended) = self.tasks.join_next().await {
             let ended = ended.context("a part of Anteroom failed").and_then(|ended| ended);
             outcome = outcome.and(ended);
-            self.stop.cancel();
+            self.end();
+            if self.tasks.len() <= 1 {
+                self.ends.last.cancel();
+            }
         }
         self.store.close().await;
         outcome
     }
 
     /// Serves until a signal says to stop; a second one ends at once. `SIGHUP` reloads.
-    pub(crate) async fn until_signalled(mut self, signals: Signals) -> anyhow::Result<()> {
-        let Signals { mut terminate, mut interrupt, mut hang_up } = signals;
-        loop {
+    pub(crate) async fn until_signalled(mut self, mut signals: Signals) -> anyhow::Result<()> {
+        manager::tell(State::Ready);
+        let word = loop {
             tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hang_up.recv() => self.reloader.reload_or_stay().await,
+                word = signals.next() => match word {
+                    Word::Reload => {
+                        manager::tell(State::Reloading);
+                        self.reloader.reload_or_stay().await;
+                        manager::tell(State::Ready);
+                    }
+                    word => break word,
+                },
                 // A part that ends by itself takes the others along.
+                finished = self.finished() => return finished,
+            }
+        };
+        manager::tell(State::Stopping);
+        self.ends.draining.cancel();
+        if word == Word::Terminate {
+            let pre_drain = self.reloader.config.lock().await.listen.room.pre_drain;
+            tracing::info!(?pre_drain, "about to drain: not ready any more; a second signal ends at once");
+            tokio::select! {
+                () = tokio::time::sleep(pre_drain) => {}
+                () = signals.word_to_stop() => return Ok(()),
                 finished = self.finished() => return finished,
             }
         }
         tracing::info!("draining; a second signal ends at once");
-        self.stop.cancel();
+        self.end();
         tokio::select! {
             finished = self.finished() => finished,
-            _ = terminate.recv() => Ok(()),
-            _ = interrupt.recv() => Ok(()),
+            () = signals.word_to_stop() => Ok(()),
         }
-    }
-}
-
-/// The signals that Anteroom listens to. From the moment that this exists none of them ends the process by itself, so
-/// it is made before anybody is told that Anteroom is there.
-#[derive(Debug)]
-pub(crate) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    /// Listens from now on; what comes before it is waited for is not lost.
-    pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
     }
 }
 
 /// `anteroom serve`: runs until it is told to stop. The problems of a configuration are the caller's to show.
 pub async fn serve(
+    inherited: Vec<Arc<TcpListener>>,
     path: PathBuf,
     environment: Environment,
     config: Config,
@@ -268,7 +309,8 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
     let sources = Sources { access_log, ..Sources::default() };
-    let running = start(path, environment, config, sources).await?;
+    let running = start_on(&inherited, (path, environment), config, sources).await?;
+    drop(inherited);
     running.until_signalled(signals).await
 }
 

@@ -42,6 +42,7 @@ mod environment;
 mod file;
 mod forward_auth;
 mod identity;
+mod limits;
 mod problem;
 mod reading;
 mod session;
@@ -97,6 +98,8 @@ pub struct Config {
     pub mail: Mail,
     /// The application's own login, for people without single sign-on: a path of it, or a URL.
     pub other_sign_on_url: Option<String>,
+    /// How often what may be asked for.
+    pub limits: crate::routes::limits::Settings,
     /// The look of our pages.
     pub brand: Brand,
     /// The customers.
@@ -116,6 +119,13 @@ impl Config {
         let changed = [
             ("listen.public", self.listen.public != newer.listen.public),
             ("listen.ops", self.listen.ops != newer.listen.ops),
+            ("listen.trusted_proxies", self.listen.trusted_proxies != newer.listen.trusted_proxies),
+            ("listen.proxy_protocol", self.listen.greeting != newer.listen.greeting),
+            ("listen.reuse_port", self.listen.sharing != newer.listen.sharing),
+            (
+                "listen.connections, .connections_per_address, .when_full, .memory_max, .pre_drain or .grace",
+                self.listen.room != newer.listen.room,
+            ),
             ("listen.tls", self.listen.tls.is_empty() != newer.listen.tls.is_empty()),
             ("store.url", self.store.database != newer.store.database),
             ("store.secret_file", self.store.secret_file != newer.store.secret_file),
@@ -217,6 +227,7 @@ fn read_sections(typed: &file::File, reading: &mut Reading<'_>) -> Read<Config> 
     let mail = mail::read(&typed.mail, reading);
     let other_url = typed.sign_on.other_url.as_deref();
     let other_sign_on_url = reading.optional("sign_on.other_url", other_url, address::other_url);
+    let limits = limits::read(&typed.limits, reading);
     let brand = brand::read(&typed.brand, reading);
     let organizations = organization::read(&typed.organization, saml::reach(&typed.saml), reading);
     agreement::check(app.as_ref().ok(), saml.as_ref().ok(), listen.as_ref().ok(), reading);
@@ -235,6 +246,7 @@ fn read_sections(typed: &file::File, reading: &mut Reading<'_>) -> Read<Config> 
         audit: audit?,
         mail: mail?,
         other_sign_on_url: other_sign_on_url?,
+        limits: limits?,
         brand: brand?,
         organizations: organizations?,
         notes: Vec::new(),

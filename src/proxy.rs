@@ -22,7 +22,6 @@ mod settings;
 mod trace;
 mod tunnel;
 mod upstream;
-mod websocket;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

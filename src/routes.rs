@@ -6,6 +6,7 @@
 
 pub mod cookies;
 pub mod forward_auth;
+pub mod limits;
 pub mod ops;
 
 mod documents;
@@ -28,6 +29,7 @@ mod work;
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -68,6 +70,8 @@ pub struct Settings {
     pub brand: Brand,
     /// The application's own login, for people without SSO.
     pub other_url: Option<String>,
+    /// How often what may be asked for.
+    pub limits: limits::Settings,
     /// How requests are forwarded.
     pub proxy: Arc<proxy::Settings>,
     /// Who may ask about requests that others forward.
@@ -97,6 +101,8 @@ pub struct Shared {
     pub closing: CancellationToken,
     /// The Waiting Room pages that are open.
     pub open_pages: OpenPages,
+    /// Who has asked for what how often.
+    pub counts: limits::Counts,
 }
 
 /// The routes of one core.
@@ -111,6 +117,8 @@ struct Call {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    /// The address of the client itself.
+    client: IpAddr,
     audience: Audience,
     request_id: String,
     settings: Arc<Settings>,
@@ -133,18 +141,18 @@ impl Routes {
             return forward_auth::answer(auth, &self.shared, &settings, &request).await;
         }
         let Some(site) = settings.sites.of(&request) else {
-            return Call::new(&request, &self.shared, settings).misdirected();
+            return Call::new(&request, peer, &self.shared, settings).misdirected();
         };
         let target = match RequestTarget::parse(request.uri()) {
             Ok(target) => target,
-            Err(error) => return Call::new(&request, &self.shared, settings).bad_target(error),
+            Err(error) => return Call::new(&request, peer, &self.shared, settings).bad_target(error),
         };
         if let Some(route) = Route::find(site, target.path(), &settings) {
-            let call = Call::new(&request, &self.shared, settings);
+            let call = Call::new(&request, peer, &self.shared, settings);
             return call.answer(route, request).await;
         }
         if site == Site::Login {
-            return Call::new(&request, &self.shared, settings).fault(&Fault::NotFound);
+            return Call::new(&request, peer, &self.shared, settings).fault(&Fault::NotFound);
         }
         let forwarder = self.forwarder(&settings);
         let is_grpc = negotiation::is_grpc(request.headers());
@@ -171,11 +179,12 @@ impl Routes {
 }
 
 impl Call {
-    fn new(request: &Request<Incoming>, shared: &Arc<Shared>, settings: Arc<Settings>) -> Self {
+    fn new(request: &Request<Incoming>, peer: &Peer, shared: &Arc<Shared>, settings: Arc<Settings>) -> Self {
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
+            client: peer.client_address(request.headers()),
             audience: Audience::of(request.method(), request.headers()),
             request_id: reply::request_id(request.headers()),
             settings,
@@ -189,6 +198,9 @@ impl Call {
         }
         if !route.methods().contains(&self.method) {
             return self.method_not_allowed(route.methods());
+        }
+        if let Some(refusal) = self.limited_by_address(&route) {
+            return reply::closing(refusal, request.version());
         }
         match route {
             Route::AssertionConsumerService => self.consume_assertion(request).await,

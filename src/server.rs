@@ -10,8 +10,14 @@
 
 mod admission;
 mod connection;
+mod doors;
+mod inspect;
 mod listener;
+mod open;
+mod preamble;
+mod refusal;
 mod tls;
+mod watch;
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,14 +28,17 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::id::Randomness;
 use crate::proxy::{Body, Peer, TrustedProxies};
 
+pub use self::doors::{Gauge, Pressure};
+pub use self::listener::inherited;
 pub use self::tls::{Certificates, Error as CertificateError, KeyPair};
 
+use self::doors::Doors;
 use self::listener::Listeners;
 
 /// Answers requests; one value per core, used by that core's connections only.
@@ -52,16 +61,53 @@ pub const FINISH_MAX: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// The addresses; port 0 lets the system choose.
     pub addresses: Vec<SocketAddr>,
+    /// Sockets that listen already; where there are any, they take the place of the addresses.
+    pub inherited: Vec<Arc<std::net::TcpListener>>,
+    /// Whether another process may listen on the same addresses.
+    pub sharing: Sharing,
     /// Certificates; without any the listeners speak clear text.
     pub certificates: Option<Arc<Certificates>>,
     /// Peers whose word about the client is believed.
     pub trusted_proxies: TrustedProxies,
+    /// How trusted peers begin a connection.
+    pub greeting: Greeting,
     /// How many cores serve; as many as there are unless given.
     pub workers: Option<NonZero<usize>>,
     /// The limits.
     pub limits: Limits,
+    /// How short memory is.
+    pub gauge: Gauge,
+    /// Cancelled when the shutdown is near: HTTP/1 clients are told that their connections end.
+    pub draining: CancellationToken,
     /// Where the names of requests begin.
     pub randomness: Arc<dyn Randomness>,
+}
+
+/// Whether an address is ours alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// It is: one that is taken is an error.
+    Alone,
+    /// Another process may listen beside us, to take over.
+    WithOthers,
+}
+
+/// How a trusted proxy begins a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Greeting {
+    /// Like everybody else.
+    None,
+    /// With a preamble of the PROXY protocol.
+    ProxyProtocol,
+}
+
+/// What becomes of connections beyond the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// They wait in the system's queue.
+    Wait,
+    /// They are answered `503`.
+    Refuse,
 }
 
 impl Settings {
@@ -70,21 +116,34 @@ impl Settings {
     pub fn new(addresses: Vec<SocketAddr>, randomness: Arc<dyn Randomness>) -> Self {
         Self {
             addresses,
+            inherited: Vec::new(),
+            sharing: Sharing::Alone,
             certificates: None,
             trusted_proxies: TrustedProxies::default(),
+            greeting: Greeting::None,
             workers: None,
             limits: Limits::default(),
+            gauge: Gauge::default(),
+            draining: CancellationToken::new(),
             randomness,
         }
     }
 }
 
-/// Limits of connections.
+/// Limits of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at one time, over all cores; further ones wait in the system's queue.
+    /// Connections at one time, over all cores.
     pub connections_max: usize,
-    /// The TLS handshake.
+    /// What becomes of further ones.
+    pub when_full: WhenFull,
+    /// Connections at one time from one IPv4 address or one IPv6 network of 64 bits; trusted proxies may have more.
+    pub connections_per_address: Option<NonZero<u32>>,
+    /// Requests of one connection; it ends after them.
+    pub requests_max: u32,
+    /// How long one connection goes on taking requests.
+    pub age_max: Duration,
+    /// The TLS handshake, and before it the preamble of a trusted proxy.
     pub handshake: Duration,
     /// Until the first byte of the first request.
     pub first_byte: Duration,
@@ -94,19 +153,29 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// How long a client may take no byte of its response.
     pub write_stall: Duration,
+    /// How long requests that are on their way are still taken after the shutdown has begun.
+    pub last_call: Duration,
     /// How long requests may go on after the shutdown has begun.
     pub grace: Duration,
 }
+
+/// Connections at one time from one address.
+const CONNECTIONS_PER_ADDRESS: NonZero<u32> = NonZero::new(1_000).expect("a thousand is not zero");
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 20_000,
+            when_full: WhenFull::Wait,
+            connections_per_address: Some(CONNECTIONS_PER_ADDRESS),
+            requests_max: 1_000,
+            age_max: Duration::from_hours(1),
             handshake: Duration::from_secs(10),
             first_byte: Duration::from_secs(10),
             head: Duration::from_secs(15),
             keep_alive: Duration::from_secs(75),
             write_stall: Duration::from_mins(1),
+            last_call: Duration::from_millis(500),
             grace: Duration::from_secs(30),
         }
     }
@@ -124,6 +193,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A socket that was handed over is no use.
+    #[error("cannot listen on a socket that was handed over")]
+    Inherited(#[source] io::Error),
     /// A core's thread or runtime cannot be started.
     #[error("cannot start a worker")]
     Worker(#[source] io::Error),
@@ -145,7 +217,7 @@ impl Server {
     pub fn bind(settings: Settings) -> Result<Self, Error> {
         let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
         let count = settings.workers.unwrap_or(cores).get();
-        let (workers, addresses) = listener::bind(&settings.addresses, count)?;
+        let (workers, addresses) = listener::bind(&settings, count)?;
         Ok(Self { workers, addresses, settings })
     }
 
@@ -162,14 +234,14 @@ impl Server {
         H: Handler,
         F: Fn() -> H + Clone + Send + 'static,
     {
-        let slots = Arc::new(Semaphore::new(self.settings.limits.connections_max));
+        let doors = Doors::new(&self.settings.limits, self.settings.gauge.clone());
         let mut ends = Vec::new();
         for (number, listeners) in self.workers.into_iter().enumerate() {
             let (ended, end) = oneshot::channel();
             let worker = Worker {
                 listeners,
                 settings: self.settings.clone(),
-                slots: Arc::clone(&slots),
+                doors: doors.clone(),
                 shutdown: shutdown.child_token(),
             };
             let make = make.clone();
@@ -192,7 +264,7 @@ impl Server {
 struct Worker {
     listeners: Listeners,
     settings: Settings,
-    slots: Arc<Semaphore>,
+    doors: Doors,
     shutdown: CancellationToken,
 }
 
@@ -203,9 +275,26 @@ impl Worker {
             .build_local(LocalOptions::default())
             .map_err(Error::Worker)?;
         runtime.block_on(async move {
-            let front = connection::Front::new(make(), &self.settings, self.shutdown.clone());
-            listener::accept(self.listeners, &front, &self.slots).await.map_err(Error::Worker)?;
-            front.drain(self.settings.limits.grace).await;
+            let Limits { last_call, grace, .. } = self.settings.limits;
+            let shutdown = self.shutdown;
+            let front = connection::Front::new(make(), &self.settings, self.doors.clone(), shutdown.clone());
+            let accepting = listener::accept(self.listeners, &front, &self.doors, last_call);
+            let announcing = async {
+                tokio::select! {
+                    () = self.settings.draining.cancelled() => {}
+                    () = shutdown.cancelled() => {}
+                }
+                front.announce_end();
+                std::future::pending::<()>().await;
+            };
+            let accepted = tokio::select! {
+                accepted = accepting => accepted,
+                () = front.make_room(&self.settings.gauge) => Ok(()),
+                () = announcing => Ok(()),
+            };
+            front.announce_end();
+            accepted.map_err(Error::Worker)?;
+            front.drain(grace).await;
             Ok(())
         })
     }

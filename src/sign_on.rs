@@ -165,6 +165,11 @@ impl SignOn {
         Self { federation: Some(federation), ..self }
     }
 
+    /// Forgets sessions that nobody has used for so long, until they are asked for again.
+    pub fn forget_idle(&self, idle: std::time::Duration) {
+        self.live.forget_idle(idle, self.clock.now());
+    }
+
     /// Where people of an e-mail domain sign on now.
     #[must_use]
     pub fn way_of(&self, domain: &EmailDomain) -> Domain {

@@ -3,6 +3,7 @@
 //! Separate because it is made of one function for each part, and nothing else: a new key is threaded through
 //! here.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -20,7 +21,7 @@ use crate::proxy::{self, PublicUrl, TrustedProxies};
 use crate::routes::cookies::Transport;
 use crate::routes::{self, site::Sites};
 use crate::saml;
-use crate::server::{self, Certificates, KeyPair};
+use crate::server::{self, Certificates, KeyPair, Limits};
 use crate::sign_on;
 use crate::sign_on::connections::Connection;
 
@@ -100,6 +101,7 @@ pub(super) fn routes(config: &Config) -> anyhow::Result<routes::Settings> {
         transport,
         brand: Brand::new(brand(config)),
         other_url: config.other_sign_on_url.clone(),
+        limits: config.limits,
         proxy: Arc::new(proxy(config)?),
         forward_auth: config.forward_auth.clone(),
     })
@@ -152,22 +154,40 @@ pub(crate) fn proxy(config: &Config) -> anyhow::Result<proxy::Settings> {
     })
 }
 
-/// The public listener.
+/// The public listener; of the sockets that were handed over it gets the first.
 pub(super) fn public_listener(
     config: &Config,
     certificates: Option<Arc<Certificates>>,
+    inherited: &[Arc<TcpListener>],
     sources: &Sources,
 ) -> server::Settings {
+    let room = config.listen.room;
     server::Settings {
         certificates,
+        inherited: inherited.iter().take(1).cloned().collect(),
+        sharing: config.listen.sharing,
         trusted_proxies: TrustedProxies::new(config.listen.trusted_proxies.iter().copied()),
+        greeting: config.listen.greeting,
+        limits: Limits {
+            connections_max: room.connections,
+            connections_per_address: room.connections_per_address,
+            when_full: room.when_full,
+            grace: room.grace,
+            ..Limits::default()
+        },
         ..server::Settings::new(vec![config.listen.public], Arc::clone(&sources.randomness))
     }
 }
 
-/// The ops listener: probes are few, one core is enough.
-pub(super) fn ops_listener(config: &Config, sources: &Sources) -> server::Settings {
+/// The ops listener: probes are few, one core is enough. Of the sockets that were handed over it gets the second.
+pub(super) fn ops_listener(
+    config: &Config,
+    inherited: &[Arc<TcpListener>],
+    sources: &Sources,
+) -> server::Settings {
     server::Settings {
+        inherited: inherited.iter().skip(1).take(1).cloned().collect(),
+        sharing: config.listen.sharing,
         workers: Some(std::num::NonZero::<usize>::MIN),
         ..server::Settings::new(vec![config.listen.ops], Arc::clone(&sources.randomness))
     }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::mail::Courier;
 use crate::proxy::{Body, Peer};
 use crate::routes::ops::{Ops, Probed};
 use crate::routes::{Decision, Outcome, Routes, Shared};
-use crate::server::Handler;
+use crate::server::{Gauge, Handler, Pressure};
 use crate::telemetry::{AccessLog, CoreLog, CoreMetrics, Metrics, Moment, Provider};
 
 use super::entry::Entry;
@@ -24,11 +25,18 @@ pub(super) struct Watched {
     courier: Arc<Courier>,
     metrics: Metrics,
     access_log: AccessLog,
+    gauge: Gauge,
+    draining: CancellationToken,
 }
 
 impl Watched {
-    pub(super) fn new(shared: Arc<Shared>, courier: Arc<Courier>, access_log: AccessLog) -> Self {
-        Self { shared, courier, metrics: Metrics::new(), access_log }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        courier: Arc<Courier>,
+        access_log: AccessLog,
+        (gauge, draining): (Gauge, CancellationToken),
+    ) -> Self {
+        Self { shared, courier, metrics: Metrics::new(), access_log, gauge, draining }
     }
 
     pub(super) fn reloaded(&self, succeeded: bool) {
@@ -91,8 +99,11 @@ impl Handler for Probes {
 impl Probed for Watched {
     fn reasons_not_ready(&self) -> Vec<&'static str> {
         let mut reasons = Vec::new();
-        if self.shared.closing.is_cancelled() {
+        if self.draining.is_cancelled() || self.shared.closing.is_cancelled() {
             reasons.push("draining");
+        }
+        if self.gauge.shown() != Pressure::None {
+            reasons.push("memory is short: no connections are accepted");
         }
         if self.shared.sign_on.silence() > Metrics::FEED_SILENCE_MAX {
             reasons.push("no word from the store: changes are not heard");

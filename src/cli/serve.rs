@@ -12,15 +12,21 @@ use super::failure::Failure;
 use super::opened;
 use crate::app;
 use crate::config::Environment;
+use crate::server::inherited;
 use crate::telemetry::{Log, Started};
 
 pub(super) fn run(path: &Path) -> Result<Answer, Failure> {
     let config = opened::load(path)?;
+    // Before there are threads, of which the log has one: what the service manager has left in the environment is
+    // taken out of it.
+    let inherited =
+        inherited().map_err(|error| Failure::new("failed", format!("{:#}", anyhow::Error::from(error))))?;
     let log = start_log()?;
+    let environment = Environment::of_process();
     let runtime = Builder::new_multi_thread().thread_name("control").enable_all().build();
     let runtime = runtime.map_err(|error| Failure::of_system(&error))?;
     runtime
-        .block_on(app::serve(path.to_owned(), Environment::of_process(), config, log.access().clone()))
+        .block_on(app::serve(inherited, path.to_owned(), environment, config, log.access().clone()))
         .map_err(|error| Failure::new("failed", format!("{error:#}")))?;
     Ok(Answer::new("stopped".to_owned(), json!({"stopped": true})))
 }

@@ -21,6 +21,7 @@ pub(super) struct File {
     pub(super) audit: Audit,
     pub(super) mail: Mail,
     pub(super) sign_on: SignOn,
+    pub(super) limits: Limits,
     pub(super) brand: Brand,
     pub(super) organization: Vec<Organization>,
 }
@@ -89,6 +90,14 @@ pub(super) struct Listen {
     pub(super) public: Option<String>,
     pub(super) ops: Option<String>,
     pub(super) trusted_proxies: Option<Vec<String>>,
+    pub(super) proxy_protocol: Option<bool>,
+    pub(super) reuse_port: Option<bool>,
+    pub(super) connections: Option<u64>,
+    pub(super) connections_per_address: Option<u64>,
+    pub(super) when_full: Option<String>,
+    pub(super) memory_max: Option<String>,
+    pub(super) pre_drain: Option<String>,
+    pub(super) grace: Option<String>,
     pub(super) tls: Option<Tls>,
 }
 
@@ -176,6 +185,16 @@ impl fmt::Debug for Mail {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SignOn {
     pub(super) other_url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    pub(super) sign_in_per_address: Option<String>,
+    pub(super) sign_in_per_email: Option<String>,
+    pub(super) sign_in_per_organization: Option<String>,
+    pub(super) answers_per_address: Option<String>,
+    pub(super) posts_per_address: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -4,7 +4,9 @@
 //! its key is found here and not by the first visitor.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use rustls::sign::CertifiedKey;
@@ -13,10 +15,10 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use crate::secret::Secret;
-use crate::server::KeyPair;
+use crate::server::{Greeting, KeyPair, Sharing, WhenFull};
 
-use super::file;
 use super::reading::{Fault, Read, Reading, Told};
+use super::{file, time};
 
 /// The listeners.
 #[derive(Debug, Clone)]
@@ -27,8 +29,31 @@ pub struct Listen {
     pub ops: SocketAddr,
     /// Whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// How they begin a connection.
+    pub greeting: Greeting,
+    /// Whether another process may listen on the same addresses.
+    pub sharing: Sharing,
+    /// How many may come in, and how long they may stay when it is time to go.
+    pub room: Room,
     /// Certificates, the first for clients that name no host; empty: plain HTTP.
     pub tls: Vec<Pair>,
+}
+
+/// How many may come in, and how long they may stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Connections at one time.
+    pub connections: usize,
+    /// Connections at one time from one address.
+    pub connections_per_address: Option<NonZero<u32>>,
+    /// What becomes of further ones.
+    pub when_full: WhenFull,
+    /// The memory that counts as all, in bytes.
+    pub memory_max: Option<u64>,
+    /// How long new connections are accepted after the word to stop.
+    pub pre_drain: Duration,
+    /// How long requests may go on after that.
+    pub grace: Duration,
 }
 
 /// A certificate with its key.
@@ -63,6 +88,7 @@ pub(super) fn read(typed: &file::Listen, reading: &mut Reading<'_>) -> Read<List
     let ops = reading.defaulted("listen.ops", typed.ops.as_deref(), socket_address);
     let trusted_proxies =
         reading.list("listen.trusted_proxies", typed.trusted_proxies.as_deref(), trusted_network);
+    let room = room(typed, reading);
     let tls = pairs(typed.tls.as_ref(), reading);
     let (public, ops) = (public?, ops?);
     let clash = public.port() == ops.port()
@@ -73,8 +99,56 @@ pub(super) fn read(typed: &file::Listen, reading: &mut Reading<'_>) -> Read<List
         reading.findings.refuse("listen.ops", message, "write another port, e.g. \"127.0.0.1:9464\"");
         return Err(Told);
     }
-    Ok(Listen { public, ops, trusted_proxies: trusted_proxies?, tls: tls? })
+    let greeting =
+        if typed.proxy_protocol.unwrap_or(false) { Greeting::ProxyProtocol } else { Greeting::None };
+    let sharing = if typed.reuse_port.unwrap_or(false) { Sharing::WithOthers } else { Sharing::Alone };
+    let trusted_proxies = trusted_proxies?;
+    if greeting == Greeting::ProxyProtocol && trusted_proxies.is_empty() {
+        let remedy = "name their networks in listen.trusted_proxies";
+        reading.findings.refuse("listen.proxy_protocol", "there are no trusted proxies to speak it", remedy);
+        return Err(Told);
+    }
+    Ok(Listen { public, ops, trusted_proxies, greeting, sharing, room: room?, tls: tls? })
 }
+
+fn room(typed: &file::Listen, reading: &mut Reading<'_>) -> Read<Room> {
+    let connections = reading.number("listen.connections", typed.connections, 1, CONNECTIONS_MAX);
+    let each =
+        reading.number("listen.connections_per_address", typed.connections_per_address, 0, CONNECTIONS_MAX);
+    let when_full = reading.defaulted("listen.when_full", typed.when_full.as_deref(), |text| match text {
+        "wait" => Ok(WhenFull::Wait),
+        "refuse" => Ok(WhenFull::Refuse),
+        other => Err(Fault::new(format!("{other:?} is neither"), "write \"wait\" or \"refuse\"")),
+    });
+    let memory_max = reading.optional("listen.memory_max", typed.memory_max.as_deref(), bytes);
+    let upto = |max| move |text: &str| time::parse(text, Duration::ZERO, max);
+    let pre_drain =
+        reading.defaulted("listen.pre_drain", typed.pre_drain.as_deref(), upto(Duration::from_mins(10)));
+    let grace = reading.defaulted("listen.grace", typed.grace.as_deref(), upto(Duration::from_hours(1)));
+    Ok(Room {
+        connections: usize::try_from(connections?).unwrap_or(usize::MAX),
+        connections_per_address: NonZero::new(u32::try_from(each?).unwrap_or(u32::MAX)),
+        when_full: when_full?,
+        memory_max: memory_max?,
+        pre_drain: pre_drain?,
+        grace: grace?,
+    })
+}
+
+/// `512MiB` and the like.
+fn bytes(text: &str) -> Result<u64, Fault> {
+    let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20)];
+    let found = units.iter().find_map(|(unit, size)| {
+        let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+        number.checked_mul(*size)
+    });
+    found.filter(|bytes| *bytes > 0).ok_or_else(|| {
+        Fault::new(format!("{text:?} is not an amount of memory"), "write e.g. \"512MiB\" or \"2GiB\"")
+    })
+}
+
+/// More than one machine has descriptors for.
+const CONNECTIONS_MAX: u64 = 1_000_000;
 
 fn socket_address(text: &str) -> Result<SocketAddr, Fault> {
     text.parse().map_err(|_| {

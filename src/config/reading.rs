@@ -88,6 +88,20 @@ impl Reading<'_> {
         }
     }
 
+    /// Reads a number that has a default in the schema.
+    pub(super) fn number(&mut self, key: &str, typed: Option<u64>, min: u64, max: u64) -> Read<u64> {
+        if typed.is_none() && self.findings.is_spoiled(key) {
+            return Err(Told);
+        }
+        let number = typed.or_else(|| default_text(key).parse().ok()).unwrap_or(min);
+        if (min..=max).contains(&number) {
+            return Ok(number);
+        }
+        let fault =
+            Fault::new(format!("{number} is out of bounds"), format!("write a number from {min} to {max}"));
+        self.told(key, Err(fault))
+    }
+
     /// Reads a list; absent is empty. What stands in it twice is a mistake.
     pub(super) fn list<T: PartialEq>(
         &mut self,

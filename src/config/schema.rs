@@ -90,6 +90,7 @@ pub const TABLES: &[Table] = &[
     once("audit"),
     once("mail"),
     once("sign_on"),
+    once("limits"),
     once("brand"),
     Table { name: "organization", shape: Shape::Many },
 ];
@@ -231,13 +232,46 @@ pub const KEYS: &[Key] = &[
         Absent::Value("[]"),
         "Networks (CIDR) whose `X-Forwarded-*` headers are believed.",
     ),
-    later(Key {
-        name: "listen.proxy_protocol",
-        kind: Kind::Switch,
-        absent: Absent::Value("false"),
-        support: Support::Ready,
-        meaning: "Whether trusted proxies begin connections with the PROXY protocol.",
-    }),
+    switch(
+        "listen.proxy_protocol",
+        Absent::Value("false"),
+        "Whether trusted proxies begin every connection with the PROXY protocol (version 1 or 2).",
+    ),
+    switch(
+        "listen.reuse_port",
+        Absent::Value("false"),
+        "Whether another Anteroom may listen on the same addresses, to take over without a gap.",
+    ),
+    number(
+        "listen.connections",
+        Absent::Value("20000"),
+        "How many connections of people there may be at one time.",
+    ),
+    number(
+        "listen.connections_per_address",
+        Absent::Value("1000"),
+        "How many of them from one address (IPv6: from one /64 network); trusted proxies may have more. `0`: any number.",
+    ),
+    text(
+        "listen.when_full",
+        Absent::Value("\"wait\""),
+        "What becomes of connections beyond `listen.connections`: `wait` for their turn, or `refuse` with 503.",
+    ),
+    text(
+        "listen.memory_max",
+        Absent::Means("the limit of the control group (cgroup v2), if there is one"),
+        "The memory that counts as all, e.g. `2GiB`: at 85 % no connections are accepted, at 95 % idle ones are closed.",
+    ),
+    text(
+        "listen.pre_drain",
+        Absent::Value("\"5s\""),
+        "How long new connections are still accepted after `SIGTERM`, for balancers to notice: at most `10m`.",
+    ),
+    text(
+        "listen.grace",
+        Absent::Value("\"30s\""),
+        "How long requests may go on after that, before they are cut: at most `1h`.",
+    ),
     text(
         "listen.tls.certificate",
         Absent::Means("plain HTTP, for a load balancer that ends TLS"),
@@ -341,6 +375,31 @@ pub const KEYS: &[Key] = &[
         "The application's own login, for people without single sign-on: a path that is public, or a URL.",
     ),
     text(
+        "limits.sign_in_per_address",
+        Absent::Value("\"300/m\""),
+        "How often the sign-on form may be sent from one address (IPv6: one /64 network); `off`: any number.",
+    ),
+    text(
+        "limits.sign_in_per_email",
+        Absent::Value("\"30/m\""),
+        "How often for one e-mail address, from wherever; `off`: any number.",
+    ),
+    text(
+        "limits.sign_in_per_organization",
+        Absent::Value("\"1200/m\""),
+        "How often on to one organization's identity provider; `off`: any number.",
+    ),
+    text(
+        "limits.answers_per_address",
+        Absent::Value("\"300/m\""),
+        "How often answers of identity providers may be posted from one address; `off`: any number.",
+    ),
+    text(
+        "limits.posts_per_address",
+        Absent::Value("\"300/m\""),
+        "How often the forms of the Manage page, the console and the Waiting Room from one address; `off`: any number.",
+    ),
+    text(
         "brand.logo",
         Absent::Means("the name is shown"),
         "SVG, PNG, JPEG or WebP file for Anteroom's pages.",
@@ -439,10 +498,6 @@ const fn switch(name: &'static str, absent: Absent, meaning: &'static str) -> Ke
 
 const fn number(name: &'static str, absent: Absent, meaning: &'static str) -> Key {
     Key { name, kind: Kind::Number, absent, support: Support::Ready, meaning }
-}
-
-const fn later(key: Key) -> Key {
-    Key { support: Support::Later, ..key }
 }
 
 /// The number of letters to insert, drop, change or swap with the next to get from one word to the other.

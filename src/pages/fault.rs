@@ -24,6 +24,11 @@ pub enum Fault<'a> {
     TooLarge,
     /// 421: a host that is not ours.
     MisdirectedHost,
+    /// 429: the same too often.
+    TooMany {
+        /// The same as in `Retry-After`.
+        retry_after_seconds: u64,
+    },
     /// 500: our own mistake.
     Internal {
         /// To be quoted.
@@ -64,7 +69,7 @@ impl Fault<'_> {
             Self::NotFound | Self::ForeignForm | Self::MethodNotAllowed => {
                 Some(("Go to the front page", link::page(brand.application_url()).unwrap_or("/")))
             }
-            Self::BadRequest { .. } | Self::TooLarge | Self::MisdirectedHost => None,
+            Self::BadRequest { .. } | Self::TooLarge | Self::MisdirectedHost | Self::TooMany { .. } => None,
         };
         Message { heading, paragraphs: vec![advice], facts, action }
     }
@@ -89,6 +94,15 @@ impl Fault<'_> {
             ),
             Self::TooLarge => {
                 ("That was too much to send", "Please send less at a time. Nothing was changed.")
+            }
+            Self::TooMany { retry_after_seconds } => {
+                return (
+                    "That was a bit too often".to_owned(),
+                    format!(
+                        "Please wait {}, then go back and try again. Nothing was changed.",
+                        english_span(*retry_after_seconds)
+                    ),
+                );
             }
             Self::MisdirectedHost => (
                 "This address does not lead anywhere",
@@ -129,6 +143,7 @@ impl Fault<'_> {
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::TooLarge
+            | Self::TooMany { .. }
             | Self::MisdirectedHost => Vec::new(),
         }
     }

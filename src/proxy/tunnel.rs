@@ -1,8 +1,14 @@
 //! An upgraded connection: bytes both ways until either side, the session or the process ends it.
 //!
-//! Separate because nothing here is HTTP any more. Not a byte flows before the application has said 101.
+//! Separate because nothing here is HTTP any more. Not a byte flows before the application has said 101. When it
+//! is not a side that ends it, both sides are told so in the way of `WebSocket` (RFC 6455 5.5.1), between two frames.
 
+mod frames;
+
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::header::{CONNECTION, UPGRADE};
@@ -10,12 +16,18 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::pool::Connection;
-use super::websocket::{Close, Framed};
 use super::{Body, Deadline, Failure, Observe, Observed, Settings, cookies, drive, request, response};
+
+use self::frames::{Close, Framed, Place, Side};
+
+/// How long a frame that has begun may take to end, and then a side to read why the tunnel is closed: together well within
+/// the second that the loss of access may take.
+const FAREWELL: Duration = Duration::from_millis(300);
 
 /// Both halves of a connection that is about to be upgraded, and what ends it.
 pub(super) struct Tunnel {
@@ -52,21 +64,38 @@ impl Tunnel {
         // An upgrade fails when its connection is gone; then there is nobody left to tell.
         let Ok((client, upstream)) = tokio::try_join!(client, upstream) else { return };
         let pulse = Arc::new(Pulse { deadline: Deadline::new(idle), idle });
-        let mut client = Framed::new(Observed::new(TokioIo::new(client), Arc::clone(&pulse)));
-        let mut upstream = TokioIo::new(upstream);
-        let reason = {
-            let copying = std::pin::pin!(copy_bidirectional(&mut client, &mut upstream));
-            tokio::select! {
+        let client = Observed::new(TokioIo::new(client), Arc::clone(&pulse));
+        let mut client = Framed::new(client, Side::Client);
+        let mut upstream = Framed::new(TokioIo::new(upstream), Side::Upstream);
+        let places = [client.place(), upstream.place()];
+        let why = {
+            let mut copying = pin!(copy_bidirectional(&mut client, &mut upstream));
+            let why = tokio::select! {
                 biased;
                 () = closing.cancelled() => Some(Close::GoingAway),
-                () = cancelled(ended) => Some(Close::Policy),
-                _ = drive(copying, &pulse.deadline, idle) => None,
+                () = cancelled(ended) => Some(Close::PolicyViolation),
+                ended = drive(copying.as_mut(), &pulse.deadline, idle) => {
+                    ended.is_none().then_some(Close::GoingAway)
+                }
+            };
+            if why.is_some() {
+                let mut overdue = pin!(sleep(FAREWELL));
+                // A frame that has begun is given a moment to end.
+                poll_fn(|context| {
+                    let is_between = || places.iter().all(Place::is_between);
+                    if is_between() || copying.as_mut().poll(context).is_ready() || is_between() {
+                        return Poll::Ready(());
+                    }
+                    overdue.as_mut().poll(context)
+                })
+                .await;
             }
+            why
         };
-        drop((upstream, connection));
-        if let Some(reason) = reason {
-            client.close(reason).await;
+        if let Some(why) = why {
+            tokio::join!(client.part(why, FAREWELL), upstream.part(why, FAREWELL));
         }
+        drop(connection);
     }
 }
 

@@ -231,7 +231,7 @@ pub(super) fn fault(
         Audience::Program => problem(status, code, request_id, Map::new()),
     };
     response.headers_mut().insert(ERROR_CODE, HeaderValue::from_static(code));
-    if let Fault::Unavailable { retry_after_seconds, .. } = fault {
+    if let Fault::Unavailable { retry_after_seconds, .. } | Fault::TooMany { retry_after_seconds } = fault {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
     }
     if let Ok(id) = HeaderValue::from_str(request_id) {
@@ -276,6 +276,7 @@ fn status_and_code(fault: &Fault<'_>) -> (StatusCode, &'static str) {
         Fault::ForeignForm => (StatusCode::FORBIDDEN, "foreign_form"),
         Fault::NotFound => (StatusCode::NOT_FOUND, "not_found"),
         Fault::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+        Fault::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
         Fault::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
         Fault::MisdirectedHost => (StatusCode::MISDIRECTED_REQUEST, "unknown_host"),
         Fault::Internal { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),

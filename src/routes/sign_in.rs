@@ -65,6 +65,9 @@ impl Call {
             let problem = "Please enter your full work e-mail address, like name@company.com.";
             return self.ask(&return_path, Some(typed), Some(problem));
         };
+        if let Some(refusal) = self.limited_by_email(&email) {
+            return refusal;
+        }
         match self.way_on(&email, &return_path) {
             Some(page) => reply::with_cookie(page, self.settings.transport.set_email(&email)),
             None => self.unknown_domain(&return_path, &email),
@@ -83,6 +86,9 @@ impl Call {
         let return_path = return_path_of(&form);
         let email = form.field("email").and_then(|text| EmailAddress::parse(text.trim()).ok());
         let connection = form.field("connection").and_then(|text| ConnectionId::parse(text).ok());
+        if let Some(refusal) = connection.as_ref().and_then(|id| self.limited_by_organization(id)) {
+            return refusal;
+        }
         let transport = self.settings.transport;
         let tabs = self.shared.sign_on.open_tabs(transport.read(&self.headers, Kind::Tabs));
         let begun = connection.and_then(|connection| {

@@ -1,37 +1,38 @@
 //! One connection from its first byte to its last.
 //!
-//! Separate because hyper serves requests but does not watch the clock between them: which phase a connection
-//! is in, and by when it must leave it, is kept here.
+//! Separate because hyper serves requests but does not watch the clock between them: by when a connection must leave
+//! which phase is kept in `watch`, and what happens then is here.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
-use http_body::{Frame, SizeHint};
+use http::header::{HOST, UPGRADE};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::admit;
+use super::doors::{Doors, Pressure, Slot};
+use super::inspect::Inspected;
+use super::open::Open;
+use super::refusal::{Refusal, closing};
 use super::tls::Acceptor;
-use super::{FINISH_MAX, Handler, Limits, Settings};
-use crate::proxy::{Body, BoxError, Deadline, Observe, Observed, Peer, RequestIds, TrustedProxies, drive};
+use super::watch::{Exchange, Protocol, Tracked, Watch};
+use super::{FINISH_MAX, Greeting, Handler, Limits, Settings, preamble};
+use crate::proxy::{Body, BoxError, Observed, Peer, REQUEST_ID, RequestIds, TrustedProxies, drive};
 
 /// The largest head of a request. Of fields, hyper takes 100; to say so would cost it an allocation for
 /// every request.
@@ -52,36 +53,41 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Everything that one core's connections share.
 pub(super) struct Front<H> {
     desk: Rc<Desk<H>>,
-    acceptor: Option<Acceptor>,
     connections: TaskTracker,
+    open: Rc<Open>,
 }
 
 struct Desk<H> {
     handler: H,
+    acceptor: Option<Acceptor>,
     request_ids: RequestIds,
     proxies: TrustedProxies,
+    greeting: Greeting,
     limits: Limits,
+    doors: Doors,
     http1: http1::Builder,
     http2: http2::Builder<LocalExecutor>,
+    /// Whether HTTP/1 clients are told that their connections end.
+    ends: Cell<bool>,
     shutdown: CancellationToken,
 }
 
 impl<H: Handler> Front<H> {
-    pub(super) fn new(handler: H, settings: &Settings, shutdown: CancellationToken) -> Self {
+    pub(super) fn new(handler: H, settings: &Settings, doors: Doors, shutdown: CancellationToken) -> Self {
         let desk = Desk {
             handler,
+            acceptor: settings.certificates.as_deref().map(Acceptor::new),
             request_ids: RequestIds::new(&*settings.randomness),
             proxies: settings.trusted_proxies.clone(),
+            greeting: settings.greeting,
             limits: settings.limits,
+            doors,
             http1: http1_builder(),
             http2: http2_builder(),
+            ends: Cell::new(false),
             shutdown,
         };
-        Self {
-            desk: Rc::new(desk),
-            acceptor: settings.certificates.as_deref().map(Acceptor::new),
-            connections: TaskTracker::new(),
-        }
+        Self { desk: Rc::new(desk), connections: TaskTracker::new(), open: Rc::default() }
     }
 
     /// Cancelled when no more connections shall be accepted.
@@ -89,13 +95,28 @@ impl<H: Handler> Front<H> {
         &self.desk.shutdown
     }
 
-    /// Takes a new connection; `slot` is held as long as it lasts.
-    pub(super) fn welcome(&self, stream: TcpStream, address: SocketAddr, slot: OwnedSemaphorePermit) {
-        let (desk, acceptor) = (Rc::clone(&self.desk), self.acceptor.clone());
-        self.connections.spawn_local(async move {
-            desk.serve(stream, address, acceptor).await;
-            drop(slot);
-        });
+    /// Tells HTTP/1 clients from now on that their connections end with the response.
+    pub(super) fn announce_end(&self) {
+        self.desk.ends.set(true);
+    }
+
+    /// Takes a new connection, which holds its slot as long as it lasts.
+    pub(super) fn welcome(&self, stream: TcpStream, address: SocketAddr, slot: Slot) {
+        let watch = Arc::new(Watch::new(self.desk.limits, slot, self.connections.token()));
+        let (desk, known) = (Rc::clone(&self.desk), Arc::downgrade(&watch));
+        self.open.spawn(known, desk.receive(stream, address, watch));
+    }
+
+    /// Closes idle connections whenever memory is very short. Never ends by itself.
+    pub(super) async fn make_room(&self, gauge: &super::Gauge) {
+        let mut shown = gauge.follow();
+        while shown.wait_for(|pressure| *pressure == Pressure::Critical).await.is_ok() {
+            let connections = self.open.close_idle();
+            tracing::warn!(connections, "memory is short: idle connections were closed");
+            if shown.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Waits until all connections have ended, at most for `grace`.
@@ -104,28 +125,41 @@ impl<H: Handler> Front<H> {
         if timeout(grace, self.connections.wait()).await.is_err() {
             tracing::warn!(connections = self.connections.len(), "connections cut at the end of the grace");
         }
-        // What is still upgraded then ends with the runtime.
+        // An upgraded connection counts for as long as its client is there; the other side ends with the runtime, or here.
         drop(timeout(FINISH_MAX, self.desk.handler.finish()).await);
     }
 }
 
 impl<H: Handler> Desk<H> {
-    async fn serve(self: Rc<Self>, stream: TcpStream, address: SocketAddr, acceptor: Option<Acceptor>) {
+    /// Finds out who is there, which protocol is spoken, and serves it.
+    async fn receive(self: Rc<Self>, mut stream: TcpStream, address: SocketAddr, watch: Arc<Watch>) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "connection lost before it was served");
             return;
         }
-        let Some(acceptor) = acceptor else {
+        let Some(address) = self.introduce(&mut stream, address).await else { return };
+        if !self.proxies.contains(address.ip()) {
+            match self.doors.greet(address.ip()) {
+                Some(guest) => watch.belongs_to(guest),
+                None => return,
+            }
+        }
+        let Some(acceptor) = &self.acceptor else {
             let peer = Peer::new(address, false, &self.proxies);
-            return self.serve_http1(stream, peer).await;
+            return self.serve_http1(stream, peer, watch).await;
         };
         match timeout(self.limits.handshake, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let peer = Peer::new(address, true, &self.proxies);
-                if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                    self.serve_http2(stream, peer).await;
+                let tls = stream.get_ref().1;
+                // A trusted proxy may carry requests for several hosts.
+                if let Some(name) = tls.server_name().filter(|_| !peer.trusted) {
+                    watch.asked_for(name);
+                }
+                if tls.alpn_protocol() == Some(b"h2") {
+                    self.serve_http2(stream, peer, watch).await;
                 } else {
-                    self.serve_http1(stream, peer).await;
+                    self.serve_http1(stream, peer, watch).await;
                 }
             }
             Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
@@ -133,46 +167,79 @@ impl<H: Handler> Desk<H> {
         }
     }
 
-    async fn serve_http1<IO>(self: Rc<Self>, stream: IO, peer: Peer)
+    /// The client's address, which a trusted proxy may have to say first. `None`: the connection is closed.
+    async fn introduce(&self, stream: &mut TcpStream, address: SocketAddr) -> Option<SocketAddr> {
+        if self.greeting == Greeting::None || !self.proxies.contains(address.ip()) {
+            return Some(address);
+        }
+        match timeout(self.limits.handshake, preamble::read(stream)).await {
+            Ok(Ok(client)) => Some(client.unwrap_or(address)),
+            Ok(Err(error)) => {
+                tracing::warn!(%address, %error, "a trusted proxy's connection was closed");
+                None
+            }
+            Err(_) => {
+                tracing::debug!(%address, "the PROXY preamble took too long");
+                None
+            }
+        }
+    }
+
+    async fn serve_http1<IO>(self: Rc<Self>, stream: IO, peer: Peer, watch: Arc<Watch>)
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let watch = Arc::new(Watch::new(self.limits, Protocol::Http1));
-        let io = TokioIo::new(Observed::new(stream, Arc::clone(&watch)));
+        watch.speaks(Protocol::Http1);
+        let inspected = Inspected::http1(stream, Arc::clone(&watch));
+        let io = TokioIo::new(Observed::new(inspected, Arc::clone(&watch)));
         let service =
             service_fn(|request| Rc::clone(&self).answer(request, peer.clone(), Arc::clone(&watch)));
         let connection = pin!(self.http1.serve_connection(io, service).with_upgrades());
-        self.attend(connection, &watch).await;
+        self.attend(connection, &watch, Protocol::Http1).await;
     }
 
-    async fn serve_http2<IO>(self: Rc<Self>, stream: IO, peer: Peer)
+    async fn serve_http2<IO>(self: Rc<Self>, stream: IO, peer: Peer, watch: Arc<Watch>)
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let watch = Arc::new(Watch::new(self.limits, Protocol::Http2));
-        let io = TokioIo::new(Observed::new(stream, Arc::clone(&watch)));
+        watch.speaks(Protocol::Http2);
+        let inspected = Inspected::http2(stream, Arc::clone(&watch));
+        let io = TokioIo::new(Observed::new(inspected, Arc::clone(&watch)));
         let service =
             service_fn(|request| Rc::clone(&self).answer(request, peer.clone(), Arc::clone(&watch)));
         let connection = pin!(self.http2.serve_connection(io, service));
-        self.attend(connection, &watch).await;
+        self.attend(connection, &watch, Protocol::Http2).await;
     }
 
     /// Serves a connection to its end: its own, its deadline's, or the shutdown's.
-    async fn attend<C: Closes>(&self, mut connection: Pin<&mut C>, watch: &Watch) {
-        let tick = self.limits.keep_alive;
-        tokio::select! {
+    async fn attend<C: Closes>(&self, mut connection: Pin<&mut C>, watch: &Watch, protocol: Protocol) {
+        let ended = tokio::select! {
             biased;
-            ended = drive(connection.as_mut(), &watch.deadline, tick) => {
-                if ended.is_none() {
-                    connection.as_mut().close();
-                    drop(timeout(FAREWELL, connection).await);
-                }
-            }
+            ended = self.drive(connection.as_mut(), watch) => ended,
             () = self.shutdown.cancelled() => {
-                connection.as_mut().close();
-                drop(drive(connection, &watch.deadline, tick).await);
+                // A client may have sent a request that has not come yet, and would not know what became of it.
+                if protocol == Protocol::Http1 && watch.is_between() {
+                    watch.deadline.set(self.limits.last_call);
+                } else {
+                    connection.as_mut().close();
+                }
+                self.drive(connection.as_mut(), watch).await
             }
+        };
+        if ended == Ended::Overdue {
+            connection.as_mut().close();
+            drop(timeout(FAREWELL, connection).await);
         }
+    }
+
+    async fn drive<C: Closes>(&self, mut connection: Pin<&mut C>, watch: &Watch) -> Ended {
+        while drive(connection.as_mut(), &watch.deadline, self.limits.keep_alive).await.is_none() {
+            if !watch.takes_retirement() {
+                return Ended::Overdue;
+            }
+            connection.as_mut().close();
+        }
+        Ended::InOrder
     }
 
     /// Answers one request.
@@ -182,49 +249,73 @@ impl<H: Handler> Desk<H> {
         peer: Peer,
         watch: Arc<Watch>,
     ) -> Result<Response<Tracked>, std::convert::Infallible> {
-        let exchange = Exchange::begin(watch);
+        let exchange = Exchange::begin(Arc::clone(&watch));
         let version = request.version();
         let asks_upgrade = request.headers().contains_key(UPGRADE);
         self.request_ids.stamp(request.headers_mut(), &peer);
-        let response = match admit(&mut request) {
+        let response = match check(&mut request, &watch) {
             Ok(()) => {
                 let response = self.handle(request, peer).await;
                 let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-                // What follows a refused upgrade was meant for another protocol and is no request (T-G1).
-                if asks_upgrade && !switches { closing(response, version) } else { response }
+                if switches {
+                    watch.becomes_tunnel();
+                    response
+                } else if asks_upgrade || self.ends.get() || watch.is_spent() {
+                    // What follows a refused upgrade was meant for another protocol and is no request (T-G1).
+                    if version == Version::HTTP_2 && watch.is_spent() {
+                        watch.retire();
+                    }
+                    closing(response, version)
+                } else {
+                    response
+                }
             }
-            Err(status) => closing(refuse(status), version),
+            Err(refusal) => {
+                if refusal == Refusal::Overloaded && version == Version::HTTP_2 {
+                    watch.retire();
+                }
+                let response = refusal.answer(request.headers_mut().remove(REQUEST_ID));
+                // A client with two hosts on one connection goes on with the other.
+                if refusal == Refusal::Misdirected { response } else { closing(response, version) }
+            }
         };
-        Ok(response.map(|body| Tracked { body, _exchange: exchange }))
+        Ok(response.map(|body| Tracked::new(body, exchange)))
     }
 
     /// A panic is answered too, and hurts no other request.
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        let request_id = request.headers().get(REQUEST_ID).cloned();
         let handled = AssertUnwindSafe(self.handler.handle(request, peer)).catch_unwind().await;
         handled.unwrap_or_else(|_| {
-            tracing::error!("a request failed by a panic");
-            refuse(StatusCode::INTERNAL_SERVER_ERROR)
+            tracing::error!(?request_id, "a request failed by a panic");
+            Refusal::Panicked.answer(request_id)
         })
     }
 }
 
-/// Ends the connection after the response; in HTTP/2, streams are apart and nothing can follow.
-fn closing(mut response: Response<Body>, version: Version) -> Response<Body> {
-    if version < Version::HTTP_2 {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+/// Whether a request may be handled at all.
+fn check(request: &mut Request<Incoming>, watch: &Watch) -> Result<(), Refusal> {
+    if watch.is_turned_away() {
+        return Err(Refusal::Overloaded);
     }
-    response
+    if watch.is_ambiguous() {
+        return Err(Refusal::Ambiguous);
+    }
+    admit(request)?;
+    let host = request.headers().get(HOST);
+    if host.is_some_and(|host| watch.is_misdirected(host.as_bytes())) {
+        return Err(Refusal::Misdirected);
+    }
+    Ok(())
 }
 
-/// An answer of this layer itself.
-fn refuse(status: StatusCode) -> Response<Body> {
-    let reason = status.canonical_reason().unwrap_or("refused");
-    let mut response = Response::new(Body::from(format!("{} {reason}\n", status.as_u16())));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+/// How a connection has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// By itself.
+    InOrder,
+    /// Its deadline has passed, and it is still there.
+    Overdue,
 }
 
 fn http1_builder() -> http1::Builder {
@@ -284,122 +375,5 @@ where
 {
     fn close(self: Pin<&mut Self>) {
         self.graceful_shutdown();
-    }
-}
-
-/// The body of a response, which is over when it is dropped.
-struct Tracked {
-    body: Body,
-    _exchange: Exchange,
-}
-
-impl http_body::Body for Tracked {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A request that is being answered.
-struct Exchange(Arc<Watch>);
-
-impl Exchange {
-    fn begin(watch: Arc<Watch>) -> Self {
-        watch.exchange_began();
-        Self(watch)
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        self.0.exchange_ended();
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Protocol {
-    Http1,
-    Http2,
-}
-
-/// Which phase a connection is in, and by when it must leave it.
-#[derive(Debug)]
-struct Watch {
-    deadline: Deadline,
-    limits: Limits,
-    protocol: Protocol,
-    /// Whether the next byte begins something: a first request, or the head of another one.
-    awaits_byte: AtomicBool,
-    /// Whether the client takes no bytes at the moment.
-    write_stalled: AtomicBool,
-    /// Requests being answered.
-    exchanges: AtomicU32,
-}
-
-impl Watch {
-    fn new(limits: Limits, protocol: Protocol) -> Self {
-        Self {
-            deadline: Deadline::new(limits.first_byte),
-            limits,
-            protocol,
-            awaits_byte: AtomicBool::new(true),
-            write_stalled: AtomicBool::new(false),
-            exchanges: AtomicU32::new(0),
-        }
-    }
-
-    fn exchange_began(&self) {
-        self.exchanges.fetch_add(1, Ordering::Relaxed);
-        self.awaits_byte.store(false, Ordering::Relaxed);
-        self.deadline.clear();
-    }
-
-    fn exchange_ended(&self) {
-        if self.exchanges.fetch_sub(1, Ordering::Relaxed) == 1 {
-            // Between the requests of an HTTP/2 connection bytes may come that begin nothing.
-            self.awaits_byte.store(self.protocol == Protocol::Http1, Ordering::Relaxed);
-            self.deadline.set(self.limits.keep_alive);
-        }
-    }
-}
-
-impl Observe for Watch {
-    fn read(&self) {
-        if self.awaits_byte.swap(false, Ordering::Relaxed) {
-            self.deadline.set(match self.protocol {
-                Protocol::Http1 => self.limits.head,
-                Protocol::Http2 => self.limits.keep_alive,
-            });
-        }
-    }
-
-    fn wrote(&self) {
-        if self.write_stalled.load(Ordering::Relaxed) {
-            self.write_stalled.store(false, Ordering::Relaxed);
-            if self.exchanges.load(Ordering::Relaxed) > 0 {
-                self.deadline.clear();
-            } else {
-                self.deadline.set(self.limits.keep_alive);
-            }
-        }
-    }
-
-    fn write_blocked(&self) {
-        if !self.write_stalled.swap(true, Ordering::Relaxed) {
-            self.deadline.set(self.limits.write_stall);
-        }
     }
 }

@@ -292,6 +292,20 @@ impl Live {
         }
     }
 
+    /// Forgets the sessions that nobody has used for a while and that have nothing to be written down; they are read
+    /// from the store again when they are.
+    pub fn forget_idle(&self, idle: Duration, now: Timestamp) {
+        let before = now.as_millisecond() - i64::try_from(idle.as_millis()).unwrap_or(i64::MAX);
+        for (hash, session) in &self.cache {
+            let is_idle = session.last_seen_millis.load(Ordering::Relaxed) < before;
+            // The cache holds one, this loop another.
+            if is_idle && Arc::strong_count(&session) <= 2 && session.unwritten().is_none() {
+                self.cache.invalidate(&*hash);
+            }
+        }
+        self.cache.run_pending_tasks();
+    }
+
     /// Writes down when sessions were last used.
     pub async fn flush(&self) -> store::Result<()> {
         let sessions: Vec<_> = self.users().values().flatten().filter_map(Weak::upgrade).collect();

@@ -38,6 +38,7 @@ pub(crate) struct Wanted {
     app_url: Option<String>,
     acs_url: Option<String>,
     listen: String,
+    limits: String,
     own_keys: Vec<&'static SigningKey>,
     access_log: AccessLog,
     upstream: Option<String>,
@@ -71,6 +72,7 @@ impl Default for Wanted {
             app_url: None,
             acs_url: None,
             listen: "127.0.0.1:0".to_owned(),
+            limits: UNLIMITED.to_owned(),
             own_keys: Vec::new(),
             access_log: AccessLog::default(),
             upstream: None,
@@ -166,6 +168,12 @@ impl Wanted {
         self
     }
 
+    /// The keys of the table `[limits]`; without them nothing is limited.
+    pub(crate) fn limits(mut self, keys: &str) -> Self {
+        keys.clone_into(&mut self.limits);
+        self
+    }
+
     /// Starts it.
     pub(crate) async fn start(self) -> TestApp {
         TestApp::start(self).await
@@ -184,6 +192,10 @@ pub(crate) struct TestApp {
     dir: TempDir,
     running: Option<Running>,
 }
+
+/// Attackers and whole companies come from one address here.
+const UNLIMITED: &str = "sign_in_per_address = \"off\"\nsign_in_per_email = \"off\"\n\
+    sign_in_per_organization = \"off\"\nanswers_per_address = \"off\"\nposts_per_address = \"off\"";
 
 /// The entity ID of the tests: of the form that a user pool once left behind.
 pub(crate) const ENTITY_ID: &str = "urn:amazon:cognito:sp:us-east-1_Example00";
@@ -209,10 +221,11 @@ impl TestApp {
             "[app]\nurl = \"{app_url}\"\nupstreams = [\"{}\"]\nname = \"ServusConnect\"\n\
              support_email = \"support@servusconnect.example\"\npublic_paths = [\"/favicon.ico\", \"/assets/\"]\n\
              [saml]\nentity_id = \"{ENTITY_ID}\"\nacs_url = \"{acs_url}\"\n{}{}\n\
-             [listen]\npublic = \"{}\"\nops = \"127.0.0.1:0\"\n",
+             [limits]\n{}\n[listen]\npublic = \"{}\"\nops = \"127.0.0.1:0\"\n",
             wanted.upstream.unwrap_or_else(|| format!("http://{}", application.address)),
             write_own_keys(&dir, &wanted.own_keys),
             wanted.saml,
+            wanted.limits,
             wanted.listen,
         );
         if wanted.with_tls {

@@ -14,6 +14,7 @@ use anteroom::config::{self, Config, Environment, Problems, Watch, check, init, 
 use anteroom::directory::Level;
 use anteroom::identity::{Algorithm, Preset};
 use anteroom::pages::Accent;
+use anteroom::server::{Greeting, Sharing, WhenFull};
 use anteroom::target::PathRule;
 use jiff::Timestamp;
 use serde_json::json;
@@ -63,7 +64,14 @@ acs_url = "https://login.example.com/saml2/idpresponse"
 public = "0.0.0.0:8443"
 ops = "127.0.0.1:9465"
 trusted_proxies = ["10.1.2.3/8", "192.0.2.7"]
-proxy_protocol = false
+proxy_protocol = true
+reuse_port = true
+connections = 500
+connections_per_address = 0
+when_full = "refuse"
+memory_max = "2GiB"
+pre_drain = "0s"
+grace = "1m"
 [[listen.tls]]
 certificate = "tls.crt"
 key = "tls.key"
@@ -95,6 +103,12 @@ from = "ServusConnect <No-Reply@example.com>"
 digest = false
 [sign_on]
 other_url = "/login"
+[limits]
+sign_in_per_address = "10/s"
+sign_in_per_email = "off"
+sign_in_per_organization = "1/h"
+answers_per_address = "100/m"
+posts_per_address = "100/m"
 [brand]
 logo = "logo.svg"
 accent = "#00BB66"
@@ -126,7 +140,7 @@ acs_url = "https://login.example.com/"
 signing_key = "sp.key"
 [listen]
 public = "localhost:80"
-proxy_protocol = true
+proxy_protocol = "yes"
 [store]
 url = "postgres://user:secret@db/anteroom"
 [session]
@@ -262,6 +276,15 @@ fn everything_that_can_be_said_is_understood() {
     assert_eq!(config.app.support_email.as_ref().unwrap().as_str(), "support@example.com");
     assert_eq!(config.listen.trusted_proxies[0].to_string(), "10.0.0.0/8");
     assert_eq!(config.listen.trusted_proxies[1].to_string(), "192.0.2.7/32");
+    assert_eq!(config.listen.greeting, Greeting::ProxyProtocol);
+    assert_eq!(config.listen.sharing, Sharing::WithOthers);
+    let room = config.listen.room;
+    assert_eq!((room.connections, room.connections_per_address), (500, None));
+    assert_eq!((room.when_full, room.memory_max), (WhenFull::Refuse, Some(2 << 30)));
+    assert_eq!((room.pre_drain, room.grace), (Duration::ZERO, Duration::from_mins(1)));
+    assert_eq!(config.limits.sign_in_per_email, None);
+    let each = config.limits.sign_in_per_organization.expect("there is a limit");
+    assert_eq!((each.count.get(), each.period), (1, Duration::from_hours(1)));
     assert_eq!(config.listen.tls.len(), 2);
     assert!(config.listen.tls[0].covers("Login.example.com"));
     assert!(!config.listen.tls[0].covers("a.b.example.com"));
@@ -400,7 +423,7 @@ fn every_mistake_is_told_at_once_with_its_line() {
         "7: saml.acs_url: \"https://login.example.com/\" has no path",
         "8: saml.signing_key: the file",
         "10: listen.public: \"localhost:80\" is not an IP address",
-        "11: listen.proxy_protocol: is not supported yet",
+        "11: listen.proxy_protocol: must be true or false, not text — write true or false",
         "13: store.url: PostgreSQL is not supported yet",
         "15: session.idle: \"2\" is not a duration — write a number with a unit",
         "16: session.lifetime: \"0s\" is too short",
@@ -811,7 +834,13 @@ fn mistakes_in_variables_name_the_variable() {
         ("ANTEROOM_APP__UPSTREAMS", "http://10.0.0.1", "app.upstreams: must be a list of texts"),
         ("ANTEROOM_APP__UPSTREAMS", "[1]", "app.upstreams: must be a list of texts"),
         ("ANTEROOM_APP__PUBLIC_PATHS", "[\"/\"]", "app.public_paths[0]: \"/\" would make"),
-        ("ANTEROOM_LISTEN__PROXY_PROTOCOL", "true", "listen.proxy_protocol: is not supported yet"),
+        ("ANTEROOM_LISTEN__PROXY_PROTOCOL", "true", "listen.proxy_protocol: there are no trusted proxies"),
+        ("ANTEROOM_LISTEN__CONNECTIONS", "many", "listen.connections: must be a whole number"),
+        ("ANTEROOM_LISTEN__CONNECTIONS", "-1", "listen.connections: must be a whole number"),
+        ("ANTEROOM_LISTEN__CONNECTIONS", "0", "listen.connections: 0 is out of bounds"),
+        ("ANTEROOM_LISTEN__WHEN_FULL", "drop", "listen.when_full: \"drop\" is neither"),
+        ("ANTEROOM_LISTEN__MEMORY_MAX", "2", "listen.memory_max: \"2\" is not an amount of memory"),
+        ("ANTEROOM_LIMITS__POSTS_PER_ADDRESS", "many", "limits.posts_per_address: \"many\" is not a rate"),
         ("ANTEROOM_MAIL__SMTP", "x", "mail.smtp: is not the URL of a mail server"),
         ("ANTEROOM_ORGANIZATION__ID", "x", "organization.id: one key of a list of tables"),
         ("ANTEROOM_ORGANIZATION", "x", "organization: must be a table"),
@@ -850,11 +879,10 @@ fn sample(key: &Key) -> &'static str {
         ("listen.tls.key" | "app.upstream_key", _) => "\"tls.key\"",
         ("brand.logo", _) => "\"logo.svg\"",
         ("organization.metadata", _) => "\"contoso.xml\"",
-        ("listen.proxy_protocol", _) => "true",
         (_, Kind::Text | Kind::TextOrTexts) => "\"text\"",
         (_, Kind::Texts) => "[\"text\"]",
         (_, Kind::Switch) => "false",
-        (_, Kind::Number) => "1",
+        (_, Kind::Number) => "7",
     }
 }
 

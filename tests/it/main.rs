@@ -28,6 +28,7 @@ mod forward_auth;
 mod gate;
 mod idp;
 mod jose;
+mod lifecycle;
 mod looks;
 mod mail;
 mod operation;

@@ -13,9 +13,12 @@
 mod balance;
 mod deaths;
 mod fields;
+mod floods;
 mod framing;
 mod grpc;
+mod life;
 mod limits;
+mod preamble;
 mod secure;
 mod streams;
 mod tls;
@@ -25,6 +28,7 @@ use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::num::NonZero;
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use anteroom::clock::SystemClock;
 use anteroom::directory::{DisplayName, Grant, Levels, Organization, Role, Scope};
@@ -67,6 +71,7 @@ impl Plan {
         let loopback = vec!["127.0.0.1:0".parse().unwrap()];
         let mut server = server::Settings::new(loopback, Arc::new(SystemRandomness));
         server.workers = Some(NonZero::<usize>::MIN);
+        server.limits.last_call = Duration::from_millis(50);
         Self { server, proxy }
     }
 
@@ -152,11 +157,15 @@ struct Answer {
 
 impl Client {
     fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self(BufReader::new(stream))
+        Self::try_connect(address).unwrap()
+    }
+
+    fn try_connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(Self(BufReader::new(stream)))
     }
 
     fn send(&mut self, octets: impl AsRef<[u8]>) {
@@ -236,10 +245,7 @@ async fn one_session() -> (SignOn, Visitor) {
     assert!(user.as_str().starts_with("u_"));
     let settings = sign_on::Settings {
         service_provider: Arc::new(crate::idp::service_provider("urn:example:app")),
-        lifetimes: Lifetimes {
-            idle: std::time::Duration::from_hours(1),
-            lifetime: std::time::Duration::from_hours(2),
-        },
+        lifetimes: Lifetimes { idle: Duration::from_hours(1), lifetime: Duration::from_hours(2) },
         single_logout: sign_on::SingleLogout::Offered,
         polling_paths: Vec::new(),
         repeat_posts: Vec::new(),
@@ -299,7 +305,7 @@ async fn populate(store: &dyn store::Store, clock: &dyn Clock) -> (UserId, anter
         connection: ConnectionId::parse("contoso").unwrap(),
         created_at: now,
         last_seen_at: now,
-        ends_at: now + std::time::Duration::from_hours(1),
+        ends_at: now + Duration::from_hours(1),
         authenticated_at: now,
         asserted_at: now,
         methods: Vec::new(),

@@ -1,10 +1,10 @@
 //! What hyper would pass on and we do not; the same cases arrive over sockets in `tests/it/proxy/framing.rs`.
 
-use http::{Request, StatusCode, Version};
+use http::{Request, Version};
 
-use super::admit;
+use super::{Refusal, admit};
 
-fn check(version: Version, target: &str, fields: &[(&str, &str)]) -> Result<Option<String>, StatusCode> {
+fn check(version: Version, target: &str, fields: &[(&str, &str)]) -> Result<Option<String>, Refusal> {
     let mut request = Request::builder().method("POST").uri(target).version(version);
     for (name, value) in fields {
         request = request.header(*name, *value);
@@ -17,7 +17,7 @@ fn check(version: Version, target: &str, fields: &[(&str, &str)]) -> Result<Opti
 #[test]
 fn there_is_one_host_and_it_is_the_targets() {
     use Version as V;
-    let refused = Err(StatusCode::BAD_REQUEST);
+    let refused = Err(Refusal::Ambiguous);
     let found = Ok(Some("a.example".to_owned()));
     assert_eq!(check(V::HTTP_11, "/x", &[("host", "a.example")]), found);
     assert_eq!(check(V::HTTP_11, "http://a.example/x", &[("host", "a.example")]), found);
@@ -63,11 +63,11 @@ fn methods_are_capital_words_and_make_no_tunnels() {
         ("GET", Ok(())),
         ("PROPFIND", Ok(())),
         ("M-SEARCH", Ok(())),
-        ("CONNECT", Err(StatusCode::METHOD_NOT_ALLOWED)),
-        ("TRACE", Err(StatusCode::METHOD_NOT_ALLOWED)),
-        ("get", Err(StatusCode::NOT_IMPLEMENTED)),
-        ("Get", Err(StatusCode::NOT_IMPLEMENTED)),
-        ("G3T", Err(StatusCode::NOT_IMPLEMENTED)),
+        ("CONNECT", Err(Refusal::Method)),
+        ("TRACE", Err(Refusal::Method)),
+        ("get", Err(Refusal::UnknownMethod)),
+        ("Get", Err(Refusal::UnknownMethod)),
+        ("G3T", Err(Refusal::UnknownMethod)),
     ] {
         let mut request = Request::builder().method(method).uri("/").header("host", "a").body(()).unwrap();
         assert_eq!(admit(&mut request), expected, "{method}");

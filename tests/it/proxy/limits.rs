@@ -1,12 +1,14 @@
-//! Connections that stall, flood, or outlive the process.
+//! Connections that stall, are too many, or too large.
 
 use std::io::Read;
+use std::num::NonZero;
 use std::time::{Duration, Instant};
 
-use anteroom::server::Server;
+use anteroom::proxy::TrustedProxies;
+use anteroom::server::{Pressure, Server, WhenFull};
 
 use super::{Client, Front, HOST, Plan};
-use crate::upstream::{Exchange, Upstream, eventually};
+use crate::upstream::{Exchange, PATIENCE, Upstream, eventually};
 
 fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")
@@ -112,7 +114,12 @@ fn heads_have_a_size() {
         |bytes: usize| format!("GET /x HTTP/1.1\r\nHost: {HOST}\r\nX-Large: {}\r\n\r\n", "a".repeat(bytes));
     let many =
         |count: usize| format!("GET /x HTTP/1.1\r\nHost: {HOST}\r\n{}\r\n", "X-A: 1\r\n".repeat(count));
-    assert_eq!(front.ask(&field(30_000)).status, 200);
+    let two = |bytes: usize| {
+        let value = "a".repeat(bytes);
+        format!("GET /x HTTP/1.1\r\nHost: {HOST}\r\nX-One: {value}\r\nX-Two: {value}\r\n\r\n")
+    };
+    assert_eq!(front.ask(&two(15_000)).status, 200);
+    assert_eq!(front.ask(&two(16_500)).status, 431);
     assert_eq!(front.ask(&field(33_000)).status, 431);
     assert_eq!(front.ask(&many(90)).status, 200);
     assert_eq!(front.ask(&many(101)).status, 431);
@@ -133,7 +140,7 @@ fn connections_beyond_the_limit_wait_their_turn() {
     third.0.get_ref().set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     assert!(third.0.read(&mut [0]).is_err(), "the third connection is not served yet");
     drop(second);
-    third.0.get_ref().set_read_timeout(Some(crate::upstream::PATIENCE)).unwrap();
+    third.0.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
     assert_eq!(third.answer().status, 200);
 }
 
@@ -149,44 +156,165 @@ fn a_panic_costs_one_request() {
     assert_eq!(front.ask(&get("/x")).status, 200);
 }
 
+/// neither may one field be larger than 16 KiB, nor the target than 8 KiB.
 #[test]
-fn a_shutdown_finishes_what_has_begun() {
+fn a_single_field_has_a_size() {
+    let upstream = Upstream::polite();
+    let front = Front::before(&upstream);
+    let field =
+        |bytes: usize| format!("GET /x HTTP/1.1\r\nHost: {HOST}\r\nX-Large: {}\r\n\r\n", "a".repeat(bytes));
+    assert_eq!(front.ask(&field(16 * 1024)).status, 200);
+    let refused = front.ask(&field(16 * 1024 + 1));
+    assert_eq!((refused.status, refused.head.one("x-anteroom-error")), (431, Some("headers_too_large")));
+    assert!(refused.head.one("x-request-id").is_some_and(|id| id.len() == 32), "{refused:?}");
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+/// the limit of one address is not the limit of others, and trusted proxies have none.
+#[test]
+fn one_address_has_so_many_connections_and_no_more() {
+    let upstream = Upstream::polite();
+    let mut plan = Plan::before(&[&upstream]);
+    plan.server.limits.connections_per_address = NonZero::new(2);
+    let front = plan.start();
+    let ask = |client: &mut Client| {
+        client.send(get("/x"));
+        client.try_answer().ok().flatten().map(|answer| answer.status)
+    };
+    let mut first = front.connect();
+    let mut second = front.connect();
+    assert_eq!((ask(&mut first), ask(&mut second)), (Some(200), Some(200)));
+    assert!(front.connect().is_closed());
+    assert_eq!(ask(&mut first), Some(200), "those that are there stay");
+    drop(second);
+    eventually("there is room again", || ask(&mut front.connect()) == Some(200));
+
+    let mut plan = Plan::before(&[&upstream]);
+    plan.server.limits.connections_per_address = NonZero::new(1);
+    plan.server.trusted_proxies = TrustedProxies::new(["127.0.0.0/8".parse().unwrap()]);
+    let front = plan.start();
+    let mut all: Vec<Client> = (0..5).map(|_| front.connect()).collect();
+    assert!(all.iter_mut().all(|client| ask(client) == Some(200)));
+}
+
+/// by choice, connections beyond the limit are told so instead of waiting.
+#[test]
+fn connections_beyond_the_limit_are_told_if_so_wished() {
+    let upstream = Upstream::polite();
+    let mut plan = Plan::before(&[&upstream]);
+    plan.server.limits.connections_max = 1;
+    plan.server.limits.when_full = WhenFull::Refuse;
+    let front = plan.start();
+    let mut first = front.connect();
+    first.send(get("/x"));
+    assert_eq!(first.answer().status, 200);
+    let refused = front.ask(&get("/y"));
+    assert_eq!((refused.status, refused.head.one("x-anteroom-error")), (503, Some("overloaded")));
+    assert_eq!(refused.head.one("retry-after"), Some("5"));
+    assert_eq!(refused.head.one("connection"), Some("close"));
+    drop(first);
+    eventually("there is room again", || front.ask(&get("/z")).status == 200);
+    assert!(upstream.requests().iter().all(|request| request.target() != "/y"));
+}
+
+/// a WebSocket is a connection, too.
+#[test]
+fn tunnels_count_as_connections() {
+    let upstream = Upstream::start(|exchange| {
+        if exchange.recorded.target() != "/socket" {
+            return exchange.respond("200 OK", &[], b"ok");
+        }
+        exchange
+            .write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")?;
+        exchange.wait_for_close()
+    });
+    let mut plan = Plan::before(&[&upstream]);
+    plan.server.limits.connections_per_address = NonZero::new(1);
+    let front = plan.start();
+    let mut socket = front.connect();
+    socket.send(format!(
+        "GET /socket HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    ));
+    assert_eq!(socket.head().word(1), "101");
+    assert!(front.connect().is_closed());
+    drop(socket);
+    eventually("there is room again", || {
+        let mut client = front.connect();
+        client.send(get("/x"));
+        client.try_answer().is_ok_and(|answer| answer.is_some())
+    });
+}
+
+/// a connection ends after so many requests, and the client is told with the last answer.
+#[test]
+fn a_connection_has_so_many_requests() {
+    let upstream = Upstream::polite();
+    let mut plan = Plan::before(&[&upstream]);
+    plan.server.limits.requests_max = 3;
+    let front = plan.start();
+    let mut client = front.connect();
+    let mut says_end = Vec::new();
+    for _ in 0..3 {
+        client.send(get("/x"));
+        says_end.push(client.answer().head.one("connection") == Some("close"));
+    }
+    assert_eq!(says_end, [false, false, true]);
+    assert!(client.is_closed());
+}
+
+/// a connection that has lasted long enough answers once more.
+#[test]
+fn a_connection_has_an_age() {
+    let upstream = Upstream::polite();
+    let mut plan = Plan::before(&[&upstream]);
+    plan.server.limits.age_max = Duration::ZERO;
+    let front = plan.start();
+    let mut client = front.connect();
+    client.send(get("/x"));
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.head.one("connection")), (200, Some("close")));
+    assert!(client.is_closed());
+}
+
+/// while memory is short nobody comes in, and when it is very short those go who do nothing.
+#[test]
+fn short_memory_keeps_people_out_and_sends_idle_ones_away() {
     let (go, gone) = std::sync::mpsc::channel::<()>();
     let gone = std::sync::Mutex::new(gone);
     let upstream = Upstream::start(move |exchange| {
-        gone.lock().unwrap().recv_timeout(crate::upstream::PATIENCE).map_err(std::io::Error::other)?;
-        exchange.respond("200 OK", &[], b"finished")
+        if exchange.recorded.target() == "/slow" {
+            gone.lock().unwrap().recv_timeout(PATIENCE).map_err(std::io::Error::other)?;
+        }
+        exchange.respond("200 OK", &[], b"ok")
     });
-    let mut front = Front::before(&upstream);
+    let plan = Plan::before(&[&upstream]);
+    let gauge = plan.server.gauge.clone();
+    let front = plan.start();
     let mut idle = front.connect();
+    idle.send(get("/x"));
+    assert_eq!(idle.answer().status, 200);
     let mut busy = front.connect();
-    busy.send(get("/x"));
-    upstream.wait_for_requests(1);
-    front.shutdown.cancel();
-    assert!(idle.is_closed());
-    eventually("nobody new is let in", || std::net::TcpStream::connect(front.address).is_err());
-    go.send(()).unwrap();
-    let answer = busy.answer();
-    assert_eq!((answer.status, answer.body.as_slice()), (200, b"finished".as_slice()));
-    assert_eq!(answer.head.one("connection"), Some("close"));
-    assert!(busy.is_closed());
-    front.shut_down().unwrap();
-}
+    busy.send(get("/slow"));
+    upstream.wait_for_requests(2);
 
-#[test]
-fn a_shutdown_waits_no_longer_than_its_grace() {
-    let upstream = Upstream::start(Exchange::wait_for_close);
-    let mut plan = Plan::before(&[&upstream]);
-    plan.server.limits.grace = Duration::from_millis(300);
-    let mut front = plan.start();
-    let mut client = front.connect();
-    client.send(get("/x"));
-    upstream.wait_for_requests(1);
-    let begun = Instant::now();
-    front.shut_down().unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(4));
-    assert!(client.is_closed());
-    upstream.wait_for_open(0);
+    gauge.show(Pressure::High);
+    // One that waits to be accepted already may still come in.
+    let mut last = front.connect();
+    let mut outside = front.connect();
+    outside.send(get("/outside"));
+    outside.0.get_ref().set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    assert!(outside.0.read(&mut [0]).is_err(), "nobody is let in");
+    idle.send(get("/x"));
+    assert_eq!(idle.answer().status, 200, "who is in is served");
+
+    gauge.show(Pressure::Critical);
+    assert!(idle.is_closed() && last.is_closed());
+    go.send(()).unwrap();
+    assert_eq!(busy.answer().status, 200, "nothing that is going on is cut");
+
+    gauge.show(Pressure::None);
+    outside.0.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(outside.answer().status, 200);
 }
 
 #[test]

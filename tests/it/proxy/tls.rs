@@ -131,6 +131,134 @@ async fn the_certificate_is_the_one_that_the_client_asks_for() {
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"http/1.1".as_slice()));
 }
 
+/// T-G6: a connection that was begun for one host carries no requests for another, even where the certificate is good for
+/// both and a browser would share it (RFC 9113 9.1.1).
+#[tokio::test]
+async fn a_request_for_another_host_than_tls_was_begun_for_is_misdirected() {
+    let upstream = Upstream::polite();
+    let (pair, certificate) = pair(&[HOST, "login.example.com"]);
+    let (front, _) = front(&upstream, std::slice::from_ref(&pair));
+    let stream = handshake(&front, HOST, &[&certificate], &[b"h2"]).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request =
+        |host: &str| Request::get(format!("https://{host}/x")).body(Full::<Bytes>::default()).unwrap();
+    for (host, status) in
+        [(HOST, 200), ("login.example.com", 421), ("APP.example.com:443", 200), ("app.example.com.", 200)]
+    {
+        let response = sender.send_request(request(host)).await.unwrap();
+        assert_eq!(response.status(), status, "{host}");
+        let code = response.headers().get("x-anteroom-error").map(|code| code.to_str().unwrap());
+        assert_eq!(code, (status == 421).then_some("misdirected"), "{host}");
+    }
+
+    let ask = async |name: &str, host: &str| {
+        let stream = handshake(&front, name, &[&certificate], &[b"http/1.1"]).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::get("/x").header("host", host).body(Full::<Bytes>::default()).unwrap();
+        sender.send_request(request).await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask(HOST, HOST).await, 200);
+    assert_eq!(ask(HOST, "login.example.com").await, 421);
+    assert_eq!(ask("login.example.com", "login.example.com").await, 200);
+    assert_eq!(upstream.requests().len(), 5);
+
+    // A trusted proxy may carry requests for several hosts on one connection.
+    let mut plan = Plan::before(&[&upstream]);
+    plan.server.certificates = Some(Certificates::new(&[pair]).unwrap());
+    plan.server.trusted_proxies = anteroom::proxy::TrustedProxies::new(["127.0.0.0/8".parse().unwrap()]);
+    let front = plan.start();
+    let stream = handshake(&front, HOST, &[&certificate], &[b"http/1.1"]).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request =
+        Request::get("/x").header("host", "login.example.com").body(Full::<Bytes>::default()).unwrap();
+    assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
+}
+
+/// an HTTP/2 connection ends after so many requests, and those at hand are finished.
+#[tokio::test]
+async fn an_http2_connection_has_so_many_requests() {
+    let upstream = Upstream::polite();
+    let (pair, certificate) = pair(&[HOST]);
+    let mut plan = Plan::before(&[&upstream]);
+    plan.server.certificates = Some(Certificates::new(&[pair]).unwrap());
+    plan.server.limits.requests_max = 3;
+    let front = plan.start();
+    let stream = handshake(&front, HOST, &[&certificate], &[b"h2"]).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let ended = tokio::spawn(connection);
+    let request = || Request::get(format!("https://{HOST}/x")).body(Full::<Bytes>::default()).unwrap();
+    for _ in 0..3 {
+        let response = sender.send_request(request()).await.unwrap();
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "ok");
+    }
+    tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap().unwrap().unwrap();
+    assert!(sender.send_request(request()).await.is_err());
+}
+
+/// the limits of heads are the same in HTTP/2.
+#[tokio::test]
+async fn heads_have_a_size_in_http2_too() {
+    let upstream = Upstream::polite();
+    let (pair, certificate) = pair(&[HOST]);
+    let (front, _) = front(&upstream, &[pair]);
+    let stream = handshake(&front, HOST, &[&certificate], &[b"h2"]).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = |count: usize, bytes: usize| {
+        let mut request = Request::get(format!("https://{HOST}/x"));
+        for number in 0..count {
+            request = request.header(format!("x-{number}"), "a".repeat(bytes));
+        }
+        request.body(Full::<Bytes>::default()).unwrap()
+    };
+    for (count, bytes, status) in
+        [(90, 1, 200), (101, 1, 431), (1, 16_000, 200), (1, 17_000, 431), (3, 15_000, 431)]
+    {
+        let response = sender.send_request(request(count, bytes)).await.unwrap();
+        assert_eq!(response.status(), status, "{count} of {bytes}");
+    }
+    assert_eq!(upstream.requests().len(), 2);
+}
+
+/// T-D9: sessions are resumed, and no early data is taken, which could be played again.
+#[tokio::test]
+async fn sessions_are_resumed_without_early_data() {
+    let upstream = Upstream::polite();
+    let (pair, certificate) = pair(&[HOST]);
+    let (front, _) = front(&upstream, &[pair]);
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.enable_early_data = true;
+    let config = Arc::new(config);
+    let name = || ServerName::try_from(HOST).unwrap();
+    let mut kinds = Vec::new();
+    for _ in 0..2 {
+        // A ticket that allows early data would let a client send some from the second time on.
+        let mut client = rustls::ClientConnection::new(Arc::clone(&config), name()).unwrap();
+        assert!(client.early_data().is_none());
+        let stream = TcpStream::connect(front.address).await.unwrap();
+        let mut stream = TlsConnector::from(Arc::clone(&config)).connect(name(), stream).await.unwrap();
+        let request = format!("GET /x HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n");
+        tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200"));
+        kinds.push(stream.get_ref().1.handshake_kind().unwrap());
+    }
+    assert_eq!(kinds, [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed]);
+}
+
 #[tokio::test]
 async fn certificates_are_replaced_while_serving_and_kept_on_an_error() {
     let upstream = Upstream::polite();

@@ -1,0 +1,180 @@
+//! The octets of a connection, looked at before the HTTP library gets them.
+//!
+//! Separate because the library forgives what a proxy must not (R-25: line feeds alone, two framings of one body, a
+//! fragment in the target) and answers floods of frames that cost their sender nothing: both can be
+//! seen only here.
+//!
+//! Rules: what is seen never changes what the library is given; it only ends in a refusal. A look costs a
+//! search for line ends in HTTP/1, and nine octets of each frame in HTTP/2.
+
+mod frames;
+mod heads;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+use super::watch::Watch;
+
+use self::frames::{Budget, Frames};
+use self::heads::Heads;
+
+/// How long a client that was told to calm down may go on sending, so that it can read why.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A connection whose octets are looked at.
+#[derive(Debug)]
+pub(super) struct Inspected<IO> {
+    io: IO,
+    watch: Arc<Watch>,
+    look: Look,
+}
+
+#[derive(Debug)]
+enum Look {
+    Heads(Heads),
+    Frames(Box<Flood>),
+    /// The client was told to go; what it still sends is thrown away until then.
+    Muted(Pin<Box<Sleep>>),
+}
+
+/// The frames of both directions, and what the client may still waste.
+#[derive(Debug)]
+struct Flood {
+    incoming: Frames,
+    outgoing: Frames,
+    budget: Budget,
+}
+
+impl<IO> Inspected<IO> {
+    /// Looks at the heads of HTTP/1.
+    pub(super) fn http1(io: IO, watch: Arc<Watch>) -> Self {
+        Self { io, watch, look: Look::Heads(Heads::default()) }
+    }
+
+    /// Looks at the frames of HTTP/2.
+    pub(super) fn http2(io: IO, watch: Arc<Watch>) -> Self {
+        let flood =
+            Flood { incoming: Frames::after_preface(), outgoing: Frames::default(), budget: Budget::new() };
+        Self { io, watch, look: Look::Frames(Box::new(flood)) }
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> Inspected<IO> {
+    /// Looks at what has come in.
+    fn look_at(&mut self, octets: &[u8], context: &mut Context<'_>) {
+        match &mut self.look {
+            Look::Heads(heads) => {
+                if !self.watch.is_tunnel() && !heads.feed(octets) {
+                    self.watch.found_ambiguous();
+                }
+            }
+            Look::Frames(flood) => {
+                let budget = &mut flood.budget;
+                let mut enough = false;
+                flood.incoming.walk(octets, |frame| enough |= frame.is_for_free() && !budget.spend());
+                if enough {
+                    tracing::debug!("a client floods its connection with frames and is told to calm down");
+                    if flood.outgoing.is_between() {
+                        self.say_goodbye(context);
+                    }
+                    self.look = Look::Muted(Box::pin(sleep(FAREWELL)));
+                }
+            }
+            Look::Muted(_) => {}
+        }
+    }
+
+    /// `GOAWAY` with `ENHANCE_YOUR_CALM` (RFC 9113 6.8, 7), as far as it can be sent without waiting.
+    fn say_goodbye(&mut self, context: &mut Context<'_>) {
+        let written = Pin::new(&mut self.io).poll_write(context, &frames::ENHANCE_YOUR_CALM);
+        if matches!(written, Poll::Ready(Ok(_))) {
+            let flushed = Pin::new(&mut self.io).poll_flush(context);
+            tracing::trace!(?flushed, "told to calm down");
+        }
+    }
+
+    fn wrote(&mut self, slices: &[io::IoSlice<'_>], written: &Poll<io::Result<usize>>) {
+        let (Look::Frames(flood), Poll::Ready(Ok(count))) = (&mut self.look, written) else { return };
+        let mut left = *count;
+        for slice in slices {
+            let taken = left.min(slice.len());
+            flood.outgoing.walk(slice.get(..taken).unwrap_or_default(), |_| {});
+            left -= taken;
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Inspected<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            let before = buffer.filled().len();
+            if let Look::Muted(until) = &mut this.look
+                && until.as_mut().poll(context).is_ready()
+            {
+                return Poll::Ready(Ok(()));
+            }
+            let result = Pin::new(&mut this.io).poll_read(context, buffer);
+            let new = buffer.filled().get(before..).unwrap_or_default();
+            if new.is_empty() || !matches!(result, Poll::Ready(Ok(()))) {
+                return result;
+            }
+            this.look_at(new, context);
+            if !matches!(this.look, Look::Muted(_)) {
+                return result;
+            }
+            buffer.set_filled(before);
+        }
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Inspected<IO> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if matches!(self.look, Look::Muted(_)) {
+            // After the last word nothing more is said.
+            return Poll::Ready(Ok(octets.len()));
+        }
+        let written = Pin::new(&mut self.io).poll_write(context, octets);
+        self.wrote(&[io::IoSlice::new(octets)], &written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if matches!(self.look, Look::Muted(_)) {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
+        let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        self.wrote(slices, &written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}

@@ -27,15 +27,26 @@ pub(super) struct Frame {
     flags: u8,
 }
 
+const DATA: u8 = 0;
+const PING: u8 = 6;
+
 impl Frame {
+    /// Whether it is data, of which there is some.
+    pub(super) const fn carries_data(self) -> bool {
+        self.kind == DATA && self.payload_bytes > 0
+    }
+
+    /// Whether it asks for an answer and says nothing else.
+    pub(super) const fn is_ping(self) -> bool {
+        self.kind == PING
+    }
+
     /// Whether it makes work and does nothing for its sender: resets, settings, pings, priorities, data without data,
     /// kinds that nobody knows. Acknowledgements answer ours, windows follow what we send, and the head of a
     /// request is bounded otherwise.
     pub(super) const fn is_for_free(self) -> bool {
-        const DATA: u8 = 0;
         const HEADERS: u8 = 1;
         const SETTINGS: u8 = 4;
-        const PING: u8 = 6;
         const WINDOW_UPDATE: u8 = 8;
         const CONTINUATION: u8 = 9;
         const ACK_OR_END: u8 = 1;

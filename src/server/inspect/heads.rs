@@ -11,6 +11,11 @@ use memchr::memchr;
 /// The longest part of a line that matters: a name, and a number behind it.
 const LINE_BYTES_KEPT: usize = 64;
 
+/// The longest line that says how long a body is, and the most digits of a chunk's size. Nobody writes longer ones but
+/// to be misread: with zeros or blanks in front, the number would lie beyond what is kept.
+const LENGTH_LINE_BYTES_MAX: usize = 48;
+const SIZE_DIGITS_MAX: usize = 16;
+
 /// Where in a connection one is.
 #[derive(Debug, Default)]
 pub(super) struct Heads {
@@ -91,7 +96,8 @@ impl Heads {
     fn keep(&mut self, octets: &[u8]) {
         let room = LINE_BYTES_KEPT.saturating_sub(self.partial.len());
         // A fragment would stand behind what is kept.
-        if self.place == Place::Start && memchr(b'#', octets).is_some() {
+        let is_noted = self.partial.first() == Some(&b'#');
+        if self.place == Place::Start && !is_noted && memchr(b'#', octets).is_some() {
             self.partial.insert(0, b'#');
         }
         self.partial.extend(octets.iter().take(room));
@@ -112,12 +118,14 @@ impl Heads {
             Place::Fields if text.is_empty() => return self.head_ended() && ends_well,
             Place::Fields => self.framing.field(text),
             Place::Size => {
-                self.place = match chunk_size(text) {
+                let digits = text.iter().take_while(|octet| octet.is_ascii_hexdigit()).count();
+                self.place = match text.get(..digits).and_then(chunk_size) {
                     Some(0) => Place::Trailers,
                     // The data ends with a line end of its own.
                     Some(size) => Place::Skip(size.saturating_add(2), Then::Size),
                     None => Place::Lost,
                 };
+                return ends_well && digits <= SIZE_DIGITS_MAX;
             }
             Place::Trailers if text.is_empty() => self.place = Place::Start,
             Place::Trailers | Place::Skip(..) | Place::Lost => {}
@@ -144,7 +152,8 @@ impl Framing {
             return;
         }
         if let Some(value) = value_of(line, b"content-length:") {
-            self.lengths += 1;
+            // A line that is too long counts as two, as it may be read in two ways.
+            self.lengths += if line.len() > LENGTH_LINE_BYTES_MAX { 2 } else { 1 };
             self.length = str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
         } else if value_of(line, b"transfer-encoding:").is_some() {
             self.codings += 1;
@@ -157,10 +166,8 @@ fn value_of<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
     start.eq_ignore_ascii_case(name).then_some(value)
 }
 
-fn chunk_size(line: &[u8]) -> Option<u64> {
-    let digits = line.iter().take_while(|octet| octet.is_ascii_hexdigit()).count();
-    let digits = str::from_utf8(line.get(..digits)?).ok()?;
-    u64::from_str_radix(digits, 16).ok()
+fn chunk_size(digits: &[u8]) -> Option<u64> {
+    u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
 }
 
 #[cfg(test)]
@@ -213,7 +220,14 @@ mod tests {
                 check(&format!("{before}{bad}"), false);
             }
         }
-        let long = format!("GET /{}#x HTTP/1.1\r\n\r\n", "y".repeat(200));
-        check(&long, false);
+        let zeros = "0".repeat(70);
+        for long in [
+            format!("GET /{}#x HTTP/1.1\r\n\r\n", "y".repeat(200)),
+            format!("POST / HTTP/1.1\r\nContent-Length: {zeros}5\r\n\r\n12345"),
+            format!("POST / HTTP/1.1\r\nContent-Length: {}5\r\n\r\n12345", " ".repeat(70)),
+            format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{zeros}1\r\na\r\n0\r\n\r\n"),
+        ] {
+            check(&long, false);
+        }
     }
 }

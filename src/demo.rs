@@ -79,7 +79,7 @@ async fn walk(options: Options, out: &mut (dyn Write + Send)) -> anyhow::Result<
     writeln!(out, "A tour of Anteroom\n")?;
     let text = "Anteroom, an application behind it and an identity provider are up";
     let Stage { addresses, anteroom, sites, folder } =
-        Steps::new(out).step(text, Stage::set(options)).await?;
+        Steps::new(out).step(text, Box::pin(Stage::set(options))).await?;
     let tour = Tour { addresses: &addresses, config: &folder.config_path(), is_first: folder.is_new() };
     let walked = tokio::select! {
         walked = tokio::time::timeout(TOUR_TIMEOUT, tour.walk(out)) => {

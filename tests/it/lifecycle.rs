@@ -32,7 +32,7 @@ struct Program {
 
 impl House {
     fn before(upstream: &Upstream, listen: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         let (public, ops) = (free_port(), free_port());
         let configuration = format!(
             "[app]\nurl = \"http://app.localhost\"\nupstreams = [\"{}\"]\npublic_paths = [\"/open/\"]\n\
@@ -42,8 +42,8 @@ impl House {
              metadata = \"contoso.xml\"\n",
             upstream.url(),
         );
-        std::fs::write(folder.path().join("contoso.xml"), Idp::entra().metadata_xml()).unwrap();
-        std::fs::write(folder.path().join("anteroom.toml"), configuration).unwrap();
+        std::fs::write(folder.path().join("contoso.xml"), Idp::entra().metadata_xml()).expect("a file in it");
+        std::fs::write(folder.path().join("anteroom.toml"), configuration).expect("a file in it");
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         Self { folder, public: at(public), ops: at(ops) }
     }
@@ -58,10 +58,10 @@ impl House {
 
     /// Starts it by a line of shell, which gets the program and its arguments.
     fn start_by(&self, shell: &str) -> Program {
-        let number = std::fs::read_dir(self.folder.path()).unwrap().count();
+        let number = std::fs::read_dir(self.folder.path()).expect("the folder is there").count();
         let path = self.folder.path().join(format!("notify{number}"));
-        let manager = UnixDatagram::bind(&path).unwrap();
-        manager.set_read_timeout(Some(PATIENCE)).unwrap();
+        let manager = UnixDatagram::bind(&path).expect("a socket");
+        manager.set_read_timeout(Some(PATIENCE)).expect("a time limit");
         let child = Command::new("bash")
             .args(["-c", shell, env!("CARGO_BIN_EXE_anteroom"), "serve", "--config"])
             .arg(self.config_path())
@@ -71,7 +71,7 @@ impl House {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
+            .expect("the program starts");
         let program = Program { child, manager };
         assert_eq!(program.told(), ["READY=1"]);
         program
@@ -96,15 +96,15 @@ impl Program {
 
     fn signal(&self, name: &str) {
         let status = Command::new("kill").args([name, &self.child.id().to_string()]).status();
-        assert!(status.unwrap().success());
+        assert!(status.expect("`kill` runs").success());
     }
 
     fn wait(&mut self) -> ExitStatus {
-        self.child.wait().unwrap()
+        self.child.wait().expect("the program is a child of ours")
     }
 
     fn errors(&mut self) -> ChildStderr {
-        self.child.stderr.take().unwrap()
+        self.child.stderr.take().expect("its errors are read once")
     }
 }
 
@@ -138,7 +138,7 @@ fn keep_asking(address: SocketAddr, stop: &AtomicBool) -> (usize, Vec<String>) {
             failures.push("refused".to_owned());
             continue;
         };
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
         let mut stream = BufReader::new(stream);
         let mut on_this = 0;
         while !stop.load(Ordering::Relaxed) {
@@ -146,7 +146,7 @@ fn keep_asking(address: SocketAddr, stop: &AtomicBool) -> (usize, Vec<String>) {
             let sent = stream.get_mut().write_all(request);
             match sent.and_then(|()| crate::upstream::read_head(&mut stream)) {
                 Ok(Some(head)) => {
-                    crate::upstream::read_body(&mut stream, &head).unwrap();
+                    crate::upstream::read_body(&mut stream, &head).expect("a body as its head says");
                     (count, on_this) = (count + 1, on_this + 1);
                     if head.word(1) != "200" {
                         failures.push(head.start.clone());

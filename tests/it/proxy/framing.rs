@@ -174,12 +174,9 @@ fn a_malformed_chunk_ends_the_connection() {
         let front = Front::before(&upstream);
         let mut client = front.connect();
         client.send(chunked(&format!("{chunks}{smuggled}")));
-        match client.try_answer() {
-            Ok(Some(answer)) => {
-                assert_eq!(answer.status, 400, "{name}");
-                assert!(client.is_closed(), "{name}: the connection goes on");
-            }
-            Ok(None) | Err(_) => {}
+        if let Ok(Some(answer)) = client.try_answer() {
+            assert_eq!(answer.status, 400, "{name}");
+            assert!(client.is_closed(), "{name}: the connection goes on");
         }
         let whole = upstream.requests().into_iter().filter(|request| !request.body.is_empty()).count();
         assert_eq!(whole, 0, "{name}");

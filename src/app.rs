@@ -3,10 +3,10 @@
 //! Separate because it is the one file that knows everyone. Nothing is decided here that a part could decide.
 
 mod entry;
-mod manager;
 mod memory;
 mod reload;
 mod retention;
+mod service_manager;
 pub(crate) mod settings;
 mod signals;
 mod watch;
@@ -39,9 +39,9 @@ use crate::sign_on::SignOn;
 use crate::store::{self, AuditEvent, DeclaredMetadata};
 use crate::telemetry::AccessLog;
 
-use manager::State;
 use memory::Memory;
 use reload::Reloader;
+use service_manager::State;
 pub(crate) use signals::Signals;
 use signals::Word;
 use watch::{Front, Probes, Watched};
@@ -264,14 +264,14 @@ impl Running {
 
     /// Serves until a signal says to stop; a second one ends at once. `SIGHUP` reloads.
     pub(crate) async fn until_signalled(mut self, mut signals: Signals) -> anyhow::Result<()> {
-        manager::tell(State::Ready);
+        service_manager::tell(State::Ready);
         let word = loop {
             tokio::select! {
                 word = signals.next() => match word {
                     Word::Reload => {
-                        manager::tell(State::Reloading);
+                        service_manager::tell(State::Reloading);
                         self.reloader.reload_or_stay().await;
-                        manager::tell(State::Ready);
+                        service_manager::tell(State::Ready);
                     }
                     word => break word,
                 },
@@ -279,7 +279,7 @@ impl Running {
                 finished = self.finished() => return finished,
             }
         };
-        manager::tell(State::Stopping);
+        service_manager::tell(State::Stopping);
         self.ends.draining.cancel();
         if word == Word::Terminate {
             let pre_drain = self.reloader.config.lock().await.listen.room.pre_drain;

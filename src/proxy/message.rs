@@ -297,6 +297,9 @@ impl Silence {
 /// Watches for the end of the session whose response this is.
 struct Session {
     ended: CancellationToken,
+    /// Whether the body was asked for before. The first time it is not cut, because the head would be lost with it: a
+    /// client that is told nothing cannot tell the end of its session from a fault.
+    has_begun: bool,
     /// Registered only when the stream first has to wait; most responses never do.
     waiting: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
@@ -309,7 +312,7 @@ impl ResponseBody {
         ended: Option<CancellationToken>,
         trace: Trace,
     ) -> Self {
-        let session = ended.map(|ended| Session { ended, waiting: None });
+        let session = ended.map(|ended| Session { ended, has_begun: false, waiting: None });
         let silence = connection.silence().map(|limit| Silence { limit, timer: None });
         let mut body = Self { incoming, connection: Some(connection), session, trace, silence, broken: None };
         body.release_at_end();
@@ -326,6 +329,14 @@ impl ResponseBody {
         if self.session.as_mut().is_some_and(|session| session.poll_ended(context, Waits::No)) {
             return self.cut(End::Session, SessionEnded);
         }
+        let polled = self.poll_open(context);
+        if let Some(session) = &mut self.session {
+            session.has_begun = true;
+        }
+        polled
+    }
+
+    fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.poll_incoming(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(silence) = &mut self.silence {
@@ -416,11 +427,15 @@ enum Waits {
 impl Session {
     fn poll_ended(&mut self, context: &mut Context<'_>, waits: Waits) -> bool {
         match waits {
-            Waits::No => self.ended.is_cancelled(),
+            Waits::No => self.has_begun && self.ended.is_cancelled(),
             Waits::Yes => {
                 let waiting =
                     self.waiting.get_or_insert_with(|| Box::pin(self.ended.clone().cancelled_owned()));
-                waiting.as_mut().poll(context).is_ready()
+                let is_over = waiting.as_mut().poll(context).is_ready();
+                if is_over && !self.has_begun {
+                    context.waker().wake_by_ref();
+                }
+                is_over && self.has_begun
             }
         }
     }

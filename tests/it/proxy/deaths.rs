@@ -177,7 +177,8 @@ fn a_response_that_breaks_off_is_not_completed() {
             exchange.write(begin)?;
             exchange.close()
         });
-        let mut client = Front::before(&upstream).connect();
+        let front = Front::before(&upstream);
+        let mut client = front.connect();
         client.send(get("/x"));
         assert!(client.try_answer().is_err());
     }

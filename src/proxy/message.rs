@@ -276,7 +276,15 @@ pub(super) struct ResponseBody {
     session: Option<Session>,
     trace: Trace,
     silence: Option<Silence>,
-    broken: Option<End>,
+    broken: Option<Broken>,
+}
+
+/// A response that will not be completed.
+struct Broken {
+    by: End,
+    /// Kept back by one turn: whatever is told of a failure throws away what it has not sent yet, perhaps even the
+    /// head, and the client could not tell a response that broke off from a request that never arrived.
+    why: Option<BoxError>,
 }
 
 /// Watches for a stream that falls silent, where the connection goes on with others.
@@ -297,9 +305,6 @@ impl Silence {
 /// Watches for the end of the session whose response this is.
 struct Session {
     ended: CancellationToken,
-    /// Whether the body was asked for before. The first time it is not cut, because the head would be lost with it: a
-    /// client that is told nothing cannot tell the end of its session from a fault.
-    has_begun: bool,
     /// Registered only when the stream first has to wait; most responses never do.
     waiting: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
@@ -312,7 +317,7 @@ impl ResponseBody {
         ended: Option<CancellationToken>,
         trace: Trace,
     ) -> Self {
-        let session = ended.map(|ended| Session { ended, has_begun: false, waiting: None });
+        let session = ended.map(|ended| Session { ended, waiting: None });
         let silence = connection.silence().map(|limit| Silence { limit, timer: None });
         let mut body = Self { incoming, connection: Some(connection), session, trace, silence, broken: None };
         body.release_at_end();
@@ -323,20 +328,12 @@ impl ResponseBody {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if self.broken.is_some() {
-            return Poll::Ready(None);
+        if let Some(broken) = &mut self.broken {
+            return Poll::Ready(broken.why.take().map(Err));
         }
         if self.session.as_mut().is_some_and(|session| session.poll_ended(context, Waits::No)) {
-            return self.cut(End::Session, SessionEnded);
+            return self.cut(context, End::Session, SessionEnded);
         }
-        let polled = self.poll_open(context);
-        if let Some(session) = &mut self.session {
-            session.has_begun = true;
-        }
-        polled
-    }
-
-    fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.poll_incoming(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(silence) = &mut self.silence {
@@ -345,21 +342,17 @@ impl ResponseBody {
                 self.release_at_end();
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => {
-                self.broken = Some(End::Upstream);
-                self.connection = None;
-                Poll::Ready(Some(Err(error.into())))
-            }
+            Poll::Ready(Some(Err(error))) => self.cut(context, End::Upstream, error),
             Poll::Ready(None) => {
                 self.release();
                 Poll::Ready(None)
             }
             Poll::Pending => {
                 if self.session.as_mut().is_some_and(|session| session.poll_ended(context, Waits::Yes)) {
-                    return self.cut(End::Session, SessionEnded);
+                    return self.cut(context, End::Session, SessionEnded);
                 }
                 if self.silence.as_mut().is_some_and(|silence| silence.poll_over(context)) {
-                    return self.cut(End::Upstream, Silent);
+                    return self.cut(context, End::Upstream, Silent);
                 }
                 Poll::Pending
             }
@@ -379,7 +372,10 @@ impl ResponseBody {
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
-        self.broken.is_some() || self.incoming.is_end_stream()
+        match &self.broken {
+            Some(broken) => broken.why.is_none(),
+            None => self.incoming.is_end_stream(),
+        }
     }
 
     pub(super) const fn trace(&self) -> &Trace {
@@ -388,8 +384,8 @@ impl ResponseBody {
 
     /// Who broke it off, if anybody has.
     pub(super) const fn broken_by(&self) -> End {
-        match self.broken {
-            Some(end) => end,
+        match &self.broken {
+            Some(broken) => broken.by,
             None => End::Upstream,
         }
     }
@@ -398,10 +394,16 @@ impl ResponseBody {
         self.incoming.size_hint()
     }
 
-    fn cut(&mut self, end: End, why: impl Into<BoxError>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.broken = Some(end);
+    fn cut(
+        &mut self,
+        context: &Context<'_>,
+        by: End,
+        why: impl Into<BoxError>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.broken = Some(Broken { by, why: Some(why.into()) });
         self.connection = None;
-        Poll::Ready(Some(Err(why.into())))
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn release_at_end(&mut self) {
@@ -427,15 +429,11 @@ enum Waits {
 impl Session {
     fn poll_ended(&mut self, context: &mut Context<'_>, waits: Waits) -> bool {
         match waits {
-            Waits::No => self.has_begun && self.ended.is_cancelled(),
+            Waits::No => self.ended.is_cancelled(),
             Waits::Yes => {
                 let waiting =
                     self.waiting.get_or_insert_with(|| Box::pin(self.ended.clone().cancelled_owned()));
-                let is_over = waiting.as_mut().poll(context).is_ready();
-                if is_over && !self.has_begun {
-                    context.waker().wake_by_ref();
-                }
-                is_over && self.has_begun
+                waiting.as_mut().poll(context).is_ready()
             }
         }
     }

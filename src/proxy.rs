@@ -40,7 +40,7 @@ use crate::sign_on::gate::{Authenticated, Public};
 use crate::target::RequestTarget;
 
 pub use self::body::{Body, BoxError, End, Witness};
-pub(crate) use self::deadline::{Deadline, Observe, Observed, drive};
+pub(crate) use self::deadline::{Deadline, Driven, Observe, Observed, drive, drive_while};
 pub use self::failure::Failure;
 pub use self::fields::Fate;
 pub(crate) use self::peer::REQUEST_ID;

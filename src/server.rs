@@ -16,6 +16,7 @@ mod listener;
 mod open;
 mod preamble;
 mod refusal;
+mod rest;
 mod tls;
 mod watch;
 
@@ -151,6 +152,9 @@ pub struct Limits {
     pub head: Duration,
     /// Between two requests of a connection.
     pub keep_alive: Duration,
+    /// How long nothing happens on a connection before the memory for a request is given back. At the latest as often,
+    /// each connection looks at its deadline.
+    pub rest_after: Duration,
     /// How long a client may take no byte of its response.
     pub write_stall: Duration,
     /// How long requests that are on their way are still taken after the shutdown has begun.
@@ -174,6 +178,7 @@ impl Default for Limits {
             first_byte: Duration::from_secs(10),
             head: Duration::from_secs(15),
             keep_alive: Duration::from_secs(75),
+            rest_after: Duration::from_secs(1),
             write_stall: Duration::from_mins(1),
             last_call: Duration::from_millis(500),
             grace: Duration::from_secs(30),

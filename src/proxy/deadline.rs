@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
@@ -64,15 +65,40 @@ pub(super) fn to_millis(duration: Duration) -> u64 {
 /// The deadline is looked at whenever the future wakes, and at the latest every `tick`, which bounds how late
 /// a deadline is noticed that somebody else has moved nearer.
 pub(crate) async fn drive<F: Future>(
-    mut future: Pin<&mut F>,
+    future: Pin<&mut F>,
     deadline: &Deadline,
     tick: Duration,
 ) -> Option<F::Output> {
-    let mut armed = Instant::now() + tick;
+    match drive_while(future, deadline, tick, || true).await {
+        Driven::Ended(output) => Some(output),
+        Driven::Overdue | Driven::Stopped => None,
+    }
+}
+
+/// How polling a future has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Driven<T> {
+    /// The future has ended.
+    Ended(T),
+    /// Its deadline has passed.
+    Overdue,
+    /// It is not worth going on.
+    Stopped,
+}
+
+/// The same, also until it is not worth going on, which is asked every `tick`.
+pub(crate) async fn drive_while<F: Future>(
+    mut future: Pin<&mut F>,
+    deadline: &Deadline,
+    tick: Duration,
+    mut is_worth_it: impl FnMut() -> bool,
+) -> Driven<F::Output> {
+    let mut asked_at = Instant::now() + tick;
+    let mut armed = asked_at;
     let mut timer = pin!(sleep_until(armed));
     std::future::poll_fn(move |context| {
         if let Poll::Ready(output) = future.as_mut().poll(context) {
-            return Poll::Ready(Some(output));
+            return Poll::Ready(Driven::Ended(output));
         }
         if let Some(at) = deadline.instant()
             && at < armed
@@ -82,10 +108,15 @@ pub(crate) async fn drive<F: Future>(
         }
         while timer.as_mut().poll(context).is_ready() {
             if deadline.has_passed() {
-                return Poll::Ready(None);
+                return Poll::Ready(Driven::Overdue);
             }
-            let latest = Instant::now() + tick;
-            armed = deadline.instant().map_or(latest, |at| at.min(latest));
+            if asked_at <= armed {
+                if !is_worth_it() {
+                    return Poll::Ready(Driven::Stopped);
+                }
+                asked_at = Instant::now() + tick;
+            }
+            armed = deadline.instant().map_or(asked_at, |at| at.min(asked_at));
             timer.as_mut().reset(armed);
         }
         Poll::Pending
@@ -108,12 +139,21 @@ pub(crate) trait Observe: Send + Sync + 'static {
 pub(crate) struct Observed<IO, O> {
     io: IO,
     observer: Arc<O>,
+    /// Octets that have come in and are to be read once more.
+    put_back: Bytes,
 }
 
 impl<IO, O> Observed<IO, O> {
     /// Begins to observe a connection.
     pub(crate) const fn new(io: IO, observer: Arc<O>) -> Self {
-        Self { io, observer }
+        Self { io, observer, put_back: Bytes::new() }
+    }
+
+    /// Has these octets read before any others; they are those that were read last.
+    pub(crate) fn put_back(&mut self, octets: &[u8]) {
+        if !octets.is_empty() {
+            self.put_back = [octets, &self.put_back].concat().into();
+        }
     }
 }
 
@@ -134,6 +174,11 @@ impl<IO: AsyncRead + Unpin, O: Observe> AsyncRead for Observed<IO, O> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.put_back.is_empty() {
+            let count = self.put_back.len().min(buffer.remaining());
+            buffer.put_slice(&self.put_back.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.io).poll_read(context, buffer);
         if result.is_ready() && buffer.filled().len() > before {

@@ -27,12 +27,15 @@ use tokio_util::task::TaskTracker;
 use super::admission::admit;
 use super::doors::{Doors, Pressure, Slot};
 use super::inspect::Inspected;
-use super::open::Open;
+use super::open::{Entry, Open};
 use super::refusal::{Refusal, closing};
+use super::rest;
 use super::tls::Acceptor;
 use super::watch::{Exchange, Protocol, Tracked, Watch};
 use super::{FINISH_MAX, Greeting, Handler, Limits, Settings, preamble};
-use crate::proxy::{Body, BoxError, Observed, Peer, REQUEST_ID, RequestIds, TrustedProxies, drive};
+use crate::proxy::{
+    Body, BoxError, Driven, Observed, Peer, REQUEST_ID, RequestIds, TrustedProxies, drive_while,
+};
 
 /// The largest head of a request. Of fields, hyper takes 100; to say so would cost it an allocation for
 /// every request.
@@ -48,7 +51,10 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 const PONG_WITHIN: Duration = Duration::from_secs(20);
 
 /// How long a connection that was told to end may take to say so to its client.
-const FAREWELL: Duration = Duration::from_secs(1);
+pub(super) const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A connection that is looked at and watched.
+pub(super) type Watched<IO> = Observed<Inspected<IO>, Watch>;
 
 /// Everything that one core's connections share.
 pub(super) struct Front<H> {
@@ -104,7 +110,7 @@ impl<H: Handler> Front<H> {
     pub(super) fn welcome(&self, stream: TcpStream, address: SocketAddr, slot: Slot) {
         let watch = Arc::new(Watch::new(self.desk.limits, slot, self.connections.token()));
         let (desk, known) = (Rc::clone(&self.desk), Arc::downgrade(&watch));
-        self.open.spawn(known, desk.receive(stream, address, watch));
+        self.open.spawn(known, |entry| desk.receive(stream, address, watch, entry));
     }
 
     /// Closes idle connections whenever memory is very short. Never ends by itself.
@@ -132,7 +138,15 @@ impl<H: Handler> Front<H> {
 
 impl<H: Handler> Desk<H> {
     /// Finds out who is there, which protocol is spoken, and serves it.
-    async fn receive(self: Rc<Self>, mut stream: TcpStream, address: SocketAddr, watch: Arc<Watch>) {
+    ///
+    /// What is moved here is small, because a future keeps room for all that it was given and for wherever that goes on to.
+    async fn receive(
+        self: Rc<Self>,
+        mut stream: TcpStream,
+        address: SocketAddr,
+        watch: Arc<Watch>,
+        _entry: Entry,
+    ) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "connection lost before it was served");
             return;
@@ -148,8 +162,10 @@ impl<H: Handler> Desk<H> {
             let peer = Peer::new(address, false, &self.proxies);
             return self.serve_http1(stream, peer, watch).await;
         };
-        match timeout(self.limits.handshake, acceptor.accept(stream)).await {
+        let accepted = Box::pin(timeout(self.limits.handshake, acceptor.accept(stream))).await;
+        match accepted {
             Ok(Ok(stream)) => {
+                let stream = Box::new(stream);
                 let peer = Peer::new(address, true, &self.proxies);
                 let tls = stream.get_ref().1;
                 // A trusted proxy may carry requests for several hosts.
@@ -157,7 +173,7 @@ impl<H: Handler> Desk<H> {
                     watch.asked_for(name);
                 }
                 if tls.alpn_protocol() == Some(b"h2") {
-                    self.serve_http2(stream, peer, watch).await;
+                    Box::pin(self.serve_http2(stream, peer, watch)).await;
                 } else {
                     self.serve_http1(stream, peer, watch).await;
                 }
@@ -185,17 +201,44 @@ impl<H: Handler> Desk<H> {
         }
     }
 
+    /// Serves an HTTP/1 connection: with the library while there is something to do, and with its socket alone while
+    /// there is not.
     async fn serve_http1<IO>(self: Rc<Self>, stream: IO, peer: Peer, watch: Arc<Watch>)
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         watch.speaks(Protocol::Http1);
-        let inspected = Inspected::http1(stream, Arc::clone(&watch));
-        let io = TokioIo::new(Observed::new(inspected, Arc::clone(&watch)));
+        let mut io = Observed::new(Inspected::http1(stream, Arc::clone(&watch)), Arc::clone(&watch));
+        loop {
+            let served = Box::pin(Rc::clone(&self).serve_busy(io, peer.clone(), Arc::clone(&watch))).await;
+            let Some(idle) = served else { return };
+            let Some(woken) = rest::wait(idle, &watch, &self.limits, &self.shutdown).await else { return };
+            io = woken;
+        }
+    }
+
+    /// Serves an HTTP/1 connection until it ends, or until nothing has happened on it for a while.
+    async fn serve_busy<IO>(
+        self: Rc<Self>,
+        io: Watched<IO>,
+        peer: Peer,
+        watch: Arc<Watch>,
+    ) -> Option<Watched<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let service =
             service_fn(|request| Rc::clone(&self).answer(request, peer.clone(), Arc::clone(&watch)));
-        let connection = pin!(self.http1.serve_connection(io, service).with_upgrades());
-        self.attend(connection, &watch, Protocol::Http1).await;
+        let mut connection = self.http1.serve_connection(TokioIo::new(io), service).with_upgrades();
+        match self.attend(Pin::new(&mut connection), &watch, Protocol::Http1).await {
+            Ended::AtRest => {
+                let parts = connection.into_parts()?;
+                let mut io = parts.io.into_inner();
+                io.put_back(&parts.read_buf);
+                Some(io)
+            }
+            Ended::InOrder | Ended::Overdue => None,
+        }
     }
 
     async fn serve_http2<IO>(self: Rc<Self>, stream: IO, peer: Peer, watch: Arc<Watch>)
@@ -211,11 +254,16 @@ impl<H: Handler> Desk<H> {
         self.attend(connection, &watch, Protocol::Http2).await;
     }
 
-    /// Serves a connection to its end: its own, its deadline's, or the shutdown's.
-    async fn attend<C: Closes>(&self, mut connection: Pin<&mut C>, watch: &Watch, protocol: Protocol) {
+    /// Serves a connection to its end, which may be its own, its deadline's, or the shutdown's, or to its rest.
+    async fn attend<C: Closes>(
+        &self,
+        mut connection: Pin<&mut C>,
+        watch: &Watch,
+        protocol: Protocol,
+    ) -> Ended {
         let ended = tokio::select! {
             biased;
-            ended = self.drive(connection.as_mut(), watch) => ended,
+            ended = self.drive(connection.as_mut(), watch, protocol == Protocol::Http1) => ended,
             () = self.shutdown.cancelled() => {
                 // A client may have sent a request that has not come yet, and would not know what became of it.
                 if protocol == Protocol::Http1 && watch.is_between() {
@@ -223,23 +271,28 @@ impl<H: Handler> Desk<H> {
                 } else {
                     connection.as_mut().close();
                 }
-                self.drive(connection.as_mut(), watch).await
+                self.drive(connection.as_mut(), watch, false).await
             }
         };
         if ended == Ended::Overdue {
             connection.as_mut().close();
             drop(timeout(FAREWELL, connection).await);
         }
+        ended
     }
 
-    async fn drive<C: Closes>(&self, mut connection: Pin<&mut C>, watch: &Watch) -> Ended {
-        while drive(connection.as_mut(), &watch.deadline, self.limits.keep_alive).await.is_none() {
-            if !watch.takes_retirement() {
-                return Ended::Overdue;
+    async fn drive<C: Closes>(&self, mut connection: Pin<&mut C>, watch: &Watch, may_rest: bool) -> Ended {
+        let mut is_active = watch.activity();
+        let mut goes_on = || !may_rest || is_active();
+        loop {
+            let tick = self.limits.rest_after;
+            match drive_while(connection.as_mut(), &watch.deadline, tick, &mut goes_on).await {
+                Driven::Ended(_) => return Ended::InOrder,
+                Driven::Stopped => return Ended::AtRest,
+                Driven::Overdue if !watch.takes_retirement() => return Ended::Overdue,
+                Driven::Overdue => connection.as_mut().close(),
             }
-            connection.as_mut().close();
         }
-        Ended::InOrder
     }
 
     /// Answers one request.
@@ -316,6 +369,8 @@ enum Ended {
     InOrder,
     /// Its deadline has passed, and it is still there.
     Overdue,
+    /// Nothing has happened on it for a while.
+    AtRest,
 }
 
 fn http1_builder() -> http1::Builder {

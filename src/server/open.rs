@@ -19,15 +19,14 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// Runs a connection on this core.
-    pub(super) fn spawn(self: &Rc<Self>, watch: Weak<Watch>, connection: impl Future<Output = ()> + 'static) {
+    /// Runs a connection on this core; it holds its entry until it is over.
+    pub(super) fn spawn<F>(self: &Rc<Self>, watch: Weak<Watch>, connection: impl FnOnce(Entry) -> F)
+    where
+        F: Future<Output = ()> + 'static,
+    {
         let number = self.next.get();
         self.next.set(number.wrapping_add(1));
-        let entry = Entry { open: Rc::clone(self), number };
-        let task = tokio::task::spawn_local(async move {
-            connection.await;
-            drop(entry);
-        });
+        let task = tokio::task::spawn_local(connection(Entry { open: Rc::clone(self), number }));
         self.entries.borrow_mut().insert(number, (watch, task.abort_handle()));
     }
 
@@ -40,7 +39,7 @@ impl Open {
 }
 
 /// A connection's entry; it is removed when the connection's task ends, however that is.
-struct Entry {
+pub(super) struct Entry {
     open: Rc<Open>,
     number: u64,
 }

@@ -127,6 +127,16 @@ impl Watch {
         self.is_between() && waits
     }
 
+    /// Tells, each time it is asked, whether something has happened since the last time, or is going on.
+    pub(super) fn activity(&self) -> impl FnMut() -> bool {
+        let mut known = 0;
+        move || {
+            let requests = self.requests.load(Ordering::Relaxed);
+            let is_new = std::mem::replace(&mut known, requests) != requests;
+            is_new || !self.is_idle() || self.write_stalled.load(Ordering::Relaxed)
+        }
+    }
+
     /// Whether it has lasted, or answered, long enough.
     pub(super) fn is_spent(&self) -> bool {
         self.requests.load(Ordering::Relaxed) >= self.limits.requests_max

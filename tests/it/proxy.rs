@@ -19,6 +19,7 @@ mod grpc;
 mod life;
 mod limits;
 mod preamble;
+mod rest;
 mod secure;
 mod streams;
 mod tls;
@@ -72,6 +73,8 @@ impl Plan {
         let mut server = server::Settings::new(loopback, Arc::new(SystemRandomness));
         server.workers = Some(NonZero::<usize>::MIN);
         server.limits.last_call = Duration::from_millis(50);
+        // Rests are short, so that every test may meet one.
+        server.limits.rest_after = Duration::from_millis(20);
         Self { server, proxy }
     }
 
@@ -196,6 +199,13 @@ impl Client {
             Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
         }
     }
+}
+
+/// Resident memory of this process, in bytes.
+fn resident_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
 /// Turns requests into proofs, as `routes` will: `/public/` for everybody, the rest for the one session.

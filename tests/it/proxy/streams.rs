@@ -20,13 +20,6 @@ fn stamp(block: usize) -> u8 {
     u8::try_from(block % 251).unwrap()
 }
 
-/// Resident memory of this process, in bytes.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
-}
-
 #[test]
 fn twenty_megabytes_pass_both_ways_unchanged_and_unkept() {
     let upstream = Upstream::start(|exchange| {
@@ -46,7 +39,7 @@ fn twenty_megabytes_pass_both_ways_unchanged_and_unkept() {
         front.ask(&format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 2\r\n\r\nok")).body,
         b"ok"
     );
-    let before = resident();
+    let before = super::resident_bytes();
 
     let length = 20 * MIB;
     let mut client = front.connect();
@@ -65,7 +58,7 @@ fn twenty_megabytes_pass_both_ways_unchanged_and_unkept() {
         assert_eq!(block, [stamp(number); 1024], "block {number}");
     }
     sending.join().unwrap().unwrap();
-    let grown = resident().saturating_sub(before);
+    let grown = super::resident_bytes().saturating_sub(before);
     assert!(grown < 8 * MIB, "20 MiB passed and {grown} bytes stayed");
 }
 

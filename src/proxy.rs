@@ -103,7 +103,7 @@ impl Forwarder {
             ended: Some(authenticated.ended()),
             session: Some(authenticated.affinity()),
         };
-        self.exchange(grant, request.map(Source::Incoming), peer).await
+        Box::pin(self.exchange(grant, request.map(Source::Incoming), peer)).await
     }
 
     /// Forwards a request of a live session whose body was kept, as it is.
@@ -119,7 +119,7 @@ impl Forwarder {
             ended: Some(authenticated.ended()),
             session: Some(authenticated.affinity()),
         };
-        self.exchange(grant, request.map(|body| Source::Kept(Full::new(body))), peer).await
+        Box::pin(self.exchange(grant, request.map(|body| Source::Kept(Full::new(body))), peer)).await
     }
 
     /// Forwards a request for one of `app.public_paths`, without any identity.
@@ -130,9 +130,10 @@ impl Forwarder {
         peer: &Peer,
     ) -> Result<Response<Body>, Failure> {
         let grant = Grant { target: public.target(), identity: &[], ended: None, session: None };
-        self.exchange(grant, request.map(Source::Incoming), peer).await
+        Box::pin(self.exchange(grant, request.map(Source::Incoming), peer)).await
     }
 
+    /// Large enough to be boxed: all that it is handed through would have to have room for it, and move it.
     async fn exchange(
         &self,
         grant: Grant<'_>,

@@ -134,11 +134,12 @@ impl Routes {
         Self { shared, forwarder: RefCell::new((proxy, forwarder)) }
     }
 
-    /// Answers a request; never fails.
+    /// Answers a request; never fails. A request for the application is moved from hand to hand, so what is done for
+    /// others takes no room in it.
     pub async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
         let settings = self.shared.settings.load_full();
         if let Some(auth) = settings.forward_auth.as_ref().filter(|auth| auth.is_asked(&request, peer)) {
-            return forward_auth::answer(auth, &self.shared, &settings, &request).await;
+            return Box::pin(forward_auth::answer(auth, &self.shared, &settings, &request)).await;
         }
         let Some(site) = settings.sites.of(&request) else {
             return Call::new(&request, peer, &self.shared, settings).misdirected();
@@ -149,7 +150,7 @@ impl Routes {
         };
         if let Some(route) = Route::find(site, target.path(), &settings) {
             let call = Call::new(&request, peer, &self.shared, settings);
-            return call.answer(route, request).await;
+            return Box::pin(call.answer(route, request)).await;
         }
         if site == Site::Login {
             return Call::new(&request, peer, &self.shared, settings).fault(&Fault::NotFound);
@@ -281,7 +282,7 @@ async fn visitor(
         Recognized::Known(visitor) => Ok(Some(visitor)),
         Recognized::Nobody => Ok(None),
         Recognized::Ask(hash) => {
-            off_core(shared, |sign_on| async move { sign_on.look_up(&hash).await }).await
+            Box::pin(off_core(shared, |sign_on| async move { sign_on.look_up(&hash).await })).await
         }
         Recognized::Deaf => Err(store::Error::Unavailable("changes have not been heard for too long".into())),
     }

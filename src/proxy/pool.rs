@@ -122,7 +122,8 @@ impl Pool {
         {
             return Ok(connection.with_slot(slot));
         }
-        self.connect(turn, wish, None).await
+        // Rare, and large: what is boxed here takes no room in each request.
+        Box::pin(self.connect(turn, wish, None)).await
     }
 
     /// Another connection for a request that got no answer: not to the upstream that it was sent to, if there is
@@ -133,7 +134,7 @@ impl Pool {
         failed: Option<usize>,
     ) -> Result<Connection, Failure> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        self.connect(turn, wish, Some(Lost { failed })).await
+        Box::pin(self.connect(turn, wish, Some(Lost { failed }))).await
     }
 
     /// A connection to the first upstream that can be reached, the one that suits best first; a new one for a

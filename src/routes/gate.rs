@@ -31,7 +31,7 @@ pub(super) async fn pass(
     let about = About::new(request.method(), request.headers());
     let is_kept = *request.method() == Method::POST && shared.sign_on.repeats(&target);
     if is_kept && repeat::is_token(settings, request.headers()) {
-        return repeat::resend(shared, settings, forwarder, &about, target, request, peer).await;
+        return Box::pin(repeat::resend(shared, settings, forwarder, &about, target, request, peer)).await;
     }
     if let Some(public) = shared.sign_on.enter_public(&target) {
         let result = forwarder.forward_public(&public, request, peer).await;
@@ -39,7 +39,9 @@ pub(super) async fn pass(
     }
     let visitor = match visitor(shared, settings.transport, request.headers()).await {
         Ok(Some(visitor)) => visitor,
-        Ok(None) if is_kept => return repeat::hold(shared, settings, &about, &target, request).await,
+        Ok(None) if is_kept => {
+            return Box::pin(repeat::hold(shared, settings, &about, &target, request)).await;
+        }
         Ok(None) => return sign_in_first(settings, &about, &target, &request),
         Err(error) => {
             tracing::error!(error = %error, request_id = about.request_id(), "cannot tell whether there is a session");

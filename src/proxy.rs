@@ -36,6 +36,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::sign_on::Lease;
 use crate::sign_on::gate::{Authenticated, Public};
 use crate::target::RequestTarget;
 
@@ -100,7 +101,7 @@ impl Forwarder {
         let grant = Grant {
             target: authenticated.target(),
             identity: authenticated.identity_headers(),
-            ended: Some(authenticated.ended()),
+            access: Some(authenticated.access()),
             session: Some(authenticated.affinity()),
         };
         Box::pin(self.exchange(grant, request.map(Source::Incoming), peer)).await
@@ -116,7 +117,7 @@ impl Forwarder {
         let grant = Grant {
             target: authenticated.target(),
             identity: authenticated.identity_headers(),
-            ended: Some(authenticated.ended()),
+            access: Some(authenticated.access()),
             session: Some(authenticated.affinity()),
         };
         Box::pin(self.exchange(grant, request.map(|body| Source::Kept(Full::new(body))), peer)).await
@@ -129,7 +130,7 @@ impl Forwarder {
         request: Request<Incoming>,
         peer: &Peer,
     ) -> Result<Response<Body>, Failure> {
-        let grant = Grant { target: public.target(), identity: &[], ended: None, session: None };
+        let grant = Grant { target: public.target(), identity: &[], access: None, session: None };
         Box::pin(self.exchange(grant, request.map(Source::Incoming), peer)).await
     }
 
@@ -154,16 +155,16 @@ impl Forwarder {
             session: grant.session,
         };
         let (mut response, mut connection, sent) = self.send(outgoing, wish).await?;
-        if grant.ended.is_some_and(CancellationToken::is_cancelled) {
+        if grant.access.is_some_and(Lease::is_over) {
             return Err(Failure::SessionEnded);
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let client = client.ok_or(Failure::BadResponse(None))?;
             let upstream = hyper::upgrade::on(&mut response);
-            let (ended, closing) = (grant.ended.cloned(), self.closing.clone());
+            let (access, closing) = (grant.access.cloned(), self.closing.clone());
             let idle = self.settings.timeouts.tunnel_idle;
             let tracker = self.tunnels.clone();
-            let tunnel = Tunnel { client, upstream, connection, ended, closing, idle, tracker };
+            let tunnel = Tunnel { client, upstream, connection, access, closing, idle, tracker };
             return tunnel.open(response.into_parts().0.headers, &self.settings);
         }
         let (mut parts, incoming) = response.into_parts();
@@ -172,7 +173,7 @@ impl Forwarder {
         response::clean(&mut parts, &self.settings, &self.reserved);
         let trace =
             Trace { upstream: connection.upstream(), given_at, connect: sent.connect, retries: sent.retries };
-        let body = ResponseBody::new(incoming, connection, grant.ended.cloned(), trace);
+        let body = ResponseBody::new(incoming, connection, grant.access.cloned(), trace);
         Ok(Response::from_parts(parts, Body::forwarded(body)))
     }
 
@@ -259,7 +260,7 @@ struct Sent {
 struct Grant<'a> {
     target: &'a RequestTarget,
     identity: &'a [(HeaderName, HeaderValue)],
-    ended: Option<&'a CancellationToken>,
+    access: Option<&'a Lease>,
     /// A number that is the same for all requests of a session.
     session: Option<u64>,
 }

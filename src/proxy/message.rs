@@ -17,7 +17,9 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use crate::sign_on::Lease;
 
 use super::fields::{Fate, Reserved};
 use super::pool::Connection;
@@ -304,7 +306,7 @@ impl Silence {
 
 /// Watches for the end of the session whose response this is.
 struct Session {
-    ended: CancellationToken,
+    access: Lease,
     /// Registered only when the stream first has to wait; most responses never do.
     waiting: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
@@ -314,10 +316,10 @@ impl ResponseBody {
     pub(super) fn new(
         incoming: Incoming,
         connection: Connection,
-        ended: Option<CancellationToken>,
+        access: Option<Lease>,
         trace: Trace,
     ) -> Self {
-        let session = ended.map(|ended| Session { ended, waiting: None });
+        let session = access.map(|access| Session { access, waiting: None });
         let silence = connection.silence().map(|limit| Silence { limit, timer: None });
         let mut body = Self { incoming, connection: Some(connection), session, trace, silence, broken: None };
         body.release_at_end();
@@ -429,10 +431,9 @@ enum Waits {
 impl Session {
     fn poll_ended(&mut self, context: &mut Context<'_>, waits: Waits) -> bool {
         match waits {
-            Waits::No => self.ended.is_cancelled(),
+            Waits::No => self.access.is_over(),
             Waits::Yes => {
-                let waiting =
-                    self.waiting.get_or_insert_with(|| Box::pin(self.ended.clone().cancelled_owned()));
+                let waiting = self.waiting.get_or_insert_with(|| Box::pin(self.access.over_owned()));
                 waiting.as_mut().poll(context).is_ready()
             }
         }

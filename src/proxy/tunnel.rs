@@ -20,6 +20,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::sign_on::Lease;
+
 use super::pool::Connection;
 use super::{Body, Deadline, Failure, Observe, Observed, Settings, cookies, drive, request, response};
 
@@ -34,7 +36,7 @@ pub(super) struct Tunnel {
     pub(super) client: OnUpgrade,
     pub(super) upstream: OnUpgrade,
     pub(super) connection: Connection,
-    pub(super) ended: Option<CancellationToken>,
+    pub(super) access: Option<Lease>,
     pub(super) closing: CancellationToken,
     pub(super) idle: Duration,
     pub(super) tracker: TaskTracker,
@@ -60,7 +62,7 @@ impl Tunnel {
     }
 
     async fn run(self) {
-        let Self { client, upstream, connection, ended, closing, idle, tracker: _ } = self;
+        let Self { client, upstream, connection, access, closing, idle, tracker: _ } = self;
         // An upgrade fails when its connection is gone; then there is nobody left to tell.
         let Ok((client, upstream)) = tokio::try_join!(client, upstream) else { return };
         let pulse = Arc::new(Pulse { deadline: Deadline::new(idle), idle });
@@ -73,7 +75,7 @@ impl Tunnel {
             let why = tokio::select! {
                 biased;
                 () = closing.cancelled() => Some(Close::GoingAway),
-                () = cancelled(ended) => Some(Close::PolicyViolation),
+                () = lost(access) => Some(Close::PolicyViolation),
                 ended = drive(copying.as_mut(), &pulse.deadline, idle) => {
                     ended.is_none().then_some(Close::GoingAway)
                 }
@@ -99,9 +101,9 @@ impl Tunnel {
     }
 }
 
-async fn cancelled(ended: Option<CancellationToken>) {
-    match ended {
-        Some(ended) => ended.cancelled_owned().await,
+async fn lost(access: Option<Lease>) {
+    match access {
+        Some(access) => access.over().await,
         None => std::future::pending().await,
     }
 }

@@ -76,7 +76,7 @@ impl Call {
         };
         let return_path = return_path_of(&form);
         let visitor = self.shared.sign_on.again(&visitor);
-        if visitor.live().ended().is_cancelled() {
+        if visitor.live().ended().is_over() {
             return match self.audience {
                 Audience::Program => self.nobody(),
                 Audience::Person => reply::redirect(&sign_in_path(&return_path)),

@@ -94,7 +94,7 @@ impl Call {
         };
         // Whoever sends slowly may have lost the right meanwhile.
         let visitor = self.shared.sign_on.again(&visitor);
-        if visitor.live().ended().is_cancelled() {
+        if visitor.live().ended().is_over() {
             return self.sign_on_to(&place);
         }
         if let Some(refusal) = self.refuse_entry(&place, &visitor) {

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
-use tokio_util::sync::CancellationToken;
 
+use crate::sign_on::lease::Lease;
 use crate::target::RequestTarget;
 
 /// A request of a live session of an admitted user, with the one form of its target that was decided on.
@@ -15,7 +15,7 @@ use crate::target::RequestTarget;
 pub struct Authenticated {
     pub(super) target: RequestTarget,
     pub(super) identity: Arc<IdentityHeaders>,
-    pub(super) ended: CancellationToken,
+    pub(super) access: Lease,
     pub(super) affinity: u64,
 }
 
@@ -39,10 +39,10 @@ impl Authenticated {
         &self.identity.headers
     }
 
-    /// Is cancelled when the session ends or the user loses access: whatever is still streaming must stop.
+    /// Ends when the session ends or the user loses access: whatever is still streaming must stop.
     #[must_use]
-    pub const fn ended(&self) -> &CancellationToken {
-        &self.ended
+    pub const fn access(&self) -> &Lease {
+        &self.access
     }
 }
 

@@ -17,12 +17,12 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use moka::sync::Cache;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::directory::{Account, Standing};
 use crate::id::UserId;
 use crate::session::{Lifetimes, Session, SessionHash};
 use crate::sign_on::gate::IdentityHeaders;
+use crate::sign_on::lease::Lease;
 use crate::store::{self, SessionView, Store, Touch};
 use crate::target::ReturnPath;
 
@@ -34,7 +34,7 @@ pub struct LiveSession {
     last_seen_millis: AtomicI64,
     written_millis: AtomicI64,
     wanted: ArcSwapOption<ReturnPath>,
-    ended: CancellationToken,
+    ended: Lease,
     changes: watch::Sender<()>,
     applying: Mutex<()>,
 }
@@ -47,8 +47,8 @@ pub struct State {
     /// What follows from them, until `standing_until`.
     pub standing: Standing,
     standing_until: Option<Timestamp>,
-    /// Cancelled when the user loses anything of this standing.
-    pub streams: CancellationToken,
+    /// Ends when the user loses anything of this standing, or the session is over.
+    pub access: Lease,
     /// The identity headers minted for this standing.
     pub minted: ArcSwapOption<Minted>,
 }
@@ -73,14 +73,13 @@ pub struct Live {
 
 impl LiveSession {
     fn new(view: SessionView, now: Timestamp) -> Self {
-        let ended = CancellationToken::new();
         let seen = view.session.last_seen_at.as_millisecond();
         Self {
-            state: ArcSwap::from_pointee(State::new(view.account, now, ended.child_token())),
+            state: ArcSwap::from_pointee(State::new(view.account, now)),
             last_seen_millis: AtomicI64::new(seen),
             written_millis: AtomicI64::new(seen),
             wanted: ArcSwapOption::empty(),
-            ended,
+            ended: Lease::default(),
             changes: watch::Sender::new(()),
             applying: Mutex::default(),
             session: view.session,
@@ -105,9 +104,9 @@ impl LiveSession {
         Arc::clone(&state)
     }
 
-    /// Is cancelled when the session is over.
+    /// Ends when the session does.
     #[must_use]
-    pub const fn ended(&self) -> &CancellationToken {
+    pub const fn ended(&self) -> &Lease {
         &self.ended
     }
 
@@ -136,7 +135,7 @@ impl LiveSession {
     /// Whether the session is alive at a moment.
     #[must_use]
     pub fn is_alive(&self, lifetimes: &Lifetimes, now: Timestamp) -> bool {
-        !self.ended.is_cancelled() && lifetimes.is_alive(self.session.ends_at, self.last_seen_at(), now)
+        !self.ended.is_over() && lifetimes.is_alive(self.session.ends_at, self.last_seen_at(), now)
     }
 
     fn last_seen_at(&self) -> Timestamp {
@@ -160,23 +159,27 @@ impl LiveSession {
             return;
         }
         let kept = keeps_all(&old.standing, &standing);
-        let streams = if kept { old.streams.clone() } else { self.ended.child_token() };
+        // A session that is over gives no access any more.
+        let access = if kept || self.ended.is_over() { old.access.clone() } else { Lease::default() };
         self.state.store(Arc::new(State {
             account,
             standing,
             standing_until,
-            streams,
+            access,
             minted: ArcSwapOption::empty(),
         }));
         if !kept {
-            old.streams.cancel();
+            old.access.end();
         }
         drop(one_at_a_time);
         self.changes.send_replace(());
     }
 
     fn end(&self) {
-        self.ended.cancel();
+        let one_at_a_time = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ended.end();
+        self.state.load().access.end();
+        drop(one_at_a_time);
         self.changes.send_replace(());
     }
 
@@ -194,12 +197,12 @@ impl LiveSession {
 }
 
 impl State {
-    fn new(account: Account, now: Timestamp, streams: CancellationToken) -> Self {
+    fn new(account: Account, now: Timestamp) -> Self {
         Self {
             standing: account.standing_at(now),
             standing_until: account.next_lapse_after(now),
             account,
-            streams,
+            access: Lease::default(),
             minted: ArcSwapOption::empty(),
         }
     }
@@ -235,7 +238,7 @@ impl Live {
         if self.epoch.load(Ordering::SeqCst) != epoch {
             self.refresh(&loaded, now).await?;
         }
-        Ok((!loaded.ended.is_cancelled()).then_some(loaded))
+        Ok((!loaded.ended.is_over()).then_some(loaded))
     }
 
     /// Asks the store again about all sessions of a user.

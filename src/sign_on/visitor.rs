@@ -119,7 +119,7 @@ impl SignOn {
                 Entry::Admitted(Authenticated {
                     target: target.clone(),
                     identity: self.identity_headers(visitor, &state, grants),
-                    ended: state.streams.clone(),
+                    access: state.access.clone(),
                     affinity: visitor.live.session().hash.affinity(),
                 })
             }

@@ -183,7 +183,7 @@ impl Room for Waiting {
     fn look(&mut self) -> Seen {
         self.changes.borrow_and_update();
         self.visitor = self.shared.sign_on.again(&self.visitor);
-        if self.visitor.live().ended().is_cancelled() || self.shared.closing.is_cancelled() {
+        if self.visitor.live().ended().is_over() || self.shared.closing.is_cancelled() {
             return Seen::Gone;
         }
         match self.visitor.standing() {

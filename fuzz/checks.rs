@@ -89,7 +89,7 @@ impl World {
             policy: saml::Policy::default(),
             skew: Duration::from_mins(3),
         };
-        saml::Response::parse(octets)?.verify(&expected, self.now)
+        saml::Response::read(&saml::Document::parse(octets)?)?.verify(&expected, self.now)
     }
 }
 
@@ -142,7 +142,9 @@ pub(crate) fn form_field(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(octets) = saml::Response::decode(text) {
         assert!(octets.len() <= text.len());
-        if let Ok(response) = saml::Response::parse(&octets) {
+        if let Ok(document) = saml::Document::parse(&octets)
+            && let Ok(response) = saml::Response::read(&document)
+        {
             let request = response.in_response_to().unwrap_or_default();
             assert!(RequestId::parse(request, request_key()).is_none_or(|id| id == *own_request()));
         }

@@ -5,7 +5,7 @@
 //!
 //! Rules: the strictest profile that real Entra messages pass; only octets that were digested are
 //! ever read; keys only from the connection's metadata; no panic on any input. The public story is
-//! [`metadata::parse`], [`AuthnRequest`], [`Response::parse`] and [`Response::verify`]; for single logout
+//! [`metadata::parse`], [`AuthnRequest`], [`Response::read`] and [`Response::verify`]; for single logout
 //! it is [`logout`].
 
 pub mod diagnosis;
@@ -45,4 +45,4 @@ pub use metadata::IdentityProvider;
 pub use own_key::{KeyPair, KeyPairError, PrivateKeyOctets, ServiceProvider};
 pub use policy::{ContextClass, NameIdFormat, Policy, PolicyError, RequestOptions};
 pub use refusal::{Reason, Refusal, Status};
-pub use response::{Expected, Response};
+pub use response::{Document, Expected, Response};

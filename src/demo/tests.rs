@@ -48,7 +48,8 @@ async fn a_visitor_signs_on_at_the_provider_in_one_step_and_comes_back_with_a_re
         skew: Duration::ZERO,
         policy: saml::Policy::default(),
     };
-    let response = saml::Response::parse(&octets).unwrap();
+    let document = saml::Document::parse(&octets).unwrap();
+    let response = saml::Response::read(&document).unwrap();
     assert!(response.verify(&expected, SystemClock.now()).is_ok());
 }
 

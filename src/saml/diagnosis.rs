@@ -24,7 +24,7 @@ use super::conditions;
 use super::engine::Exclusive;
 use super::message::{self, Content};
 use super::refusal::{Reason, Refusal, bounded};
-use super::response::{Expected, Response};
+use super::response::{Document, Expected, Response};
 use super::signature::Keys;
 use super::xml::{Element, Profile, Tree};
 use super::{instant, names};
@@ -107,7 +107,7 @@ pub fn of_unreadable(refusal: &Refusal) -> Diagnosis {
 #[must_use]
 pub fn of_unknown(octets: &[u8]) -> Diagnosis {
     let mut sheet = Sheet::new();
-    let mut refused = Response::parse(octets).err();
+    let mut refused = shape_refusal(octets);
     match Tree::parse(octets, Profile::Message) {
         Err(refusal) => sheet.fail(Stage::Message, &refusal, causes::plain(&refusal)),
         Ok(tree) => {
@@ -136,7 +136,8 @@ pub fn hints(octets: &[u8]) -> Hints {
 /// Makes every check that can be made of a message.
 #[must_use]
 pub fn diagnose(octets: &[u8], given: &Given<'_>) -> Diagnosis {
-    let verdict = Response::parse(octets).and_then(|response| response.verify(&given.expected, given.now));
+    let verdict = Document::parse(octets)
+        .and_then(|document| Response::read(&document)?.verify(&given.expected, given.now));
     let refused = verdict.err();
     let mut sheet = Sheet::new();
     let mut claims = None;
@@ -165,9 +166,15 @@ pub fn diagnose(octets: &[u8], given: &Given<'_>) -> Diagnosis {
     Diagnosis { checks: sheet.into_checks(), refused: refused.map(|refusal| refusal.reason()), claims }
 }
 
+/// Why a message does not have the one shape that is read, if it has not.
+fn shape_refusal(octets: &[u8]) -> Option<Refusal> {
+    let document = Document::parse(octets);
+    document.and_then(|document| Response::read(&document).map(drop)).err()
+}
+
 /// Whether the message has the one shape that is read.
 fn check_form(sheet: &mut Sheet, octets: &[u8]) -> bool {
-    let Err(refusal) = Response::parse(octets) else {
+    let Some(refusal) = shape_refusal(octets) else {
         sheet.pass(Stage::SignatureForm, None);
         sheet.pass(Stage::Form, None);
         return true;

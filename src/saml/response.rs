@@ -26,17 +26,21 @@ use super::refusal::{Reason, Refusal};
 use super::signature::{Digested, Keys};
 use super::xml::{MESSAGE_OCTETS_MAX, Profile, Tree};
 
-/// A response whose shape was checked. Nothing in it is verified yet.
-pub struct Response<'a> {
+/// A message that is XML of the kind that is read, and nothing more is known of it.
+pub struct Document<'a> {
     #[cfg_attr(
         not(feature = "second-opinion"),
         expect(dead_code, reason = "only the second opinion reads the message itself")
     )]
     octets: &'a [u8],
     tree: Tree<'a>,
-    in_response_to: Option<String>,
-    issuer: Option<String>,
-    is_encrypted: bool,
+}
+
+/// A response whose shape was checked. Nothing in it is verified yet.
+pub struct Response<'d> {
+    document: &'d Document<'d>,
+    shape: message::Response<'d>,
+    in_response_to: Option<&'d str>,
 }
 
 /// Whom the answer must come from, and what it must be meant for.
@@ -59,7 +63,14 @@ pub struct Expected<'a> {
     pub policy: Policy<'a>,
 }
 
-impl<'a> Response<'a> {
+impl<'a> Document<'a> {
+    /// Parses octets under the bounds that hold for everybody's messages.
+    pub fn parse(octets: &'a [u8]) -> Result<Self, Refusal> {
+        Ok(Self { octets, tree: Tree::parse(octets, Profile::Message)? })
+    }
+}
+
+impl<'d> Response<'d> {
     /// Decodes the `SAMLResponse` form field: strict base64, in which only line breaks are skipped
     /// (SAML Bindings 3.5.4).
     pub fn decode(field: &str) -> Result<Vec<u8>, Refusal> {
@@ -71,38 +82,34 @@ impl<'a> Response<'a> {
         digits::decode(field).ok_or_else(|| Refusal::new(Reason::NotBase64))
     }
 
-    /// Checks octets against the one shape that is accepted, before any cryptography.
-    pub fn parse(octets: &'a [u8]) -> Result<Self, Refusal> {
-        let tree = Tree::parse(octets, Profile::Message)?;
-        let response = message::Response::read(tree.root())?;
-        let in_response_to = agreed_in_response_to(&response)?.map(str::to_owned);
-        let issuer = match &response.content {
-            Content::Assertion(assertion) => Some(assertion.issuer),
-            _ => response.issuer,
-        }
-        .map(str::to_owned);
-        let is_encrypted = matches!(response.content, Content::Encrypted(_));
-        Ok(Self { octets, tree, in_response_to, issuer, is_encrypted })
+    /// Checks a message against the one shape that is accepted, before any cryptography.
+    pub fn read(document: &'d Document<'d>) -> Result<Self, Refusal> {
+        let shape = message::Response::read(document.tree.root())?;
+        let in_response_to = agreed_in_response_to(&shape)?;
+        Ok(Self { document, shape, in_response_to })
     }
 
     /// The request this claims to answer. **Not verified**: good for finding our own
     /// self-authenticating request ID, which is then what [`Expected`] is made of.
     #[must_use]
-    pub fn in_response_to(&self) -> Option<&str> {
-        self.in_response_to.as_deref()
+    pub const fn in_response_to(&self) -> Option<&str> {
+        self.in_response_to
     }
 
     /// Whether verifying this may take operations with our private keys, which others may have to wait for.
     #[must_use]
     pub const fn is_encrypted(&self) -> bool {
-        self.is_encrypted
+        matches!(self.shape.content, Content::Encrypted(_))
     }
 
     /// Who claims to have issued this. **Not verified**: good for restarting a login after an
     /// unsolicited response, and for nothing else.
     #[must_use]
     pub fn issuer_hint(&self) -> Option<&str> {
-        self.issuer.as_deref()
+        match &self.shape.content {
+            Content::Assertion(assertion) => Some(assertion.issuer),
+            _ => self.shape.issuer,
+        }
     }
 
     /// Verifies the response and gives the assertion in it.
@@ -116,9 +123,9 @@ impl<'a> Response<'a> {
         expected: &Expected<'_>,
         now: Timestamp,
     ) -> Result<VerifiedAssertion, Refusal> {
-        let response = message::Response::read(self.tree.root())?;
+        let response = &self.shape;
         if !response.is_success() {
-            return Err(Refusal::not_success(response.status));
+            return Err(Refusal::not_success(response.status.clone()));
         }
         if self.in_response_to.is_none() {
             return Err(Refusal::new(Reason::Unsolicited));
@@ -131,10 +138,10 @@ impl<'a> Response<'a> {
         };
         let signed = match &response.content {
             Content::Nothing => return Err(Refusal::new(Reason::AssertionMissing)),
-            Content::Assertion(_) => self.signed_octets(engine, &response, &keys)?,
+            Content::Assertion(_) => self.signed_octets(engine, response, &keys)?,
             Content::Encrypted(encrypted) => {
                 let context = (expected, now);
-                self.decrypted_octets(engine, &response, encrypted, &keys, context)?
+                self.decrypted_octets(engine, response, encrypted, &keys, context)?
             }
         };
 
@@ -148,7 +155,7 @@ impl<'a> Response<'a> {
                 }
             }
             Signed::Assertion(_) => {
-                conditions::check_response(&response, false, expected, now)?;
+                conditions::check_response(response, false, expected, now)?;
                 Assertion::read_root(tree.root())?
             }
             Signed::Decrypted { .. } => Assertion::read_root(tree.root())?,
@@ -170,7 +177,9 @@ impl<'a> Response<'a> {
             return Err(Refusal::new(Reason::AssertionMissing));
         };
         let of_assertion = match &assertion.signature {
-            Some(signature) => Some(signature.digested(engine, &self.tree, assertion.element, keys)?),
+            Some(signature) => {
+                Some(signature.digested(engine, &self.document.tree, assertion.element, keys)?)
+            }
             None => None,
         };
         if let (Some(of_assertion), Some(_)) = (&of_assertion, &response.signature) {
@@ -191,7 +200,9 @@ impl<'a> Response<'a> {
         keys: &Keys<'_>,
     ) -> Result<Option<Digested<'m>>, Refusal> {
         let signature = response.signature.as_ref();
-        signature.map(|signature| signature.digested(engine, &self.tree, response.element, keys)).transpose()
+        signature
+            .map(|signature| signature.digested(engine, &self.document.tree, response.element, keys))
+            .transpose()
     }
 
     /// Decrypts the assertion and verifies every signature that is present. All that can be checked without our
@@ -232,11 +243,11 @@ impl<'a> Response<'a> {
         };
         match signed {
             Signed::Response(digested) | Signed::Assertion(digested) => {
-                agrees(self.octets, digested.octets())
+                agrees(self.document.octets, digested.octets())
             }
             Signed::Decrypted { octets, plaintext, of_response } => {
                 if let Some(of_response) = of_response {
-                    agrees(self.octets, of_response.octets())?;
+                    agrees(self.document.octets, of_response.octets())?;
                 }
                 plaintext.as_ref().map_or(Ok(()), |plaintext| agrees(plaintext, octets))
             }

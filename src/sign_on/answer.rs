@@ -110,7 +110,8 @@ impl SignOn {
                 return self.refuse(seen, Refused::of(&refusal), request_id).await;
             }
         };
-        let message = saml::Response::parse(&octets);
+        let document = saml::Document::parse(&octets);
+        let message = document.as_ref().map_err(Clone::clone).and_then(saml::Response::read);
         let is_encrypted = message.as_ref().is_ok_and(saml::Response::is_encrypted);
         let unknown = Seen { octets: &octets, is_encrypted, ..Seen::default() };
         let id = match &message {

@@ -70,6 +70,7 @@ impl CoreLog {
     pub fn write(&self, write: impl FnOnce(&mut Line<'_>)) {
         let now = self.clock.now();
         self.shelf.put(|out| {
+            out.reserve(LINE_BYTES);
             let json = self.format == Format::Json;
             out.extend_from_slice(if json { b"{\"timestamp\":\"" } else { b"" });
             push_timestamp(out, now);
@@ -136,18 +137,16 @@ impl Line<'_> {
     }
 
     fn name(&mut self, name: &'static str) {
-        match self.format {
-            Format::Json => {
-                self.out.extend_from_slice(b",\"");
-                self.out.extend_from_slice(name.as_bytes());
-                self.out.extend_from_slice(b"\":");
-            }
-            Format::Text => {
-                self.out.push(b' ');
-                self.out.extend_from_slice(name.as_bytes());
-                self.out.push(b'=');
-            }
+        let is_json = self.format == Format::Json;
+        self.out.push(if is_json { b',' } else { b' ' });
+        if is_json {
+            self.out.push(b'"');
         }
+        self.out.extend_from_slice(name.as_bytes());
+        if is_json {
+            self.out.push(b'"');
+        }
+        self.out.push(if is_json { b':' } else { b'=' });
     }
 }
 
@@ -204,6 +203,9 @@ fn push_number(out: &mut Vec<u8>, mut number: u64, digits_min: usize) {
     }
     out.extend_from_slice(digits.get(digits.len() - count..).unwrap_or_default());
 }
+
+/// About as long as a line is.
+const LINE_BYTES: usize = 1024;
 
 #[cfg(test)]
 mod tests;

@@ -127,8 +127,8 @@ impl World {
         trusted: &saml::IdentityProvider,
         octets: &[u8],
     ) -> Result<VerifiedAssertion, Refusal> {
-        let response = saml::Response::parse(octets)?;
-        response.verify(&self.expected(trusted), self.now)
+        let document = saml::Document::parse(octets)?;
+        saml::Response::read(&document)?.verify(&self.expected(trusted), self.now)
     }
 
     /// What it says where one connection is to be treated in another way than most.
@@ -138,8 +138,8 @@ impl World {
         octets: &[u8],
     ) -> Result<VerifiedAssertion, Refusal> {
         let trusted = self.trusted();
-        let response = saml::Response::parse(octets)?;
-        response.verify(&Expected { policy, ..self.expected(&trusted) }, self.now)
+        let document = saml::Document::parse(octets)?;
+        saml::Response::read(&document)?.verify(&Expected { policy, ..self.expected(&trusted) }, self.now)
     }
 
     pub(crate) fn expected<'a>(&'a self, trusted: &'a saml::IdentityProvider) -> Expected<'a> {

@@ -725,7 +725,8 @@ fn the_earliest_session_end_bounds_the_session() {
 fn the_request_is_found_before_anything_is_verified() {
     let world = World::pure();
     let text = world.control().signed(Sign::Nothing).to_xml();
-    let response = anteroom::saml::Response::parse(text.as_bytes()).expect("well-shaped");
+    let document = anteroom::saml::Document::parse(text.as_bytes()).expect("XML");
+    let response = anteroom::saml::Response::read(&document).expect("well-shaped");
     assert_eq!(response.in_response_to(), Some(world.request.id.as_str()));
     assert_eq!(response.issuer_hint(), Some(world.idp.entity_id.as_str()));
 }

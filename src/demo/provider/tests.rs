@@ -60,7 +60,7 @@ fn verify(provider: &Provider, field: &str) -> Result<saml::VerifiedAssertion, s
         policy: saml::Policy::default(),
     };
     let octets = saml::Response::decode(field).unwrap();
-    saml::Response::parse(&octets)?.verify(&expected, now)
+    saml::Response::read(&saml::Document::parse(&octets)?)?.verify(&expected, now)
 }
 
 #[test]

@@ -178,7 +178,7 @@ impl Default for Limits {
             first_byte: Duration::from_secs(10),
             head: Duration::from_secs(15),
             keep_alive: Duration::from_secs(75),
-            rest_after: Duration::from_secs(1),
+            rest_after: Duration::from_millis(250),
             write_stall: Duration::from_mins(1),
             last_call: Duration::from_millis(500),
             grace: Duration::from_secs(30),

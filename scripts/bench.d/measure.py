@@ -153,18 +153,22 @@ def alternate(targets, rounds, measure):
 
 
 def idle_memory(target, count):
-    """What a connection costs on which nothing is said after one request."""
+    """What a connection costs on which nothing is said after one request: so many, in two halves with a rest between,
+    since connections come and go, and what the first half needed for its requests may serve the second."""
     url = urllib.parse.urlsplit(target.url)
     lines = ["GET /1k HTTP/1.1", *(target.headers or [f"Host: {url.netloc}"]), "", ""]
     before = resident_mib(target.pids)
     connections = []
-    for _ in range(count):
+    for number in range(count):
+        if number == count // 2:
+            time.sleep(1)
         connection = connect(target)
         connection.sendall("\r\n".join(lines).encode())
         head = b""
         while b"\r\n\r\n" not in head:
             head += connection.recv(65536)
         connections.append(connection)
+    time.sleep(1)
     after = resident_mib(target.pids)
     for connection in connections:
         connection.close()

@@ -14,6 +14,7 @@ mod deadline;
 mod failure;
 mod fields;
 mod message;
+mod pace;
 mod peer;
 mod pool;
 mod request;

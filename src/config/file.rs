@@ -50,6 +50,7 @@ pub(super) struct App {
     pub(super) stream_idle_timeout: Option<String>,
     pub(super) upstream_keep_alive: Option<String>,
     pub(super) upstream_ping: Option<String>,
+    pub(super) upload_rate_min: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -182,6 +182,11 @@ pub const KEYS: &[Key] = &[
         Absent::Value("\"30s\""),
         "How often a connection of HTTP/2 that carries requests is asked whether it lives. gRPC servers may want it rarer.",
     ),
+    number(
+        "app.upload_rate_min",
+        Absent::Value("240"),
+        "Bytes a second that the body of a request must bring on average after 30 seconds of waiting for it; `0`: any number. gRPC is exempt.",
+    ),
     text(
         "saml.entity_id",
         Absent::Missing,

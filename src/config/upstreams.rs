@@ -193,6 +193,7 @@ fn timeouts(typed: &file::App, reading: &mut Reading<'_>) -> Read<Timeouts> {
     let tunnel_idle = within("app.stream_idle_timeout", &typed.stream_idle_timeout, (1, 86_400));
     let pool_idle = within("app.upstream_keep_alive", &typed.upstream_keep_alive, (1, 3_600));
     let ping = within("app.upstream_ping", &typed.upstream_ping, (1, 3_600));
+    let rate_min = reading.number(UPLOAD_RATE_MIN, typed.upload_rate_min, 0, UPLOAD_RATE_MAX);
     Ok(Timeouts {
         connect: connect?,
         first_byte: first_byte?,
@@ -200,6 +201,7 @@ fn timeouts(typed: &file::App, reading: &mut Reading<'_>) -> Read<Timeouts> {
         tunnel_idle: tunnel_idle?,
         pool_idle: pool_idle?,
         ping: ping?,
+        request_body_rate_min: NonZero::new(rate_min?),
         ..Timeouts::default()
     })
 }
@@ -220,7 +222,10 @@ const KEY: &str = "app.upstream_key";
 const SERVER_NAME: &str = "app.upstream_server_name";
 const HTTP2: &str = "app.upstream_http2";
 const REQUESTS_MAX: &str = "app.upstream_requests_max";
+const UPLOAD_RATE_MIN: &str = "app.upload_rate_min";
 const HEALTH_PATH: &str = "app.health_path";
 const HEALTH_INTERVAL: &str = "app.health_interval";
+/// A demand that only wires meet would refuse everybody else.
+const UPLOAD_RATE_MAX: u64 = 1_000_000;
 /// As many authorities as a system has.
 const PEM_OCTETS_MAX: u64 = 1024 * 1024;

@@ -40,7 +40,7 @@ pub enum Failure {
     /// The client broke off in the middle of its request body.
     #[error("the request body broke off")]
     RequestBroken(#[source] hyper::Error),
-    /// The client stopped sending in the middle of its request body.
+    /// The client stopped sending in the middle of its request body, or sent it too slowly.
     #[error("the request body did not arrive in time")]
     RequestStalled,
     /// A WebSocket of another site's page (T-G8).

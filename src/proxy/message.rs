@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use crate::sign_on::Lease;
 
 use super::fields::{Fate, Reserved};
+use super::pace::Pace;
 use super::pool::Connection;
 use super::{BoxError, End, Trace};
 
@@ -37,8 +38,7 @@ struct Upload {
     reserved: Arc<Reserved>,
     progress: Arc<Progress>,
     permission: Option<Permission>,
-    stall_after: Duration,
-    stall: Option<Pin<Box<Sleep>>>,
+    pace: Pace,
 }
 
 /// Where a body comes from.
@@ -84,6 +84,7 @@ struct Permission {
 pub(super) struct Progress {
     state: AtomicU8,
     frames: AtomicU64,
+    is_answered: AtomicBool,
 }
 
 impl Progress {
@@ -111,13 +112,18 @@ impl Progress {
         self.frames.load(Ordering::Relaxed)
     }
 
+    /// Notes that the application has begun to answer: from then on it is a conversation, which may pause.
+    pub(super) fn answered(&self) {
+        self.is_answered.store(true, Ordering::Relaxed);
+    }
+
     fn set(&self, state: u8) {
         self.state.store(state, Ordering::Relaxed);
     }
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the client stopped sending its request body")]
+#[error("the client stopped sending its request body, or sends it too slowly")]
 struct Stalled;
 
 #[derive(Debug, thiserror::Error)]
@@ -130,19 +136,12 @@ struct Silent;
 
 impl RequestBody {
     /// Takes over what comes in; a request without a body has no upload.
-    pub(super) fn new(incoming: Source, stall_after: Duration, reserved: Arc<Reserved>) -> Self {
+    pub(super) fn new(incoming: Source, pace: Pace, reserved: Arc<Reserved>) -> Self {
         if incoming.is_end_stream() {
             return Self(None);
         }
         let progress = Arc::default();
-        Self(Some(Box::new(Upload {
-            incoming,
-            reserved,
-            progress,
-            permission: None,
-            stall_after,
-            stall: None,
-        })))
+        Self(Some(Box::new(Upload { incoming, reserved, progress, permission: None, pace })))
     }
 
     /// No body.
@@ -217,11 +216,15 @@ impl Upload {
             self.permission = None;
         }
         let Poll::Ready(frame) = self.incoming.poll_frame(context) else {
-            return self.poll_stall(context);
+            ready!(self.pace.poll_stalled(context));
+            return self.give_up();
         };
-        self.stall = None;
+        let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+        let is_in_time = self.pace.came(data.map_or(0, Bytes::len));
         if frame.is_none() || self.incoming.is_end_stream() {
             self.progress.set(Progress::FINISHED);
+        } else if !is_in_time && !self.progress.is_answered.load(Ordering::Relaxed) {
+            return self.give_up();
         }
         match &frame {
             Some(Ok(_)) => self.progress.frames.fetch_add(1, Ordering::Relaxed),
@@ -238,10 +241,8 @@ impl Upload {
         }))
     }
 
-    fn poll_stall(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let stall_after = self.stall_after;
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(stall_after)));
-        ready!(stall.as_mut().poll(context));
+    /// The client has stopped sending, or as good as stopped.
+    fn give_up(&self) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         self.progress.set(Progress::STALLED);
         Poll::Ready(Some(Err(Stalled.into())))
     }

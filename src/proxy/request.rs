@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 use super::fields::{Fate, Reserved};
 use super::message::{RequestBody, Source};
+use super::pace::Pace;
 use super::{Grant, Peer, Settings, cookies};
 
 /// About as many fields as are set in every request, beside those of the identity.
@@ -67,7 +68,8 @@ pub(super) fn prepare(
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
-    let body = RequestBody::new(incoming, settings.timeouts.request_body, Arc::clone(reserved));
+    let pace = Pace::new(&settings.timeouts, &headers);
+    let body = RequestBody::new(incoming, pace, Arc::clone(reserved));
     if body.is_none() {
         headers.remove(EXPECT);
     } else if let Some(trailer) = trailer {

@@ -97,6 +97,10 @@ pub struct Timeouts {
     pub pong: Duration,
     /// Between two reads of a request body.
     pub request_body: Duration,
+    /// How long a request body may be waited for in all before it counts how fast it comes.
+    pub request_body_grace: Duration,
+    /// The fewest bytes a second that must come on average while it is waited for; `None` is any number.
+    pub request_body_rate_min: Option<NonZero<u64>>,
 }
 
 impl Default for Timeouts {
@@ -114,6 +118,8 @@ impl Default for Timeouts {
             ping: Duration::from_secs(30),
             pong: Duration::from_secs(20),
             request_body: Duration::from_secs(30),
+            request_body_grace: Duration::from_secs(30),
+            request_body_rate_min: NonZero::new(240),
         }
     }
 }

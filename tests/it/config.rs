@@ -54,6 +54,7 @@ upstream_idle_timeout = "1m"
 stream_idle_timeout = "2h"
 upstream_keep_alive = "50s"
 upstream_ping = "6m"
+upload_rate_min = 1000
 public_paths = ["/favicon.ico", "/assets/", "/login"]
 name = "ServusConnect"
 support_email = "Support@Example.com"
@@ -272,6 +273,7 @@ fn everything_that_can_be_said_is_understood() {
         [timeouts.tunnel_idle, timeouts.pool_idle, timeouts.ping].map(|one| one.as_secs()),
         [7_200, 50, 360]
     );
+    assert_eq!(timeouts.request_body_rate_min.map(std::num::NonZero::get), Some(1_000));
     assert_eq!(config.app.public_paths[1], PathRule::parse("/assets/").unwrap());
     assert_eq!(config.app.support_email.as_ref().unwrap().as_str(), "support@example.com");
     assert_eq!(config.listen.trusted_proxies[0].to_string(), "10.0.0.0/8");
@@ -392,6 +394,7 @@ fn options_of_upstreams_are_valid_or_told_each() {
         ("http://a.b", "health_interval = \"2s\"", "does nothing without app.health_path"),
         ("http://a.b", "dns_refresh = \"2h\"", "\"2h\" is too long — write at most \"1h\""),
         ("http://a.b", "upstream_ping = \"0s\"", "\"0s\" is too short"),
+        ("http://a.b", "upload_rate_min = 1000001", "1000001 is out of bounds — write a number from 0 to"),
         ("http://a.b", "upstream_timeout = \"2s\"", "is not a known key — did you mean"),
     ];
     for (upstream, more, expected) in cases {
@@ -404,6 +407,8 @@ fn options_of_upstreams_are_valid_or_told_each() {
     assert_eq!(folder.mistakes(&several).len(), 4, "all at once");
     folder.load(&app("https://a.b", "upstream_ca = \"tls.crt\"")).expect("the control");
     folder.load(&app("https://a.b", "")).expect("the authorities of this machine");
+    let any = folder.load(&app("http://a.b", "upload_rate_min = 0")).expect("any rate");
+    assert_eq!(any.app.upstreams.timeouts.request_body_rate_min, None);
 }
 
 #[test]

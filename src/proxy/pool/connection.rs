@@ -137,6 +137,9 @@ impl Connection {
         match sent {
             Some(Ok(response)) => {
                 self.pool.note(self.site, Sign::Answered);
+                if let Some(upload) = &self.upload {
+                    upload.answered();
+                }
                 // The rest of an upload must not wait for whoever takes the response, and a tunnel begins once the
                 // connection has come to the end of HTTP.
                 let is_uploading = self.upload.as_ref().is_some_and(|upload| !upload.is_finished());

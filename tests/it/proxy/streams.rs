@@ -1,12 +1,13 @@
 //! Bodies that flow: large, slow, endless, cut.
 
 use std::io::{BufRead, Read, Write};
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::{Front, HOST, Plan};
+use super::{Answer, Client, Front, HOST, Plan};
 use crate::upstream::{PATIENCE, Upstream, eventually};
 
 const MIB: usize = 1024 * 1024;
@@ -218,4 +219,67 @@ fn an_upload_that_stalls_is_given_up() {
     let answer = client.answer();
     assert_eq!((answer.status, answer.body.as_slice()), (408, b"request_timeout".as_slice()));
     upstream.wait_for_open(0);
+}
+
+/// Sends an octet every few milliseconds, until so many are sent or something comes back.
+fn dribble(client: &Client, octets: usize) {
+    let mut stream = client.0.get_ref();
+    stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+    for _ in 0..octets {
+        // Whoever has given us up is done with us.
+        stream.write_all(b"x").unwrap_or_default();
+        if stream.peek(&mut [0]).is_ok() {
+            break;
+        }
+    }
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+}
+
+/// who sends an octet now and then is given up after the grace, and nobody else is.
+#[test]
+fn an_upload_that_dribbles_is_given_up() {
+    const ALL: usize = 15;
+    let upstream = Upstream::start(|exchange| {
+        if exchange.recorded.target() == "/talk" {
+            exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")?;
+            exchange.read_body()?;
+            return exchange.write("ok");
+        }
+        exchange.read_body()?;
+        exchange.respond("200 OK", &[], b"ok")
+    });
+    let start = |rate_min| {
+        let mut plan = Plan::before(&[&upstream]);
+        plan.proxy.timeouts.request_body_grace = Duration::from_millis(80);
+        plan.proxy.timeouts.request_body_rate_min = NonZero::new(rate_min);
+        plan.start()
+    };
+    let post = |path: &str, length: usize, more: &str| {
+        format!("POST {path} HTTP/1.1\r\nHost: {HOST}\r\n{more}Content-Length: {length}\r\n\r\n")
+    };
+    let send = |front: &Front, head: String, octets: usize| -> Answer {
+        let mut client = front.connect();
+        client.send(head);
+        dribble(&client, octets);
+        client.answer()
+    };
+    let front = start(10_000);
+    let answer = send(&front, post("/x", 100_000, ""), 1_000);
+    assert_eq!((answer.status, answer.body.as_slice()), (408, b"request_timeout".as_slice()));
+    upstream.wait_for_open(0);
+    // As slow, but wanted so: a call that talks, a conversation, and no demand at all.
+    let call = post("/x", ALL, "Content-Type: application/grpc+proto\r\n");
+    assert_eq!(send(&front, call, ALL).body, b"ok");
+    let mut client = front.connect();
+    client.send(post("/talk", ALL, ""));
+    let head = client.head();
+    dribble(&client, ALL);
+    assert_eq!(crate::upstream::read_body(&mut client.0, &head).unwrap().0, b"ok");
+    assert_eq!(send(&start(0), post("/x", ALL, ""), ALL).body, b"ok");
+    // Waited for as long, but with more to show for it.
+    let mut client = front.connect();
+    client.send(post("/x", 100_000 + ALL, ""));
+    client.send(vec![b'x'; 100_000]);
+    dribble(&client, ALL);
+    assert_eq!(client.answer().body, b"ok");
 }

@@ -1,0 +1,65 @@
+//! How fast the body of a request must come.
+//!
+//! Separate because it is asked whenever a body is waited for, by whatever way that body goes on: a client that sends
+//! nothing is given up, and so is one that sends an octet now and then to hold a place for ever.
+//!
+//! Rules: only the time counts in which the client is waited for, never the time that the application takes. Nothing is
+//! measured of a body that is there when it is asked for.
+
+use std::num::NonZero;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::Timeouts;
+
+/// How one body has come so far.
+pub(super) struct Pace {
+    stall_after: Duration,
+    grace: Duration,
+    /// Bytes a second.
+    rate_min: Option<NonZero<u64>>,
+    /// Runs while the client is waited for.
+    stall: Option<Pin<Box<Sleep>>>,
+    /// How long the client has been waited for, all in all.
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    /// For the body behind these headers. A call of gRPC sends when it has something to say.
+    pub(super) fn new(timeouts: &Timeouts, headers: &HeaderMap) -> Self {
+        let kind = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
+        let may_pause = kind.starts_with(b"application/grpc");
+        Self {
+            stall_after: timeouts.request_body,
+            grace: timeouts.request_body_grace,
+            rate_min: timeouts.request_body_rate_min.filter(|_| !may_pause),
+            stall: None,
+            waited: Duration::ZERO,
+            bytes: 0,
+        }
+    }
+
+    /// There is nothing at the moment; ready once it has been so for too long.
+    pub(super) fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let stall_after = self.stall_after;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(stall_after)));
+        ready!(stall.as_mut().poll(context));
+        Poll::Ready(())
+    }
+
+    /// So many bytes have come. Whether the client may go on like this.
+    pub(super) fn came(&mut self, bytes: usize) -> bool {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        let Some(stall) = self.stall.take() else { return true };
+        let left = stall.deadline().saturating_duration_since(Instant::now());
+        self.waited += self.stall_after.saturating_sub(left);
+        let Some(rate_min) = self.rate_min.filter(|_| self.waited > self.grace) else { return true };
+        u128::from(self.bytes) * 1_000 >= u128::from(rate_min.get()) * self.waited.as_millis()
+    }
+}

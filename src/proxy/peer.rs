@@ -3,9 +3,9 @@
 //! Separate because `server` makes a [`Peer`] once per connection and `routes` and `proxy` ask it: what the
 //! peer says about others (`X-Forwarded-*`) is believed only when its address is configured (T-D3).
 
-use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -94,7 +94,7 @@ impl Peer {
 #[derive(Debug)]
 pub struct RequestIds {
     prefix: [u8; 8],
-    count: Cell<u64>,
+    count: AtomicU64,
 }
 
 impl RequestIds {
@@ -103,7 +103,7 @@ impl RequestIds {
     pub fn new(randomness: &dyn Randomness) -> Self {
         let mut prefix = [0_u8; 8];
         randomness.fill(&mut prefix);
-        Self { prefix, count: Cell::new(0) }
+        Self { prefix, count: AtomicU64::new(0) }
     }
 
     /// Makes sure that a request has a name in `X-Request-Id`: a trusted peer's own, or a new one.
@@ -114,9 +114,9 @@ impl RequestIds {
         headers.insert(REQUEST_ID, self.next());
     }
 
-    fn next(&self) -> HeaderValue {
-        let count = self.count.get().wrapping_add(1);
-        self.count.set(count);
+    /// A new name.
+    pub(crate) fn next(&self) -> HeaderValue {
+        let count = self.count.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let octets = self.prefix.into_iter().chain(count.to_be_bytes());
         let digits = octets.flat_map(|octet| [octet >> 4, octet & 0xf]);
         let mut text = [b'0'; 32];

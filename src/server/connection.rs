@@ -66,7 +66,7 @@ pub(super) struct Front<H> {
 struct Desk<H> {
     handler: H,
     acceptor: Option<Acceptor>,
-    request_ids: RequestIds,
+    request_ids: Arc<RequestIds>,
     proxies: TrustedProxies,
     greeting: Greeting,
     limits: Limits,
@@ -83,7 +83,7 @@ impl<H: Handler> Front<H> {
         let desk = Desk {
             handler,
             acceptor: settings.certificates.as_deref().map(Acceptor::new),
-            request_ids: RequestIds::new(&*settings.randomness),
+            request_ids: Arc::new(RequestIds::new(&*settings.randomness)),
             proxies: settings.trusted_proxies.clone(),
             greeting: settings.greeting,
             limits: settings.limits,
@@ -208,7 +208,8 @@ impl<H: Handler> Desk<H> {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         watch.speaks(Protocol::Http1);
-        let mut io = Observed::new(Inspected::http1(stream, Arc::clone(&watch)), Arc::clone(&watch));
+        let inspected = Inspected::http1(stream, Arc::clone(&watch), Arc::clone(&self.request_ids));
+        let mut io = Observed::new(inspected, Arc::clone(&watch));
         loop {
             let served = Box::pin(Rc::clone(&self).serve_busy(io, peer.clone(), Arc::clone(&watch))).await;
             let Some(idle) = served else { return };

@@ -2,25 +2,28 @@
 //!
 //! Separate because the library forgives what a proxy must not (R-25: line feeds alone, two framings of one body, a
 //! fragment in the target) and answers floods of frames that cost their sender nothing: both can be
-//! seen only here.
+//! seen only here. So can what it answers by itself, which is said in our way.
 //!
 //! Rules: what is seen never changes what the library is given; it only ends in a refusal. A look costs a
 //! search for line ends in HTTP/1, and nine octets of each frame in HTTP/2.
 
+mod answers;
 mod frames;
 mod heads;
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::watch::Watch;
+use crate::proxy::RequestIds;
 
+use self::answers::Answers;
 use self::frames::{Budget, Frames};
 use self::heads::Heads;
 
@@ -37,7 +40,7 @@ pub(super) struct Inspected<IO> {
 
 #[derive(Debug)]
 enum Look {
-    Heads(Heads),
+    Heads(Heads, Answers),
     Frames(Box<Flood>),
     /// The client was told to go; what it still sends is thrown away until then.
     Muted(Pin<Box<Sleep>>),
@@ -75,8 +78,8 @@ impl Flood {
 
 impl<IO> Inspected<IO> {
     /// Looks at the heads of HTTP/1.
-    pub(super) fn http1(io: IO, watch: Arc<Watch>) -> Self {
-        Self { io, watch, look: Look::Heads(Heads::default()) }
+    pub(super) fn http1(io: IO, watch: Arc<Watch>, names: Arc<RequestIds>) -> Self {
+        Self { io, watch, look: Look::Heads(Heads::default(), Answers::new(names)) }
     }
 
     /// Looks at the frames of HTTP/2.
@@ -95,7 +98,7 @@ impl<IO: AsyncWrite + Unpin> Inspected<IO> {
     /// Looks at what has come in.
     fn look_at(&mut self, octets: &[u8], context: &mut Context<'_>) {
         match &mut self.look {
-            Look::Heads(heads) => {
+            Look::Heads(heads, _) => {
                 if !self.watch.is_tunnel() && !heads.feed(octets) {
                     self.watch.found_ambiguous();
                 }
@@ -119,6 +122,23 @@ impl<IO: AsyncWrite + Unpin> Inspected<IO> {
         if matches!(written, Poll::Ready(Ok(_))) {
             let flushed = Pin::new(&mut self.io).poll_flush(context);
             tracing::trace!(?flushed, "told to calm down");
+        }
+    }
+
+    /// Whether what is to be written is not written: another has the last word.
+    fn swallows(&mut self, octets: &[u8]) -> bool {
+        match &mut self.look {
+            Look::Heads(_, answers) => answers.replaces(octets, &self.watch),
+            Look::Frames(_) => false,
+            Look::Muted(_) => true,
+        }
+    }
+
+    /// Writes what is left of our own last word.
+    fn poll_last_word(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.look {
+            Look::Heads(_, answers) => answers.poll_say(&mut self.io, context),
+            Look::Frames(_) | Look::Muted(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -167,8 +187,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Inspected<IO> {
         context: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if matches!(self.look, Look::Muted(_)) {
-            // After the last word nothing more is said.
+        if self.swallows(octets) {
             return Poll::Ready(Ok(octets.len()));
         }
         let written = Pin::new(&mut self.io).poll_write(context, octets);
@@ -181,7 +200,8 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Inspected<IO> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if matches!(self.look, Look::Muted(_)) {
+        let begin = slices.iter().find(|slice| !slice.is_empty());
+        if self.swallows(begin.map_or(&[][..], |slice| slice)) {
             return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
         }
         let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
@@ -194,10 +214,16 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Inspected<IO> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        let this = &mut *self;
+        ready!(this.poll_last_word(context))?;
+        if let Look::Heads(_, answers) = &mut this.look {
+            answers.settle(&this.watch);
+        }
+        Pin::new(&mut this.io).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_last_word(context))?;
         Pin::new(&mut self.io).poll_shutdown(context)
     }
 }

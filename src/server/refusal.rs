@@ -62,8 +62,7 @@ impl Refusal {
     /// The answer; `request_id` is the name that the request goes by.
     pub(super) fn answer(self, request_id: Option<HeaderValue>) -> Response<Body> {
         let (status, code) = (self.status(), self.code());
-        let reason = status.canonical_reason().unwrap_or("refused");
-        let mut response = Response::new(Body::from(format!("{} {reason} ({code})\n", status.as_u16())));
+        let mut response = Response::new(Body::from(self.text()));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -76,6 +75,29 @@ impl Refusal {
             headers.insert(REQUEST_ID, id);
         }
         response
+    }
+
+    /// The answer as it stands on a connection of HTTP/1.1, and ends it; `date` is the line that says when.
+    pub(super) fn octets(self, request_id: HeaderValue, date: Option<&[u8]>) -> Vec<u8> {
+        let (head, _) = closing(self.answer(Some(request_id)), Version::HTTP_11).into_parts();
+        let text = self.text();
+        let mut octets =
+            format!("HTTP/1.1 {}\r\ncontent-length: {}\r\n", head.status, text.len()).into_bytes();
+        for (name, value) in &head.headers {
+            octets.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        if let Some(date) = date {
+            octets.extend([date, b"\r\n"].concat());
+        }
+        octets.extend([b"\r\n", text.as_bytes()].concat());
+        octets
+    }
+
+    /// One line for a person.
+    fn text(self) -> String {
+        let status = self.status();
+        let reason = status.canonical_reason().unwrap_or("refused");
+        format!("{} {reason} ({})\n", status.as_u16(), self.code())
     }
 }
 

@@ -116,6 +116,11 @@ impl Watch {
         self.is_tunnel.load(Ordering::Relaxed)
     }
 
+    /// How many requests have come.
+    pub(super) fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
     /// Whether no request is being answered; one may be on its way.
     pub(super) fn is_between(&self) -> bool {
         self.exchanges.load(Ordering::Relaxed) == 0 && !self.is_tunnel()

@@ -114,6 +114,17 @@ fn cases() -> Vec<(&'static str, String, Expected)> {
     ]
 }
 
+/// a refusal has a code, a name, a line for a person, and says that the connection ends.
+fn assert_named(answer: &Answer, name: &str) {
+    let field = |field| answer.head.one(field).unwrap_or_default();
+    let code = field("x-anteroom-error");
+    assert!(!code.is_empty(), "{name}: {answer:?}");
+    assert_eq!(field("x-request-id").len(), 32, "{name}: {answer:?}");
+    assert_eq!((field("connection"), field("cache-control")), ("close", "no-store"), "{name}");
+    assert!(!field("date").is_empty(), "{name}: {answer:?}");
+    assert!(String::from_utf8_lossy(&answer.body).contains(&format!("({code})")), "{name}: {answer:?}");
+}
+
 /// T-G3: each case is refused, or arrives as exactly one request with the body that was meant.
 #[test]
 fn an_ambiguous_message_is_refused_or_arrives_as_one() {
@@ -126,6 +137,7 @@ fn an_ambiguous_message_is_refused_or_arrives_as_one() {
         match expected {
             Refused(status) => {
                 assert_eq!(answer.status, status, "{name}");
+                assert_named(&answer, name);
                 assert!(client.is_closed(), "{name}: the connection goes on");
                 assert_eq!(upstream.requests().len(), 0, "{name}");
             }
@@ -218,6 +230,8 @@ fn an_ambiguous_request_behind_a_sound_one_is_refused() {
         format!(
             "POST /b HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
         ),
+        format!("GET /a b HTTP/1.1\r\nHost: {HOST}\r\n\r\n"),
+        "nonsense\r\n\r\n".to_owned(),
     ] {
         let upstream = Upstream::polite();
         let front = Front::before(&upstream);
@@ -227,8 +241,52 @@ fn an_ambiguous_request_behind_a_sound_one_is_refused() {
         client.send(&bad);
         let answer = client.answer();
         assert_eq!((answer.status, answer.head.one("x-anteroom-error")), (400, Some("bad_request")));
+        assert_named(&answer, &bad);
         assert!(client.is_closed());
         assert_eq!(upstream.only_request().target(), "/a");
+    }
+}
+
+/// what is nonsense is refused in its turn, also where it came together with a request that was sound.
+#[test]
+fn nonsense_together_with_a_sound_request_is_refused_after_it() {
+    let upstream = Upstream::polite();
+    let front = Front::before(&upstream);
+    for bad in
+        ["nonsense\r\n\r\n", "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", "GET /b HTTP/1.1\r\nX Y: a\r\n\r\n"]
+    {
+        let mut client = front.connect();
+        client.send(format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\n\r\n{bad}"));
+        assert_eq!(client.answer().status, 200);
+        let answer = client.answer();
+        assert_eq!(answer.status, 400);
+        assert_named(&answer, bad);
+        assert!(client.is_closed());
+    }
+    assert!(upstream.requests().iter().all(|request| request.target() == "/a"));
+}
+
+/// an answer of the application that looks like one of the HTTP library's is the application's all the same,
+/// also where it stands at the beginning of what is written.
+#[test]
+fn an_answer_that_looks_like_a_refusal_passes_as_it_is() {
+    const BODY: &str = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let gone = std::sync::Mutex::new(gone);
+    let upstream = Upstream::start(move |exchange| {
+        let length = BODY.len();
+        exchange.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"))?;
+        gone.lock().unwrap().recv_timeout(crate::upstream::PATIENCE).map_err(std::io::Error::other)?;
+        exchange.write(BODY)
+    });
+    let front = Front::before(&upstream);
+    let mut client = front.connect();
+    for _ in 0..3 {
+        client.send(format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+        let head = client.head();
+        go.send(()).unwrap();
+        let (body, _) = crate::upstream::read_body(&mut client.0, &head).unwrap();
+        assert_eq!(String::from_utf8_lossy(&body), BODY);
     }
 }
 

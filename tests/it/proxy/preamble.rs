@@ -83,7 +83,8 @@ fn a_stranger_s_preamble_is_no_request() {
     let front = front(&upstream, |plan| plan.server.trusted_proxies = networks);
     let mut connection = front.connect();
     connection.send(format!("PROXY TCP4 203.0.113.7 198.51.100.1 5000 443\r\n{}", get()));
-    assert_eq!(connection.answer().status, 400);
+    let refused = connection.answer();
+    assert_eq!((refused.status, refused.head.one("x-anteroom-error")), (400, Some("bad_request")));
     assert_eq!(front.ask(&get()).status, 200);
     assert_eq!(upstream.only_request().head.one("x-forwarded-for"), Some("127.0.0.1"));
 }

@@ -131,7 +131,7 @@ impl Settings {
     }
 }
 
-/// Limits of connections.
+/// Limits of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at one time, over all cores.
@@ -157,6 +157,10 @@ pub struct Limits {
     pub rest_after: Duration,
     /// How long a client may take no byte of its response.
     pub write_stall: Duration,
+    /// How often a client of HTTP/2 is asked whether it is there.
+    pub ping: Duration,
+    /// How long its answer may take.
+    pub pong: Duration,
     /// How long requests that are on their way are still taken after the shutdown has begun.
     pub last_call: Duration,
     /// How long requests may go on after the shutdown has begun.
@@ -180,6 +184,8 @@ impl Default for Limits {
             keep_alive: Duration::from_secs(75),
             rest_after: Duration::from_millis(250),
             write_stall: Duration::from_mins(1),
+            ping: Duration::from_secs(30),
+            pong: Duration::from_secs(20),
             last_call: Duration::from_millis(500),
             grace: Duration::from_secs(30),
         }

@@ -41,14 +41,12 @@ use crate::proxy::{
 /// every request.
 const HEAD_BYTES_MAX: u16 = 32 * 1024;
 
-/// HTTP/2: streams, windows, frames that may wait.
+/// HTTP/2: streams, windows, frames that may wait.
 const STREAMS_MAX: u32 = 100;
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 const RESETS_PENDING_MAX: usize = 20;
 const RESETS_LOCAL_MAX: usize = 256;
-const PING_EVERY: Duration = Duration::from_secs(30);
-const PONG_WITHIN: Duration = Duration::from_secs(20);
 
 /// How long a connection that was told to end may take to say so to its client.
 pub(super) const FAREWELL: Duration = Duration::from_secs(1);
@@ -89,7 +87,7 @@ impl<H: Handler> Front<H> {
             limits: settings.limits,
             doors,
             http1: http1_builder(),
-            http2: http2_builder(),
+            http2: http2_builder(&settings.limits),
             ends: Cell::new(false),
             shutdown,
         };
@@ -382,9 +380,9 @@ fn http1_builder() -> http1::Builder {
     builder
 }
 
-fn http2_builder() -> http2::Builder<LocalExecutor> {
+fn http2_builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
     let mut builder = http2::Builder::new(LocalExecutor);
-    builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PONG_WITHIN);
+    builder.timer(TokioTimer::new()).keep_alive_interval(limits.ping).keep_alive_timeout(limits.pong);
     builder.max_concurrent_streams(STREAMS_MAX).max_header_list_size(HEAD_BYTES_MAX.into());
     builder.initial_stream_window_size(STREAM_WINDOW_BYTES);
     builder.initial_connection_window_size(CONNECTION_WINDOW_BYTES);

@@ -3,6 +3,7 @@
 //! Each flood ends its own connection, with the reason, and nobody else's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -80,8 +81,11 @@ struct Scene {
 
 impl Scene {
     fn before(upstream: &Upstream) -> Self {
+        Self::of(Plan::before(&[upstream]))
+    }
+
+    fn of(mut plan: Plan) -> Self {
         let (pair, certificate) = pair(&[HOST]);
-        let mut plan = Plan::before(&[upstream]);
         plan.server.certificates = Some(anteroom::server::Certificates::new(&[pair]).unwrap());
         Self { front: plan.start(), trust: trusting(certificate) }
     }
@@ -170,6 +174,40 @@ impl Raw {
             }
         }
     }
+}
+
+/// a client that answers no ping is gone, and is let go long before its time; one that answers stays.
+#[tokio::test]
+async fn a_client_that_answers_no_ping_is_gone() {
+    let upstream = Upstream::polite();
+    let scene = |pong| {
+        let mut plan = Plan::before(&[&upstream]);
+        plan.server.limits.first_byte = PATIENCE * 9;
+        plan.server.limits.keep_alive = PATIENCE * 9;
+        (plan.server.limits.ping, plan.server.limits.pong) = (Duration::from_millis(20), pong);
+        Scene::of(plan)
+    };
+    let impatient = scene(Duration::from_millis(20));
+    let mut dead = impatient.connect().await;
+    let mut pings = 0;
+    while let Some(frame) = dead.frame().await {
+        pings += u32::from(frame.kind == PING);
+    }
+    assert_eq!(pings, 1, "it is asked once, and not waited for for ever");
+
+    let patient = scene(PATIENCE);
+    let mut living = patient.connect().await;
+    for _ in 0..3 {
+        let ping = loop {
+            let frame = living.frame().await.expect("the connection goes on");
+            if frame.kind == PING {
+                break frame;
+            }
+        };
+        living.send(&frame(PING, ACK, 0, &ping.payload)).await;
+    }
+    living.send(&get(1)).await;
+    assert_eq!(living.answer(1).await, b"\x88");
 }
 
 #[tokio::test]

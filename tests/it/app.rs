@@ -305,6 +305,11 @@ impl TestApp {
         self.running.take().expect("it runs").stop().await.expect("it ends well");
     }
 
+    /// Where people are answered.
+    pub(crate) fn public_address(&self) -> SocketAddr {
+        *self.running.as_ref().expect("it runs").public_addresses().first().expect("it listens")
+    }
+
     /// Where probes are answered.
     pub(crate) fn ops_address(&self) -> SocketAddr {
         let running = self.running.as_ref().expect("it runs");

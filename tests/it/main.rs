@@ -36,6 +36,7 @@ mod own_keys;
 mod pages;
 mod provisioning;
 mod proxy;
+mod reload;
 mod saml;
 mod sign_on;
 mod simplesamlphp;

@@ -283,3 +283,67 @@ fn an_upload_that_dribbles_is_given_up() {
     dribble(&client, ALL);
     assert_eq!(client.answer().body, b"ok");
 }
+
+/// as long as it is read slowly it is sent slowly, and nothing of it is kept; then as fast as it is read.
+fn a_large_response_passes(bytes: usize) {
+    const BLOCK: usize = 64 * 1024;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&sent);
+    let upstream = Upstream::start(move |exchange| {
+        exchange.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\n"))?;
+        let mut block = vec![0; BLOCK];
+        for number in 0..bytes / BLOCK {
+            block.fill(stamp(number));
+            exchange.write(&block)?;
+            counter.fetch_add(BLOCK, Ordering::SeqCst);
+        }
+        Ok(())
+    });
+    let front = Front::before(&upstream);
+    let mut client = front.connect();
+    client.send(get("/large"));
+    client.head();
+    let (mut block, mut wanted) = (vec![0; BLOCK], vec![0; BLOCK]);
+    let mut take = |number: usize| {
+        client.0.read_exact(&mut block).unwrap();
+        wanted.fill(stamp(number));
+        assert!(block == wanted, "block {number} is another one");
+    };
+    // Nothing moves before the reader does.
+    let held_up = || {
+        let mut last = usize::MAX;
+        eventually("the application is held up", || {
+            std::thread::sleep(Duration::from_millis(20));
+            let now = sent.load(Ordering::SeqCst);
+            std::mem::replace(&mut last, now) == now && now > 0
+        });
+        last
+    };
+    let first = held_up();
+    let before = resident();
+    let slow = 64;
+    for number in 0..slow {
+        take(number);
+        if number % 16 == 0 {
+            let ahead = held_up() - number * BLOCK;
+            assert!(ahead < first + 4 * MIB && ahead < 64 * MIB, "{ahead} bytes are ahead, at first {first}");
+        }
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 4 * MIB, "{grown} bytes were kept");
+    (slow..bytes / BLOCK).for_each(&mut take);
+    assert_eq!(sent.load(Ordering::SeqCst), bytes);
+    client.send(get("/large"));
+    assert_eq!(client.head().word(1), "200", "its end was found");
+}
+
+#[test]
+fn a_large_response_passes_at_the_pace_of_its_reader() {
+    a_large_response_passes(256 * MIB);
+}
+
+#[test]
+#[ignore = "takes its time; scripts/test runs it"]
+fn a_very_large_response_passes_at_the_pace_of_its_reader() {
+    a_large_response_passes(1024 * MIB);
+}

@@ -183,8 +183,18 @@ impl Client {
         self.try_answer().unwrap().expect("the front answers")
     }
 
-    /// A whole response, `None` if the connection ends before it, an error if it ends within it.
+    /// A whole response, `None` if the connection ends before it, an error if it ends within it; a front that says
+    /// nothing at all has failed, whatever is expected of it.
     fn try_answer(&mut self) -> io::Result<Option<Answer>> {
+        let answer = self.read_answer();
+        if let Err(error) = &answer {
+            let is_silence = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
+            assert!(!is_silence, "the front neither answers nor closes the connection");
+        }
+        answer
+    }
+
+    fn read_answer(&mut self) -> io::Result<Option<Answer>> {
         let Some(head) = upstream::read_head(&mut self.0)? else { return Ok(None) };
         let status = head.word(1).parse().expect("a status is a number");
         let bodiless = matches!(status, 100..=199 | 204 | 304);

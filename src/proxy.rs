@@ -28,10 +28,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +43,7 @@ pub use self::body::{Body, BoxError, End, Witness};
 pub(crate) use self::deadline::{Deadline, Driven, Observe, Observed, drive, drive_while};
 pub use self::failure::Failure;
 pub use self::fields::Fate;
+pub use self::message::Source;
 pub(crate) use self::peer::REQUEST_ID;
 pub use self::peer::{Peer, RequestIds, TrustedProxies};
 pub use self::settings::{Balance, Check, Error, Protocol, PublicUrl, Settings, Timeouts, Upstream};
@@ -52,7 +51,7 @@ pub use self::trace::Trace;
 pub use self::upstream::{Identity, Offer, Resolve, Roots, State, SystemResolver, Tls, TlsError};
 
 use self::fields::Reserved;
-use self::message::{RequestBody, ResponseBody, Source};
+use self::message::{RequestBody, ResponseBody};
 use self::pool::{Connection, Next, Pool, Spare, Wish};
 use self::tunnel::Tunnel;
 use self::upstream::Inside;
@@ -93,10 +92,10 @@ impl Forwarder {
 
     /// Forwards a request of a live session, with its identity. When the session ends, whatever is still
     /// streaming is cut.
-    pub async fn forward(
+    pub async fn forward<B: Into<Source>>(
         &self,
         authenticated: &Authenticated,
-        request: Request<Incoming>,
+        request: Request<B>,
         peer: &Peer,
     ) -> Result<Response<Body>, Failure> {
         let grant = Grant {
@@ -105,34 +104,18 @@ impl Forwarder {
             access: Some(authenticated.access()),
             session: Some(authenticated.affinity()),
         };
-        Box::pin(self.exchange(grant, request.map(Source::Incoming), peer)).await
-    }
-
-    /// Forwards a request of a live session whose body was kept, as it is.
-    pub async fn forward_kept(
-        &self,
-        authenticated: &Authenticated,
-        request: Request<Bytes>,
-        peer: &Peer,
-    ) -> Result<Response<Body>, Failure> {
-        let grant = Grant {
-            target: authenticated.target(),
-            identity: authenticated.identity_headers(),
-            access: Some(authenticated.access()),
-            session: Some(authenticated.affinity()),
-        };
-        Box::pin(self.exchange(grant, request.map(|body| Source::Kept(Full::new(body))), peer)).await
+        Box::pin(self.exchange(grant, request.map(Into::into), peer)).await
     }
 
     /// Forwards a request for one of `app.public_paths`, without any identity.
-    pub async fn forward_public(
+    pub async fn forward_public<B: Into<Source>>(
         &self,
         public: &Public,
-        request: Request<Incoming>,
+        request: Request<B>,
         peer: &Peer,
     ) -> Result<Response<Body>, Failure> {
         let grant = Grant { target: public.target(), identity: &[], access: None, session: None };
-        Box::pin(self.exchange(grant, request.map(Source::Incoming), peer)).await
+        Box::pin(self.exchange(grant, request.map(Into::into), peer)).await
     }
 
     /// Large enough to be boxed: all that it is handed through would have to have room for it, and move it.

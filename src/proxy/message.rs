@@ -41,15 +41,41 @@ struct Upload {
     pace: Pace,
 }
 
-/// Where a body comes from.
-pub(super) enum Source {
+/// Where the body of a request comes from.
+#[derive(Debug)]
+pub enum Source {
     /// The client, as it sends.
     Incoming(Incoming),
     /// It was kept, and is all there.
     Kept(Full<Bytes>),
 }
 
-impl Source {
+impl From<Incoming> for Source {
+    fn from(body: Incoming) -> Self {
+        Self::Incoming(body)
+    }
+}
+
+impl From<Bytes> for Source {
+    fn from(octets: Bytes) -> Self {
+        Self::Kept(Full::new(octets))
+    }
+}
+
+impl http_body::Body for Source {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut *self {
+            Self::Incoming(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+            Self::Kept(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+        }
+    }
+
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Incoming(body) => body.is_end_stream(),
@@ -61,13 +87,6 @@ impl Source {
         match self {
             Self::Incoming(body) => body.size_hint(),
             Self::Kept(body) => body.size_hint(),
-        }
-    }
-
-    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match self {
-            Self::Incoming(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
-            Self::Kept(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
         }
     }
 }
@@ -215,7 +234,7 @@ impl Upload {
             ready!(permission.poll(context));
             self.permission = None;
         }
-        let Poll::Ready(frame) = self.incoming.poll_frame(context) else {
+        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
             ready!(self.pace.poll_stalled(context));
             return self.give_up();
         };

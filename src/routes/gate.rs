@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use serde_json::Map;
 
 use crate::pages::Fault;
-use crate::proxy::{Body, Failure, Forwarder, Peer};
+use crate::proxy::{Body, Failure, Forwarder, Peer, Source};
 use crate::routes::negotiation::Audience;
 use crate::routes::repeat;
 use crate::routes::reply::{self, Decision, Outcome, REQUEST_ID};
@@ -30,9 +30,23 @@ pub(super) async fn pass(
 ) -> Response<Body> {
     let about = About::new(request.method(), request.headers());
     let is_kept = *request.method() == Method::POST && shared.sign_on.repeats(&target);
-    if is_kept && repeat::is_token(settings, request.headers()) {
-        return Box::pin(repeat::resend(shared, settings, forwarder, &about, target, request, peer)).await;
+    if is_kept && repeat::may_be_token(settings, &request) {
+        return Box::pin(repeat::resend(shared, settings, forwarder, about, target, request, peer)).await;
     }
+    let request = request.map(Source::from);
+    pass_on(shared, settings, forwarder, (about, is_kept), target, request, peer).await
+}
+
+/// The same for a request that does not stand for another one; whether it would be kept is known.
+pub(super) async fn pass_on(
+    shared: &Arc<Shared>,
+    settings: &Arc<Settings>,
+    forwarder: &Forwarder,
+    (about, is_kept): (About, bool),
+    target: RequestTarget,
+    request: Request<Source>,
+    peer: &Peer,
+) -> Response<Body> {
     if let Some(public) = shared.sign_on.enter_public(&target) {
         let result = forwarder.forward_public(&public, request, peer).await;
         return forwarded(settings, &about, result, Decision::Public, None);
@@ -120,14 +134,14 @@ pub(super) fn forwarded(
 
 /// Nobody is signed on: people go to the sign-on page, programs are told where it is. The body of the request
 /// is not read.
-pub(super) fn sign_in_first(
+pub(super) fn sign_in_first<B: http_body::Body>(
     settings: &Settings,
     about: &About,
     target: &RequestTarget,
-    request: &Request<Incoming>,
+    request: &Request<B>,
 ) -> Response<Body> {
     let version = request.version();
-    let has_body = !hyper::body::Body::is_end_stream(request.body());
+    let has_body = !request.body().is_end_stream();
     let response = match about.audience {
         Audience::Person => reply::redirect(&sign_in_path(&about.return_path(target))),
         Audience::Program => {

@@ -7,20 +7,21 @@
 //! 2. That page asks. Its form is our own, so nobody else's page can give the answer.
 //! 3. The answer is `307` to the path of the form, with a cookie: the browser posts the token there, and what is kept
 //!    goes to the application in its place ([`resend`]). So the application's answer is shown at its own address.
+//!    Any other form goes its way as it came, even while the cookie of a repetition is left over.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use crate::pages::{Fault, Notice, Repeat};
-use crate::proxy::{Body, Forwarder, Peer};
+use crate::proxy::{Body, Failure, Forwarder, Peer, Source};
 use crate::routes::cookies::Kind;
 use crate::routes::form::Form;
-use crate::routes::gate::{About, forwarded, sign_in_first, wait};
+use crate::routes::gate::{About, forwarded, pass_on, sign_in_first, wait};
 use crate::routes::negotiation::Audience;
 use crate::routes::reply::{self, Decision};
 use crate::routes::sign_in::{sign_in_path, waiting_room_path};
@@ -35,7 +36,7 @@ pub(super) async fn hold(
     settings: &Arc<Settings>,
     about: &About,
     target: &RequestTarget,
-    request: Request<Incoming>,
+    request: Request<Source>,
 ) -> Response<Body> {
     let headers = request.headers();
     let content_type = content_type(headers);
@@ -70,24 +71,41 @@ pub(super) async fn hold(
     }
 }
 
-/// Whether a form is the token that [`Call::confirm_repeat`] has sent here: by the cookie, and by a length that hardly
-/// any other form has, so that a cookie which is left over harms none.
-pub(super) fn is_token(settings: &Settings, headers: &HeaderMap) -> bool {
-    let length = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
-    length == Some(TOKEN_FORM_LENGTH) && settings.transport.read(headers, Kind::Repeat).is_some()
+/// Whether a form may be the token that [`Call::confirm_repeat`] has sent here: by the cookie, and by a length that
+/// hardly any other form has. What it is shows when it has been read.
+pub(super) fn may_be_token(settings: &Settings, request: &Request<Incoming>) -> bool {
+    let length = request.body().size_hint().exact();
+    length == Some(TOKEN_FORM_LENGTH) && settings.transport.read(request.headers(), Kind::Repeat).is_some()
 }
 
-/// Sends what is kept in the place of the token that the browser has posted.
+/// Sends what is kept in the place of the token that the browser has posted. What turns out to be another form is
+/// dealt with as if there were no cookie, which is taken back.
 pub(super) async fn resend(
     shared: &Arc<Shared>,
     settings: &Arc<Settings>,
     forwarder: &Forwarder,
-    about: &About,
+    about: About,
     target: RequestTarget,
     request: Request<Incoming>,
     peer: &Peer,
 ) -> Response<Body> {
     let forget = |response| reply::with_cookie(response, settings.transport.clear(Kind::Repeat));
+    let (mut parts, body) = request.into_parts();
+    let octets = match tokio::time::timeout(READ_TIME_MAX, body.collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) => return broken_off(settings, &about, Failure::RequestBroken(error), parts.version),
+        Err(_) => return broken_off(settings, &about, Failure::RequestStalled, parts.version),
+    };
+    // By now it is all here.
+    parts.headers.remove(EXPECT);
+    let token = settings.transport.read(&parts.headers, Kind::Repeat);
+    let token = token.filter(|token| octets.strip_prefix(b"post=") == Some(token.as_bytes()));
+    let Some(token) = token.map(str::to_owned) else {
+        let request = Request::from_parts(parts, Source::from(octets));
+        return forget(pass_on(shared, settings, forwarder, (about, true), target, request, peer).await);
+    };
+    let request = Request::from_parts(parts, Source::from(Bytes::new()));
+    let about = &about;
     if !settings.sites.is_own_form(request.headers()) {
         return forget(reply::fault(settings, about.audience, about.request_id(), &Fault::ForeignForm));
     }
@@ -101,15 +119,7 @@ pub(super) async fn resend(
         Entry::Waiting => return forget(wait(settings, about, &visitor, &target)),
         Entry::Disabled => return forget(sign_in_first(settings, about, &target, &request)),
     };
-    let mut headers = request.headers().clone();
-    let Some(token) = settings.transport.read(&headers, Kind::Repeat).map(str::to_owned) else {
-        return forget(gone(settings));
-    };
-    let form = Form::read(request, FORM_BYTES_MAX).await;
-    if form.ok().and_then(|form| form.field("post").map(str::to_owned)).as_deref() != Some(&token) {
-        // The cookie was left over, and this is another form, which is gone now: better than sent twice.
-        return forget(gone(settings));
-    }
+    let mut headers = request.into_parts().0.headers;
     let owner = visitor.clone();
     let held = off_core(shared, |sign_on| async move { sign_on.take_held(&token, &owner).await }).await;
     let post = match held {
@@ -124,7 +134,7 @@ pub(super) async fn resend(
     *again.method_mut() = http::Method::POST;
     *again.headers_mut() = headers;
     tracing::info!(request_id = about.request_id(), "a form that was kept is sent");
-    let result = forwarder.forward_kept(&authenticated, again, peer).await;
+    let result = forwarder.forward(&authenticated, again, peer).await;
     forget(forwarded(settings, about, result, Decision::Forwarded, Some(visitor)))
 }
 
@@ -181,6 +191,11 @@ impl Call {
     }
 }
 
+/// The request broke off, or did not come in time, before it could be seen what it is.
+fn broken_off(settings: &Settings, about: &About, failure: Failure, version: Version) -> Response<Body> {
+    reply::closing(forwarded(settings, about, Err(failure), Decision::Forwarded, None), version)
+}
+
 fn gone(settings: &Settings) -> Response<Body> {
     let page = reply::page(StatusCode::GONE, Notice::NothingToRepeat.render(&settings.brand));
     reply::decided(page, Decision::Refused, None, Some("nothing_to_repeat"))
@@ -227,7 +242,7 @@ const READ_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(30);
 const TYPE_BYTES_MAX: usize = 256;
 
 /// Of `post=` and a token.
-const TOKEN_FORM_LENGTH: &[u8] = b"48";
+const TOKEN_FORM_LENGTH: u64 = 48;
 
 /// One token.
 const FORM_BYTES_MAX: usize = 1024;

@@ -194,3 +194,50 @@ async fn another_sites_page_cannot_send_what_was_kept() {
     mia.browser.submit(&page, &form).await.expect(200);
     assert_eq!(posts(&app), 1, "the control");
 }
+
+/// As long as the form that carries a token, and none.
+const LIKE_A_TOKEN: &[u8] = b"note=48+octets&x=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_form_that_looks_like_the_token_passes_as_it_came() {
+    let clock = ManualClock::at(SystemClock.now());
+    let app = start(&clock).await;
+    let mut mia = app.member(MIA).await;
+    clock.advance(Duration::from_mins(61));
+    let page = post(&mut mia, "/work-orders/7", FORM, OCTETS).await;
+    let asked = sign_on_from(&mut mia, &page).await.expect(200);
+    let form = asked.form("/.anteroom/repeat");
+    let token = form.value("post").to_owned();
+    assert_eq!(format!("post={token}").len(), LIKE_A_TOKEN.len());
+    let is_left_over = |mia: &Visitor<'_>| mia.browser.cookie(&app.app_url, "anteroom-repeat").is_some();
+    // Whatever else of the same length is sent there while the cookie is left over, of whichever type.
+    for content_type in [FORM, "application/x-www-form-urlencoded; charset=utf-8", "application/json"] {
+        mia.browser.plant(&app.app_url, "anteroom-repeat", &token);
+        let before = posts(&app);
+        post(&mut mia, "/work-orders/8?tab=2", content_type, LIKE_A_TOKEN).await.expect(200);
+        let last = app.application.last();
+        assert_eq!((last.method.as_str(), last.target.as_str()), ("POST", "/work-orders/8?tab=2"));
+        assert_eq!((last.header("content-type"), &last.body[..]), (content_type, LIKE_A_TOKEN));
+        assert_eq!(last.header("content-length"), "48");
+        assert_eq!(last.claims().expect("an identity")["email"], MIA);
+        assert_eq!(posts(&app), before + 1, "once");
+        assert!(!is_left_over(&mia), "{content_type}");
+    }
+    // The token of another form is a form like any other, too, and what was kept is still there for its owner.
+    mia.browser.plant(&app.app_url, "anteroom-repeat", &"a".repeat(43));
+    let octets = format!("post={token}");
+    post(&mut mia, "/work-orders/7", FORM, octets.as_bytes()).await.expect(200);
+    assert_eq!(app.application.last().body, octets.as_bytes());
+    mia.browser.submit(&asked, &form).await.expect(200);
+    assert_eq!(app.application.last().body, OCTETS);
+    assert_eq!(posts(&app), 5);
+
+    // When the session has timed out meanwhile, it is kept as any other is.
+    mia.browser.plant(&app.app_url, "anteroom-repeat", &token);
+    clock.advance(Duration::from_mins(61));
+    let page = post(&mut mia, "/work-orders/9", FORM, LIKE_A_TOKEN).await;
+    assert!(!is_left_over(&mia));
+    let page = sign_on_from(&mut mia, &page).await.expect(200);
+    mia.browser.submit(&page, &page.form("/.anteroom/repeat")).await.expect(200);
+    assert_eq!((&app.application.last().body[..], posts(&app)), (LIKE_A_TOKEN, 6));
+}

@@ -41,18 +41,18 @@ use crate::target::RequestTarget;
 
 pub use self::body::{Body, BoxError, End, Witness};
 pub(crate) use self::deadline::{Deadline, Driven, Observe, Observed, drive, drive_while};
-pub use self::failure::Failure;
+pub use self::failure::{Failure, Unanswered};
 pub use self::fields::Fate;
 pub use self::message::Source;
 pub(crate) use self::peer::REQUEST_ID;
-pub use self::peer::{Peer, RequestIds, TrustedProxies};
+pub use self::peer::{Handshake, Peer, RequestIds, TrustedProxies};
 pub use self::settings::{Balance, Check, Error, Protocol, PublicUrl, Settings, Timeouts, Upstream};
 pub use self::trace::Trace;
 pub use self::upstream::{Identity, Offer, Resolve, Roots, State, SystemResolver, Tls, TlsError};
 
 use self::fields::Reserved;
 use self::message::{RequestBody, ResponseBody};
-use self::pool::{Connection, Next, Pool, Spare, Wish};
+use self::pool::{Connection, Next, Pool, Spare, Unconnected, Wish};
 use self::tunnel::Tunnel;
 use self::upstream::Inside;
 
@@ -97,7 +97,7 @@ impl Forwarder {
         authenticated: &Authenticated,
         request: Request<B>,
         peer: &Peer,
-    ) -> Result<Response<Body>, Failure> {
+    ) -> Result<Response<Body>, Unanswered> {
         let grant = Grant {
             target: authenticated.target(),
             identity: authenticated.identity_headers(),
@@ -113,7 +113,7 @@ impl Forwarder {
         public: &Public,
         request: Request<B>,
         peer: &Peer,
-    ) -> Result<Response<Body>, Failure> {
+    ) -> Result<Response<Body>, Unanswered> {
         let grant = Grant { target: public.target(), identity: &[], access: None, session: None };
         Box::pin(self.exchange(grant, request.map(Into::into), peer)).await
     }
@@ -124,11 +124,11 @@ impl Forwarder {
         grant: Grant<'_>,
         mut request: Request<Source>,
         peer: &Peer,
-    ) -> Result<Response<Body>, Failure> {
+    ) -> Result<Response<Body>, Unanswered> {
         let given_at = Instant::now();
         let wants_tunnel = request::wants_websocket(&request);
         if wants_tunnel && !self.settings.public_url.is_origin_of(request.headers()) {
-            return Err(Failure::ForeignOrigin);
+            return Err(Failure::ForeignOrigin.into());
         }
         let client = wants_tunnel.then(|| hyper::upgrade::on(&mut request));
         let outgoing = request::prepare(request, &grant, peer, &self.settings, &self.reserved);
@@ -138,18 +138,21 @@ impl Forwarder {
             inside: if wants_tunnel { Inside::Http1 } else { Inside::Any },
             session: grant.session,
         };
-        let (mut response, mut connection, sent) = self.send(outgoing, wish).await?;
+        let mut sent = Sent::default();
+        let sending = self.send(outgoing, wish, &mut sent).await;
+        let unanswered = |failure| Unanswered { failure, trace: self.trace(&sent, given_at).map(Box::new) };
+        let (mut response, mut connection) = sending.map_err(unanswered)?;
         if grant.access.is_some_and(Lease::is_over) {
-            return Err(Failure::SessionEnded);
+            return Err(unanswered(Failure::SessionEnded));
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let client = client.ok_or(Failure::BadResponse(None))?;
+            let client = client.ok_or_else(|| unanswered(Failure::BadResponse(None)))?;
             let upstream = hyper::upgrade::on(&mut response);
             let (access, closing) = (grant.access.cloned(), self.closing.clone());
             let idle = self.settings.timeouts.tunnel_idle;
             let tracker = self.tunnels.clone();
             let tunnel = Tunnel { client, upstream, connection, access, closing, idle, tracker };
-            return tunnel.open(response.into_parts().0.headers, &self.settings);
+            return tunnel.open(response.into_parts().0.headers, &self.settings).map_err(unanswered);
         }
         let (mut parts, incoming) = response.into_parts();
         let limit = self.settings.timeouts.between_bytes(&parts.headers);
@@ -167,15 +170,16 @@ impl Forwarder {
         &self,
         mut request: Request<RequestBody>,
         wish: Wish,
-    ) -> Result<(Response<Incoming>, Connection, Sent), Failure> {
-        let mut sent = Sent::default();
+        sent: &mut Sent,
+    ) -> Result<(Response<Incoming>, Connection), Failure> {
         let mut began = Instant::now();
-        let mut connection = self.pool.take(wish).await?;
+        let mut connection = self.pool.take(wish).await.map_err(|failed| sent.in_vain(failed))?;
         let (mut beginnings, mut may_repeat) = (0, wish.replayable);
         loop {
             // A fresh connection that dies says more about the upstream than about the moment: asking the same
             // one again would help nobody.
             let (is_fresh, site) = (!connection.is_reused(), connection.site());
+            sent.site = Some(site);
             if is_fresh {
                 sent.connect = Some(began.elapsed());
             }
@@ -184,7 +188,7 @@ impl Forwarder {
             let spare = (request.body().is_none() && may_lose)
                 .then(|| Spare { request: message::replay(&request), may_repeat: may_repeat_now });
             let lost = match connection.send(request).await {
-                Ok(response) => return Ok((response, connection, sent)),
+                Ok(response) => return Ok((response, connection)),
                 Err(lost) => lost,
             };
             drop(connection);
@@ -202,8 +206,15 @@ impl Forwarder {
             };
             sent.retries = sent.retries.saturating_add(1);
             began = Instant::now();
-            connection = self.pool.take_other(wish, failed).await?;
+            let taken = self.pool.take_other(wish, failed).await;
+            connection = taken.map_err(|failed| sent.in_vain(failed))?;
         }
+    }
+
+    /// Where a request went that got no answer.
+    fn trace(&self, sent: &Sent, given_at: Instant) -> Option<Trace> {
+        let upstream = self.pool.name(sent.site?);
+        Some(Trace { upstream, given_at, connect: sent.connect, retries: sent.retries })
     }
 }
 
@@ -236,8 +247,17 @@ pub fn origin_headers(client: IpAddr, settings: &Settings) -> HeaderMap {
 /// What it took to send a request.
 #[derive(Default)]
 struct Sent {
+    /// The upstream that was chosen last.
+    site: Option<usize>,
     connect: Option<Duration>,
     retries: u8,
+}
+
+impl Sent {
+    fn in_vain(&mut self, failed: Unconnected) -> Failure {
+        self.site = failed.site.or(self.site);
+        failed.failure
+    }
 }
 
 /// What the proof allows: a target, whose identity goes along, and when it is over.

@@ -55,7 +55,7 @@ use negotiation::Audience;
 use site::{Site, Sites};
 use table::Route;
 
-pub use reply::{Decision, Outcome, SignOnEnd};
+pub use reply::{Decision, Outcome, Rule, SignOnEnd};
 pub use table::{OwnPath, own_path, own_paths};
 pub use waiting_room::OpenPages;
 

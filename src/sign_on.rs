@@ -194,8 +194,8 @@ impl SignOn {
     #[must_use]
     pub fn enter_public(&self, target: &RequestTarget) -> Option<Public> {
         let settings = self.settings.load();
-        let covered = settings.public_paths.iter().any(|rule| rule.covers(target));
-        covered.then(|| Public { target: target.clone() })
+        let rule = settings.public_paths.iter().find(|rule| rule.covers(target))?;
+        Some(Public { target: target.clone(), rule: rule.clone() })
     }
 
     /// Opens a browser's cookie of pending logins.

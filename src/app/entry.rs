@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::id::{SessionName, UserId};
-use crate::proxy::{Body, End, Peer, REQUEST_ID, Trace, Witness};
+use crate::proxy::{Body, End, Handshake, Peer, REQUEST_ID, Trace, Witness};
 use crate::routes::Outcome;
 use crate::telemetry::{CoreLog, Line};
 
@@ -34,6 +34,7 @@ struct Asked {
     host: Option<HeaderValue>,
     uri: Uri,
     client: IpAddr,
+    handshake: Option<Handshake>,
 }
 
 /// What came of it.
@@ -55,6 +56,7 @@ impl Entry {
             host: request.headers().get(HOST).cloned(),
             uri: request.uri().clone(),
             client: peer.client_address(request.headers()),
+            handshake: peer.handshake,
         });
         Self { log, begun_at: Instant::now(), asked, answered: None }
     }
@@ -70,10 +72,12 @@ impl Entry {
             return;
         }
         let body = std::mem::take(response.body_mut());
+        let mut outcome = response.extensions_mut().remove::<Outcome>();
+        let failed = outcome.as_mut().and_then(|outcome| outcome.trace.take());
         self.answered = Some(Answered {
             status: response.status(),
-            outcome: response.extensions_mut().remove::<Outcome>(),
-            trace: body.trace().cloned(),
+            outcome,
+            trace: body.trace().cloned().or_else(|| failed.map(|trace| *trace)),
             head: self.elapsed(),
             end: End::Client,
             bytes: 0,
@@ -87,6 +91,11 @@ impl Entry {
         line.text("method", asked.method.as_str());
         line.text_if("host", asked.uri.host().or_else(|| asked.host.as_ref()?.to_str().ok()));
         line.text("path", asked.uri.path());
+        if let Some(handshake) = &asked.handshake {
+            line.text("tls", handshake.version());
+            line.text("cipher", handshake.cipher());
+            line.micros("handshake_us", handshake.took);
+        }
         match &self.answered {
             Some(answered) => answered.fill(self, asked, line),
             None => self.fill_unanswered(line),
@@ -111,6 +120,9 @@ impl Answered {
         if let Some(outcome) = &self.outcome {
             fill_person(outcome, line);
             line.text_if("code", outcome.code);
+            if let Some(rule) = &outcome.rule {
+                line.pair("rule", rule.key, rule.path.as_str());
+            }
         }
         if let Some(trace) = &self.trace {
             line.text("upstream", &trace.upstream);

@@ -7,6 +7,23 @@ use std::io;
 
 use http::StatusCode;
 
+use super::Trace;
+
+/// A request that the application did not answer: why, and how far it came.
+#[derive(Debug)]
+pub struct Unanswered {
+    /// Why.
+    pub failure: Failure,
+    /// Where it went, if an upstream was chosen.
+    pub trace: Option<Box<Trace>>,
+}
+
+impl From<Failure> for Unanswered {
+    fn from(failure: Failure) -> Self {
+        Self { failure, trace: None }
+    }
+}
+
 /// Why there is no response from the application.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {

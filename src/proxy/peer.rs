@@ -6,9 +6,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
+use rustls::{CipherSuite, ProtocolVersion};
 
 use crate::id::Randomness;
 
@@ -37,6 +39,31 @@ impl TrustedProxies {
     }
 }
 
+/// How TLS was begun with the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handshake {
+    /// The version.
+    pub version: ProtocolVersion,
+    /// The cipher suite.
+    pub cipher: CipherSuite,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Handshake {
+    /// The version, e.g. `TLSv1_3`.
+    #[must_use]
+    pub fn version(&self) -> &'static str {
+        self.version.as_str().unwrap_or("unknown")
+    }
+
+    /// The cipher suite, as IANA's registry has it.
+    #[must_use]
+    pub fn cipher(&self) -> &'static str {
+        self.cipher.as_str().unwrap_or("unknown")
+    }
+}
+
 /// The other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
@@ -46,6 +73,8 @@ pub struct Peer {
     pub tls: bool,
     /// Whether it is one of the trusted proxies.
     pub trusted: bool,
+    /// How TLS was begun; known to the first request of a connection alone, which had to wait for it.
+    pub handshake: Option<Handshake>,
     proxies: TrustedProxies,
     text: HeaderValue,
 }
@@ -59,6 +88,7 @@ impl Peer {
             address: SocketAddr::new(ip, address.port()),
             tls,
             trusted: proxies.contains(ip),
+            handshake: None,
             proxies: proxies.clone(),
             text: to_header_value(ip),
         }

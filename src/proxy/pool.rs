@@ -75,6 +75,18 @@ struct Lost {
     failed: Option<usize>,
 }
 
+/// Why there is no connection, and to which upstream, where one was chosen.
+pub(super) struct Unconnected {
+    pub(super) failure: Failure,
+    pub(super) site: Option<usize>,
+}
+
+impl From<Failure> for Unconnected {
+    fn from(failure: Failure) -> Self {
+        Self { failure, site: None }
+    }
+}
+
 /// A copy of a request without a body.
 pub(super) struct Spare {
     pub(super) request: Request<RequestBody>,
@@ -104,6 +116,11 @@ impl Pool {
         self.sites.len() > 1
     }
 
+    /// What an upstream is called in the log: host and port.
+    pub(super) fn name(&self, site: usize) -> Arc<str> {
+        self.group.member(site).map_or_else(Arc::default, |member| Arc::clone(&member.name))
+    }
+
     /// Whether one more request may be sent a second time.
     pub(super) fn may_repeat(&self) -> bool {
         self.budget.withdraw()
@@ -112,7 +129,7 @@ impl Pool {
     /// A connection to the upstream that suits best, preferably one that was used before. A request that cannot
     /// be repeated gets one only if it was in use a moment ago, which the application is unlikely to be
     /// closing right now.
-    pub(super) async fn take(self: &Arc<Self>, wish: Wish) -> Result<Connection, Failure> {
+    pub(super) async fn take(self: &Arc<Self>, wish: Wish) -> Result<Connection, Unconnected> {
         self.budget.deposit();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         if let Some(site) = self.preferred(turn, wish.session)
@@ -132,7 +149,7 @@ impl Pool {
         self: &Arc<Self>,
         wish: Wish,
         failed: Option<usize>,
-    ) -> Result<Connection, Failure> {
+    ) -> Result<Connection, Unconnected> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         Box::pin(self.connect(turn, wish, Some(Lost { failed }))).await
     }
@@ -144,7 +161,7 @@ impl Pool {
         turn: usize,
         wish: Wish,
         lost: Option<Lost>,
-    ) -> Result<Connection, Failure> {
+    ) -> Result<Connection, Unconnected> {
         let mut order: Vec<usize> = self.in_turn(turn).collect();
         let failed = lost.as_ref().and_then(|lost| lost.failed);
         order.sort_by_cached_key(|site| (Some(*site) == failed, self.reluctance(*site, wish.session)));
@@ -163,16 +180,20 @@ impl Pool {
             }
             match self.open(site, member, turn, wish).await {
                 Ok(connection) => return Ok(connection.with_slot(slot)),
-                Err(error) => failure = Some(error),
+                Err(error) => failure = Some(Unconnected { failure: error, site: Some(site) }),
             }
         }
         // Only where all others have failed, or there is none: wait for one that is there, but busy.
-        let Some((site, member)) = full else { return Err(failure.unwrap_or(Failure::NoUpstream)) };
-        let Some(slots) = &member.slots else { return Err(Failure::NoUpstream) };
-        let slot = slots.wait(self.timeouts.queue).await.ok_or(Failure::Overloaded)?;
+        let Some((site, member)) = full else {
+            return Err(failure.unwrap_or_else(|| Failure::NoUpstream.into()));
+        };
+        let unconnected = |failure| Unconnected { failure, site: Some(site) };
+        let Some(slots) = &member.slots else { return Err(Failure::NoUpstream.into()) };
+        let waited = slots.wait(self.timeouts.queue).await;
+        let slot = waited.ok_or_else(|| unconnected(Failure::Overloaded))?;
         let connection = match self.reuse(site, member, wish) {
             Some(connection) => connection,
-            None => self.open(site, member, turn, wish).await?,
+            None => self.open(site, member, turn, wish).await.map_err(unconnected)?,
         };
         Ok(connection.with_slot(Some(slot)))
     }

@@ -10,11 +10,11 @@ use tokio::time::Instant;
 /// Where a request went, and how long it took to get there.
 #[derive(Debug, Clone)]
 pub struct Trace {
-    /// The upstream that has answered: host and port.
+    /// The upstream that was asked last: host and port.
     pub upstream: Arc<str>,
     /// When the forwarder was given the request: it had been decided on.
     pub given_at: Instant,
-    /// How long it took to get a new connection; `None` on one that was there.
+    /// How long it took to get a new connection; `None` on one that was there, or without any.
     pub connect: Option<Duration>,
     /// How many times the request was sent again.
     pub retries: u8,

@@ -25,7 +25,7 @@ use crate::identity::presets::{self, Preset};
 use crate::pages::Fault;
 use crate::proxy::{self, Body, Fate, Peer, TrustedProxies};
 use crate::routes::gate::{About, activity_of, sign_in_first, wait};
-use crate::routes::reply::{self, Decision};
+use crate::routes::reply::{self, Decision, Rule};
 use crate::routes::table::Route;
 use crate::routes::{Settings, Shared, visitor};
 use crate::sign_on::Entry;
@@ -190,9 +190,10 @@ async fn decide(
         // The recipes lead these to Anteroom itself; the application has nothing there.
         return refused(&about, StatusCode::FORBIDDEN, "own_path");
     }
-    if shared.sign_on.enter_public(&target).is_some() {
+    if let Some(public) = shared.sign_on.enter_public(&target) {
         let response = granted(front, (&target, &[]), (headers, settings), &ours);
-        return reply::decided(response, Decision::Public, None, None);
+        let response = reply::decided(response, Decision::Public, None, None);
+        return reply::by_rule(response, Some(Rule::public(public.rule().clone())));
     }
     let visitor = match visitor(shared, settings.transport, headers).await {
         Ok(Some(visitor)) => visitor,
@@ -211,7 +212,8 @@ async fn decide(
             let user = visitor.live().session().user.clone();
             let identity = authenticated.identity_headers();
             let response = granted(front, (authenticated.target(), identity), (headers, settings), &ours);
-            reply::decided(response, Decision::Forwarded, Some(user), None)
+            let response = reply::decided(response, Decision::Forwarded, Some(user), None);
+            reply::by_rule(response, authenticated.polling().cloned().map(Rule::polling))
         }
         Entry::Waiting => wait(settings, &about, &visitor, &target),
         Entry::Disabled => sign_in_first(settings, &about, &target, request),

@@ -10,14 +10,14 @@ use hyper::body::Incoming;
 use serde_json::Map;
 
 use crate::pages::Fault;
-use crate::proxy::{Body, Failure, Forwarder, Peer, Source};
+use crate::proxy::{Body, Forwarder, Peer, Source, Unanswered};
 use crate::routes::negotiation::Audience;
 use crate::routes::repeat;
-use crate::routes::reply::{self, Decision, Outcome, REQUEST_ID};
+use crate::routes::reply::{self, Decision, Outcome, REQUEST_ID, Rule};
 use crate::routes::sign_in::{sign_in_path, waiting_room_path};
 use crate::routes::{Settings, Shared, visitor};
 use crate::sign_on::{Activity, Entry, Visitor};
-use crate::target::{RequestTarget, ReturnPath};
+use crate::target::{PathRule, RequestTarget, ReturnPath};
 
 /// Decides on a request and carries the decision out.
 pub(super) async fn pass(
@@ -29,34 +29,40 @@ pub(super) async fn pass(
     peer: &Peer,
 ) -> Response<Body> {
     let about = About::new(request.method(), request.headers());
-    let is_kept = *request.method() == Method::POST && shared.sign_on.repeats(&target);
-    if is_kept && repeat::may_be_token(settings, &request) {
+    let is_post = *request.method() == Method::POST;
+    let kept = if is_post { shared.sign_on.repeats(&target) } else { None };
+    if let Some(rule) = &kept
+        && repeat::may_be_token(settings, &request)
+    {
+        let about = (about, rule.clone());
         return Box::pin(repeat::resend(shared, settings, forwarder, about, target, request, peer)).await;
     }
     let request = request.map(Source::from);
-    pass_on(shared, settings, forwarder, (about, is_kept), target, request, peer).await
+    pass_on(shared, settings, forwarder, (about, kept), target, request, peer).await
 }
 
-/// The same for a request that does not stand for another one; whether it would be kept is known.
+/// The same for a request that does not stand for another one; the rule by which it would be kept is known.
 pub(super) async fn pass_on(
     shared: &Arc<Shared>,
     settings: &Arc<Settings>,
     forwarder: &Forwarder,
-    (about, is_kept): (About, bool),
+    (about, kept): (About, Option<PathRule>),
     target: RequestTarget,
     request: Request<Source>,
     peer: &Peer,
 ) -> Response<Body> {
     if let Some(public) = shared.sign_on.enter_public(&target) {
         let result = forwarder.forward_public(&public, request, peer).await;
-        return forwarded(settings, &about, result, Decision::Public, None);
+        let response = forwarded(settings, &about, result, Decision::Public, None);
+        return reply::by_rule(response, Some(Rule::public(public.rule().clone())));
     }
     let visitor = match visitor(shared, settings.transport, request.headers()).await {
         Ok(Some(visitor)) => visitor,
-        Ok(None) if is_kept => {
-            return Box::pin(repeat::hold(shared, settings, &about, &target, request)).await;
+        Ok(None) => {
+            let Some(rule) = kept else { return sign_in_first(settings, &about, &target, &request) };
+            let response = Box::pin(repeat::hold(shared, settings, &about, &target, request)).await;
+            return reply::by_rule(response, Some(Rule::repeat(rule)));
         }
-        Ok(None) => return sign_in_first(settings, &about, &target, &request),
         Err(error) => {
             tracing::error!(error = %error, request_id = about.request_id(), "cannot tell whether there is a session");
             let fault = Fault::Unavailable {
@@ -69,7 +75,8 @@ pub(super) async fn pass_on(
     match shared.sign_on.enter_with(&visitor, &target, activity_of(request.headers())) {
         Entry::Admitted(authenticated) => {
             let result = forwarder.forward(&authenticated, request, peer).await;
-            forwarded(settings, &about, result, Decision::Forwarded, Some(visitor))
+            let response = forwarded(settings, &about, result, Decision::Forwarded, Some(visitor));
+            reply::by_rule(response, authenticated.polling().cloned().map(Rule::polling))
         }
         Entry::Waiting => wait(settings, &about, &visitor, &target),
         Entry::Disabled => sign_in_first(settings, &about, &target, &request),
@@ -113,19 +120,20 @@ pub(super) fn activity_of(headers: &HeaderMap) -> Activity {
 pub(super) fn forwarded(
     settings: &Settings,
     about: &About,
-    result: Result<Response<Body>, Failure>,
+    result: Result<Response<Body>, Unanswered>,
     decision: Decision,
     visitor: Option<Visitor>,
 ) -> Response<Body> {
     match result {
         Ok(response) => reply::decided_for(response, decision, visitor),
-        Err(failure) => {
+        Err(Unanswered { failure, trace }) => {
             let cause = std::error::Error::source(&failure).map(ToString::to_string);
             tracing::warn!(code = failure.code(), error = %failure, cause, request_id = about.request_id(), "not forwarded");
             let mut response =
                 reply::upstream_failure(settings, about.audience, about.request_id(), &failure);
             if let Some(outcome) = response.extensions_mut().get_mut::<Outcome>() {
                 outcome.visitor = visitor;
+                outcome.trace = trace;
             }
             response
         }

@@ -23,12 +23,12 @@ use crate::routes::cookies::Kind;
 use crate::routes::form::Form;
 use crate::routes::gate::{About, forwarded, pass_on, sign_in_first, wait};
 use crate::routes::negotiation::Audience;
-use crate::routes::reply::{self, Decision};
+use crate::routes::reply::{self, Decision, Rule};
 use crate::routes::sign_in::{sign_in_path, waiting_room_path};
 use crate::routes::{Call, Settings, Shared, off_core, visitor};
 use crate::sign_on::{Entry, Held, Post};
 use crate::store;
-use crate::target::{RequestTarget, ReturnPath};
+use crate::target::{PathRule, RequestTarget, ReturnPath};
 
 /// Keeps a form whose session has timed out, if it can be, and sends the person to sign on.
 pub(super) async fn hold(
@@ -84,7 +84,7 @@ pub(super) async fn resend(
     shared: &Arc<Shared>,
     settings: &Arc<Settings>,
     forwarder: &Forwarder,
-    about: About,
+    (about, rule): (About, PathRule),
     target: RequestTarget,
     request: Request<Incoming>,
     peer: &Peer,
@@ -102,7 +102,9 @@ pub(super) async fn resend(
     let token = token.filter(|token| octets.strip_prefix(b"post=") == Some(token.as_bytes()));
     let Some(token) = token.map(str::to_owned) else {
         let request = Request::from_parts(parts, Source::from(octets));
-        return forget(pass_on(shared, settings, forwarder, (about, true), target, request, peer).await);
+        return forget(
+            pass_on(shared, settings, forwarder, (about, Some(rule)), target, request, peer).await,
+        );
     };
     let request = Request::from_parts(parts, Source::from(Bytes::new()));
     let about = &about;
@@ -135,7 +137,8 @@ pub(super) async fn resend(
     *again.headers_mut() = headers;
     tracing::info!(request_id = about.request_id(), "a form that was kept is sent");
     let result = forwarder.forward(&authenticated, again, peer).await;
-    forget(forwarded(settings, about, result, Decision::Forwarded, Some(visitor)))
+    let response = forwarded(settings, about, result, Decision::Forwarded, Some(visitor));
+    forget(reply::by_rule(response, Some(Rule::repeat(rule))))
 }
 
 impl Call {
@@ -193,7 +196,7 @@ impl Call {
 
 /// The request broke off, or did not come in time, before it could be seen what it is.
 fn broken_off(settings: &Settings, about: &About, failure: Failure, version: Version) -> Response<Body> {
-    reply::closing(forwarded(settings, about, Err(failure), Decision::Forwarded, None), version)
+    reply::closing(forwarded(settings, about, Err(failure.into()), Decision::Forwarded, None), version)
 }
 
 fn gone(settings: &Settings) -> Response<Body> {

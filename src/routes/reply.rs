@@ -13,11 +13,12 @@ use serde_json::{Map, Value, json};
 
 use crate::pages::policy::{self, FormTargets};
 use crate::pages::{Brand, Fault};
-use crate::proxy::Body;
+use crate::proxy::{Body, Trace};
 use crate::routes::cookies::Transport;
 use crate::routes::negotiation::Audience;
 use crate::routes::{Call, Settings};
 use crate::sign_on::Visitor;
+use crate::target::PathRule;
 
 /// What was decided on a request, for the log and the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,6 +88,39 @@ pub struct Outcome {
     pub code: Option<&'static str>,
     /// How a sign-on has ended, if one has.
     pub sign_on: Option<SignOnEnd>,
+    /// The rule of the configuration that the decision rests on, if one names the path.
+    pub rule: Option<Rule>,
+    /// How far a request came that the application did not answer.
+    pub trace: Option<Box<Trace>>,
+}
+
+/// An entry of a list of paths in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// The key of the list.
+    pub key: &'static str,
+    /// The entry.
+    pub path: PathRule,
+}
+
+impl Rule {
+    pub(super) const fn public(path: PathRule) -> Self {
+        Self { key: "app.public_paths", path }
+    }
+
+    pub(super) const fn polling(path: PathRule) -> Self {
+        Self { key: "session.polling_paths", path }
+    }
+
+    pub(super) const fn repeat(path: PathRule) -> Self {
+        Self { key: "session.repeat_posts", path }
+    }
+}
+
+impl Outcome {
+    const fn of(decision: Decision) -> Self {
+        Self { decision, user: None, visitor: None, code: None, sign_on: None, rule: None, trace: None }
+    }
 }
 
 /// Adds what was decided to a response.
@@ -96,7 +130,7 @@ pub(super) fn decided(
     user: Option<crate::id::UserId>,
     code: Option<&'static str>,
 ) -> Response<Body> {
-    response.extensions_mut().insert(Outcome { decision, user, visitor: None, code, sign_on: None });
+    response.extensions_mut().insert(Outcome { user, code, ..Outcome::of(decision) });
     response
 }
 
@@ -106,28 +140,29 @@ pub(super) fn decided_for(
     decision: Decision,
     visitor: Option<Visitor>,
 ) -> Response<Body> {
-    let outcome = Outcome { decision, user: None, visitor, code: None, sign_on: None };
-    response.extensions_mut().insert(outcome);
+    response.extensions_mut().insert(Outcome { visitor, ..Outcome::of(decision) });
+    response
+}
+
+/// Adds to a response that was decided on by which rule, if by one.
+pub(super) fn by_rule(mut response: Response<Body>, rule: Option<Rule>) -> Response<Body> {
+    if let (Some(rule), Some(outcome)) = (rule, response.extensions_mut().get_mut::<Outcome>()) {
+        outcome.rule = Some(rule);
+    }
     response
 }
 
 /// Adds to a response that a sign-on has ended well.
 pub(super) fn sign_on_completed(mut response: Response<Body>) -> Response<Body> {
     let sign_on = Some(SignOnEnd::Completed);
-    response.extensions_mut().insert(Outcome {
-        decision: Decision::Own,
-        user: None,
-        visitor: None,
-        code: None,
-        sign_on,
-    });
+    response.extensions_mut().insert(Outcome { sign_on, ..Outcome::of(Decision::Own) });
     response
 }
 
 /// Adds to a response why a sign-on was refused.
 pub(super) fn sign_on_refused(mut response: Response<Body>, reason: &'static str) -> Response<Body> {
-    let (decision, code, sign_on) = (Decision::Refused, Some(reason), Some(SignOnEnd::Refused));
-    response.extensions_mut().insert(Outcome { decision, user: None, visitor: None, code, sign_on });
+    let (code, sign_on) = (Some(reason), Some(SignOnEnd::Refused));
+    response.extensions_mut().insert(Outcome { code, sign_on, ..Outcome::of(Decision::Refused) });
     response
 }
 

@@ -9,7 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use http::header::{HOST, UPGRADE};
@@ -30,7 +30,7 @@ use super::inspect::Inspected;
 use super::open::{Entry, Open};
 use super::refusal::{Refusal, closing};
 use super::rest;
-use super::tls::Acceptor;
+use super::tls::{Acceptor, describe};
 use super::watch::{Exchange, Protocol, Tracked, Watch};
 use super::{FINISH_MAX, Greeting, Handler, Limits, Settings, preamble};
 use crate::proxy::{
@@ -160,12 +160,14 @@ impl<H: Handler> Desk<H> {
             let peer = Peer::new(address, false, &self.proxies);
             return self.serve_http1(stream, peer, watch).await;
         };
+        let begun = Instant::now();
         let accepted = Box::pin(timeout(self.limits.handshake, acceptor.accept(stream))).await;
         match accepted {
             Ok(Ok(stream)) => {
                 let stream = Box::new(stream);
-                let peer = Peer::new(address, true, &self.proxies);
+                let mut peer = Peer::new(address, true, &self.proxies);
                 let tls = stream.get_ref().1;
+                peer.handshake = describe(tls, begun.elapsed());
                 // A trusted proxy may carry requests for several hosts.
                 if let Some(name) = tls.server_name().filter(|_| !peer.trusted) {
                     watch.asked_for(name);
@@ -298,10 +300,13 @@ impl<H: Handler> Desk<H> {
     async fn answer(
         self: Rc<Self>,
         mut request: Request<Incoming>,
-        peer: Peer,
+        mut peer: Peer,
         watch: Arc<Watch>,
     ) -> Result<Response<Tracked>, std::convert::Infallible> {
         let exchange = Exchange::begin(Arc::clone(&watch));
+        if !watch.is_first_request() {
+            peer.handshake = None;
+        }
         let version = request.version();
         let asks_upgrade = request.headers().contains_key(UPGRADE);
         self.request_ids.stamp(request.headers_mut(), &peer);

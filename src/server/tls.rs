@@ -6,13 +6,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, ServerConnection};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpStream;
@@ -20,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use crate::proxy::Handshake;
 use crate::secret::Secret;
 
 /// Why certificates cannot be used.
@@ -98,6 +100,12 @@ impl Acceptor {
     pub(super) async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
         self.0.accept(stream).await
     }
+}
+
+/// What was agreed on in a handshake, and how long that took.
+pub(super) fn describe(connection: &ServerConnection, took: Duration) -> Option<Handshake> {
+    let cipher = connection.negotiated_cipher_suite()?.suite();
+    Some(Handshake { version: connection.protocol_version()?, cipher, took })
 }
 
 /// Chooses a certificate by the name that the client asks for.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 
 use crate::sign_on::lease::Lease;
-use crate::target::RequestTarget;
+use crate::target::{PathRule, RequestTarget};
 
 /// A request of a live session of an admitted user, with the one form of its target that was decided on.
 #[derive(Debug, Clone)]
@@ -17,6 +17,7 @@ pub struct Authenticated {
     pub(super) identity: Arc<IdentityHeaders>,
     pub(super) access: Lease,
     pub(super) affinity: u64,
+    pub(super) polling: Option<PathRule>,
 }
 
 /// The headers that tell the application who is asking; all of them sensitive, all made by us.
@@ -53,12 +54,19 @@ impl Authenticated {
     pub const fn affinity(&self) -> u64 {
         self.affinity
     }
+
+    /// The rule by which the request keeps nobody signed on, if there is one.
+    #[must_use]
+    pub const fn polling(&self) -> Option<&PathRule> {
+        self.polling.as_ref()
+    }
 }
 
 /// A request for one of `app.public_paths`: forwarded without any identity.
 #[derive(Debug, Clone)]
 pub struct Public {
     pub(super) target: RequestTarget,
+    pub(super) rule: PathRule,
 }
 
 impl Public {
@@ -66,5 +74,11 @@ impl Public {
     #[must_use]
     pub const fn target(&self) -> &RequestTarget {
         &self.target
+    }
+
+    /// The rule that makes its path public.
+    #[must_use]
+    pub const fn rule(&self) -> &PathRule {
+        &self.rule
     }
 }

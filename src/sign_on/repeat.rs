@@ -18,7 +18,7 @@ use crate::secret::sha256;
 use crate::session::SessionId;
 use crate::sign_on::{SignOn, Visitor};
 use crate::store::{self, HeldPost};
-use crate::target::RequestTarget;
+use crate::target::{PathRule, RequestTarget};
 
 /// A form as it was posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,10 +51,10 @@ struct Head {
 }
 
 impl SignOn {
-    /// Whether forms for a target are kept.
+    /// The rule by which forms for a target are kept, if they are.
     #[must_use]
-    pub fn repeats(&self, target: &RequestTarget) -> bool {
-        self.settings.load().repeat_posts.iter().any(|rule| rule.covers(target))
+    pub fn repeats(&self, target: &RequestTarget) -> Option<PathRule> {
+        self.settings.load().repeat_posts.iter().find(|rule| rule.covers(target)).cloned()
     }
 
     /// Whose session a cookie belonged to, if only time has ended it.

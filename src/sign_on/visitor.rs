@@ -16,7 +16,7 @@ use crate::sign_on::gate::{Authenticated, IdentityHeaders};
 use crate::sign_on::live::{LiveSession, Minted, State};
 use crate::sign_on::{SignOn, organizations};
 use crate::store::{self, SESSIONS_PER_USER_MAX};
-use crate::target::RequestTarget;
+use crate::target::{PathRule, RequestTarget};
 
 /// Who a cookie makes somebody, as far as memory tells.
 #[derive(Debug)]
@@ -113,7 +113,8 @@ impl SignOn {
             Standing::Waiting => Entry::Waiting,
             Standing::Disabled => Entry::Disabled,
             Standing::Admitted(grants) => {
-                if activity == Activity::Person && !self.is_polling(target) {
+                let polling = self.polling_rule(target);
+                if activity == Activity::Person && polling.is_none() {
                     visitor.live.touch(visitor.now);
                 }
                 Entry::Admitted(Authenticated {
@@ -121,13 +122,14 @@ impl SignOn {
                     identity: self.identity_headers(visitor, &state, grants),
                     access: state.access.clone(),
                     affinity: visitor.live.session().hash.affinity(),
+                    polling,
                 })
             }
         }
     }
 
-    fn is_polling(&self, target: &RequestTarget) -> bool {
-        self.settings.load().polling_paths.iter().any(|rule| rule.covers(target))
+    fn polling_rule(&self, target: &RequestTarget) -> Option<PathRule> {
+        self.settings.load().polling_paths.iter().find(|rule| rule.covers(target)).cloned()
     }
 
     /// The whole identity behind an assertion of ours, as long as its session lives.

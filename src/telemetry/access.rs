@@ -106,6 +106,16 @@ impl Line<'_> {
         }
     }
 
+    /// Adds two texts as one, a space between them.
+    pub fn pair(&mut self, name: &'static str, first: &str, second: &str) {
+        self.name(name);
+        self.out.push(b'"');
+        push_escaped(self.out, first);
+        self.out.push(b' ');
+        push_escaped(self.out, second);
+        self.out.push(b'"');
+    }
+
     /// Adds a number.
     pub fn number(&mut self, name: &'static str, value: u64) {
         self.name(name);

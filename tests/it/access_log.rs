@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use anteroom::clock::{Clock as _, ManualClock, SystemClock};
 use anteroom::telemetry::{AccessLog, Format};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -14,6 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::app::{MIA, NOAH, TestApp, Wanted, until};
 use crate::browserless::PATIENCE;
+use crate::upstream::Upstream;
 
 /// Keeps what is written.
 #[derive(Clone, Default)]
@@ -151,6 +153,80 @@ async fn no_request_can_forge_a_line_or_a_field() {
         assert!(line.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{line:?}");
     }
     assert!(!written.lines("/y\",\"user\":\"u_1").is_empty(), "{text}");
+}
+
+/// Which rule of the configuration a decision rests on; none means that a session was needed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_names_the_rule_that_decided() {
+    let written = Written::new();
+    let clock = ManualClock::at(SystemClock.now());
+    let more = "[session]\nidle = \"1h\"\npolling_paths = [\"/poll\"]\nrepeat_posts = [\"/work-orders/\"]\n";
+    let app = Wanted::default().access_log(&written.log).clock(&clock).more(more).start().await;
+    let mut mia = app.member(MIA).await;
+    for path in ["/assets/logo", "/poll", "/reports"] {
+        mia.visit(path).await.expect(200);
+    }
+    clock.advance(Duration::from_mins(61));
+    let form = ("note".to_owned(), "late".to_owned());
+    mia.browser.post_from(&app.url("/form"), &app.url("/work-orders/7"), &[form]).await;
+    for (path, decision, rule) in [
+        ("/assets/logo", "public", Some("app.public_paths /assets/")),
+        ("/poll", "forwarded", Some("session.polling_paths /poll")),
+        ("/reports", "forwarded", None),
+        ("/work-orders/7", "sign_in", Some("session.repeat_posts /work-orders/")),
+    ] {
+        let line = written.line(path).await;
+        assert_eq!((line["decision"].as_str(), line["rule"].as_str()), (Some(decision), rule), "{line}");
+    }
+}
+
+/// A request that the application did not answer has been somewhere, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_failed_says_where_it_went_and_how_often() {
+    let written = Written::new();
+    let nobody = format!("127.0.0.1:{}", crate::app::free_port());
+    let app = Wanted::default().access_log(&written.log).upstream(&format!("http://{nobody}")).start().await;
+    app.visitor().visit("/assets/unreachable").await.expect(502);
+    let line = written.line("/assets/unreachable").await;
+    assert_eq!(line["code"], "upstream_connect_failed", "{line}");
+    assert_eq!((line["upstream"].as_str(), line["retries"].as_u64()), (Some(&*nobody), Some(0)), "{line}");
+    assert!(line["gate_us"].is_u64() && line["rule"] == "app.public_paths /assets/", "{line}");
+
+    let written = Written::new();
+    let dying = [(); 2].map(|()| Upstream::start(|exchange| exchange.close()));
+    let both = format!("{}\", \"{}", dying[0].url(), dying[1].url());
+    let app = Wanted::default().access_log(&written.log).upstream(&both).start().await;
+    app.visitor().visit("/assets/dying").await.expect(502);
+    let line = written.line("/assets/dying").await;
+    assert_eq!(
+        (line["code"].as_str(), line["retries"].as_u64()),
+        (Some("upstream_reset"), Some(1)),
+        "{line}"
+    );
+    let upstream = line["upstream"].as_str().expect("an upstream");
+    let last = dying.iter().find(|one| one.address.to_string() == upstream).expect("one of the two");
+    assert_eq!(last.requests().len(), 1);
+}
+
+/// What TLS came to is told once for each connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_request_of_a_connection_says_how_tls_began() {
+    let written = Written::new();
+    let app = Wanted::default().access_log(&written.log).tls().start().await;
+    let mut stream = app.net.connect(&app.app_url).await;
+    let host = app.app_url.host_str().expect("a host");
+    let request = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n");
+    let both = request("/favicon.ico", "") + &request("/assets/x", "Connection: close\r\n");
+    stream.write_all(both.as_bytes()).await.expect("it is sent");
+    let mut answers = Vec::new();
+    stream.read_to_end(&mut answers).await.expect("two answers");
+    let (first, second) = (written.line("/favicon.ico").await, written.line("/assets/x").await);
+    assert_eq!(first["tls"], "TLSv1_3", "{first}");
+    assert!(first["cipher"].as_str().is_some_and(|cipher| cipher.starts_with("TLS13_")), "{first}");
+    assert!(first["handshake_us"].as_u64() > Some(0), "{first}");
+    for absent in ["tls", "cipher", "handshake_us"] {
+        assert!(second[absent].is_null(), "{second}");
+    }
 }
 
 /// Who ended a response that did not come to its end.

@@ -239,7 +239,7 @@ impl Handler for Doorman {
             };
             self.forwarder.forward(&authenticated, request, &peer).await
         };
-        forwarded.unwrap_or_else(|failure| refusal(failure.status(), failure.code()))
+        forwarded.unwrap_or_else(|lost| refusal(lost.failure.status(), lost.failure.code()))
     }
 
     async fn finish(&self) {

@@ -100,7 +100,7 @@ impl Connection {
 
     /// Where it leads, for the log: host and port.
     pub(in crate::proxy) fn upstream(&self) -> Arc<str> {
-        self.pool.group.member(self.site).map_or_else(Arc::default, |member| Arc::clone(&member.name))
+        self.pool.name(self.site)
     }
 
     /// Which upstream it leads to.

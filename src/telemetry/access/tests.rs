@@ -34,6 +34,7 @@ fn everything(line: &mut Line<'_>) {
     line.text("path", "/a \"b\" \\");
     line.text_if("code", None);
     line.text_if("user", Some("u_1"));
+    line.pair("rule", "paths", "/\n");
     line.number("status", 200);
     line.number("bytes", 0);
     line.number("most", u64::MAX);
@@ -47,12 +48,12 @@ fn a_line_is_one_json_object_or_one_line_of_text() {
     assert_eq!(
         written(Format::Json, everything),
         "{\"timestamp\":\"2026-02-03T04:05:06.007000Z\",\"level\":\"INFO\",\"target\":\"access\",\
-         \"path\":\"/a \\\"b\\\" \\\\\",\"user\":\"u_1\",\"status\":200,\"bytes\":0,\
+         \"path\":\"/a \\\"b\\\" \\\\\",\"user\":\"u_1\",\"rule\":\"paths /\\u000a\",\"status\":200,\"bytes\":0,\
          \"most\":18446744073709551615,\"total_us\":3000,\"client\":\"203.0.113.9\",\"other\":\"2001:db8::1\"}\n"
     );
     assert_eq!(
         written(Format::Text, everything),
-        "2026-02-03T04:05:06.007000Z  INFO access: path=\"/a \\\"b\\\" \\\\\" user=\"u_1\" status=200 bytes=0 \
+        "2026-02-03T04:05:06.007000Z  INFO access: path=\"/a \\\"b\\\" \\\\\" user=\"u_1\" rule=\"paths /\\u000a\" status=200 bytes=0 \
          most=18446744073709551615 total_us=3000 client=\"203.0.113.9\" other=\"2001:db8::1\"\n"
     );
 }

@@ -30,6 +30,7 @@ use crate::federation::Federation;
 use crate::id::{Randomness, SystemRandomness};
 use crate::keys::Keys;
 use crate::mail::{self, Courier};
+use crate::proxy::Tallies;
 use crate::routes::limits::Counts;
 use crate::routes::ops::Ops;
 use crate::routes::{OpenPages, Routes, Shared};
@@ -121,10 +122,10 @@ async fn start_on(
     };
     let mut public = settings::public_listener(&config, certificates.clone(), inherited, &sources);
     public.draining = ends.draining.clone();
-    let gauge = public.gauge.clone();
+    let (gauge, turned_away) = (public.gauge.clone(), public.turned_away.clone());
     let public = Server::bind(public)?;
     let ops = Server::bind(settings::ops_listener(&config, inherited, &sources))?;
-    let seen = (gauge.clone(), ends.draining.clone());
+    let seen = (gauge.clone(), turned_away, ends.draining.clone());
     let watched =
         Arc::new(Watched::new(Arc::clone(&shared), Arc::clone(&courier), sources.access_log.clone(), seen));
     let clock = Arc::clone(&sources.clock);
@@ -208,7 +209,7 @@ async fn open(
         courier: Arc::new(Courier::new(parts, settings::mail(config)?)),
         keys,
         store,
-        settings: ArcSwap::from_pointee(settings::routes(config)?),
+        settings: ArcSwap::from_pointee(settings::routes(config, Tallies::default())?),
         control: Handle::current(),
         closing,
         open_pages: OpenPages::default(),

@@ -20,6 +20,7 @@ mod pool;
 mod request;
 mod response;
 mod settings;
+mod tally;
 mod trace;
 mod tunnel;
 mod upstream;
@@ -47,6 +48,7 @@ pub use self::message::Source;
 pub(crate) use self::peer::REQUEST_ID;
 pub use self::peer::{Handshake, Peer, RequestIds, TrustedProxies};
 pub use self::settings::{Balance, Check, Error, Protocol, PublicUrl, Settings, Timeouts, Upstream};
+pub use self::tally::{Counts, Tallies};
 pub use self::trace::Trace;
 pub use self::upstream::{Identity, Offer, Resolve, Roots, State, SystemResolver, Tls, TlsError};
 

@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use crate::id::Randomness;
 use crate::proxy::{Body, Peer, TrustedProxies};
 
-pub use self::doors::{Gauge, Pressure};
+pub use self::doors::{Gauge, Pressure, TurnedAway};
 pub use self::listener::inherited;
 pub use self::tls::{Certificates, Error as CertificateError, KeyPair};
 
@@ -78,6 +78,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How short memory is.
     pub gauge: Gauge,
+    /// Where connections are counted that are not served.
+    pub turned_away: TurnedAway,
     /// Cancelled when the shutdown is near: HTTP/1 clients are told that their connections end.
     pub draining: CancellationToken,
     /// Where the names of requests begin.
@@ -125,6 +127,7 @@ impl Settings {
             workers: None,
             limits: Limits::default(),
             gauge: Gauge::default(),
+            turned_away: TurnedAway::default(),
             draining: CancellationToken::new(),
             randomness,
         }
@@ -245,7 +248,8 @@ impl Server {
         H: Handler,
         F: Fn() -> H + Clone + Send + 'static,
     {
-        let doors = Doors::new(&self.settings.limits, self.settings.gauge.clone());
+        let (gauge, turned_away) = (self.settings.gauge.clone(), self.settings.turned_away.clone());
+        let doors = Doors::new(&self.settings.limits, gauge, turned_away);
         let mut ends = Vec::new();
         for (number, listeners) in self.workers.into_iter().enumerate() {
             let (ended, end) = oneshot::channel();

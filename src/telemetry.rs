@@ -13,4 +13,4 @@ mod spool;
 
 pub use access::{AccessLog, CoreLog, Line};
 pub use log::{Error, Format, Log, Started};
-pub use metrics::{CoreMetrics, Metrics, Moment, Provider};
+pub use metrics::{CoreMetrics, Metrics, Moment, Provider, Upstream};

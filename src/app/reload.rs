@@ -83,7 +83,8 @@ impl Reloader {
             bail!("{} can only be changed by a restart", fixed.join(", "));
         }
         log_notes(&newer);
-        let routes = settings::routes(&newer)?;
+        let tallies = self.shared.settings.load().proxy.tallies.clone();
+        let routes = settings::routes(&newer, tallies)?;
         let sign_on = settings::sign_on(&newer);
         let mail = settings::mail(&newer)?;
         let declared = declare(&*self.shared.store, &newer, &*self.sources.clock).await;

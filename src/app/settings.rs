@@ -17,7 +17,7 @@ use crate::id::ConnectionId;
 use crate::mail;
 use crate::mail::smtp::Smtp;
 use crate::pages::{self, Brand};
-use crate::proxy::{self, PublicUrl, TrustedProxies};
+use crate::proxy::{self, PublicUrl, Tallies, TrustedProxies};
 use crate::routes::cookies::Transport;
 use crate::routes::{self, site::Sites};
 use crate::saml;
@@ -93,8 +93,8 @@ pub(crate) fn federation(config: &Config) -> federation::Settings {
     }
 }
 
-/// What the routes need to know.
-pub(super) fn routes(config: &Config) -> anyhow::Result<routes::Settings> {
+/// What the routes need to know; what has been counted of the upstreams goes on.
+pub(super) fn routes(config: &Config, tallies: Tallies) -> anyhow::Result<routes::Settings> {
     let transport = if config.app.url.scheme() == "https" { Transport::Tls } else { Transport::Plain };
     Ok(routes::Settings {
         sites: Sites::new(config.app.url.clone(), config.saml.acs_url.clone()),
@@ -102,7 +102,7 @@ pub(super) fn routes(config: &Config) -> anyhow::Result<routes::Settings> {
         brand: Brand::new(brand(config)),
         other_url: config.other_sign_on_url.clone(),
         limits: config.limits,
-        proxy: Arc::new(proxy(config)?),
+        proxy: Arc::new(proxy::Settings { tallies, ..proxy(config)? }),
         forward_auth: config.forward_auth.clone(),
     })
 }

@@ -13,8 +13,8 @@ use crate::mail::Courier;
 use crate::proxy::{Body, Peer};
 use crate::routes::ops::{Ops, Probed};
 use crate::routes::{Decision, Outcome, Routes, Shared};
-use crate::server::{Gauge, Handler, Pressure};
-use crate::telemetry::{AccessLog, CoreLog, CoreMetrics, Metrics, Moment, Provider};
+use crate::server::{Gauge, Handler, Pressure, TurnedAway};
+use crate::telemetry::{AccessLog, CoreLog, CoreMetrics, Metrics, Moment, Provider, Upstream};
 
 use super::entry::Entry;
 
@@ -26,6 +26,7 @@ pub(super) struct Watched {
     metrics: Metrics,
     access_log: AccessLog,
     gauge: Gauge,
+    turned_away: TurnedAway,
     draining: CancellationToken,
 }
 
@@ -34,13 +35,31 @@ impl Watched {
         shared: Arc<Shared>,
         courier: Arc<Courier>,
         access_log: AccessLog,
-        (gauge, draining): (Gauge, CancellationToken),
+        (gauge, turned_away, draining): (Gauge, TurnedAway, CancellationToken),
     ) -> Self {
-        Self { shared, courier, metrics: Metrics::new(), access_log, gauge, draining }
+        Self { shared, courier, metrics: Metrics::new(), access_log, gauge, turned_away, draining }
     }
 
     pub(super) fn reloaded(&self, succeeded: bool) {
         self.metrics.config_reloaded(succeeded);
+    }
+
+    fn upstreams(&self) -> Vec<Upstream> {
+        let settings = self.shared.settings.load();
+        let proxy = &settings.proxy;
+        let unwell = proxy.state.unwell();
+        let upstreams = proxy.upstreams.iter().map(|upstream| {
+            let counts = proxy.tallies.of(upstream);
+            let upstream = upstream.to_string();
+            Upstream {
+                is_ejected: unwell.contains(&upstream),
+                upstream,
+                requests: counts.requests,
+                failures: counts.failures,
+                connections: counts.connections,
+            }
+        });
+        upstreams.collect()
     }
 }
 
@@ -145,6 +164,8 @@ impl Probed for Watched {
             mail_waiting: mail.waiting,
             log_lines_lost: self.access_log.lines_lost(),
             feed_silence: sign_on.silence(),
+            upstreams: self.upstreams(),
+            connections_turned_away: self.turned_away.counts().to_vec(),
         })
     }
 }

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::message::RequestBody;
+use super::tally::Tally;
 use super::upstream::{Dialled, Group, Inside, Member, Sign, Slot};
 use super::{Failure, Settings, Timeouts};
 
@@ -48,7 +49,7 @@ pub(super) struct Pool {
 }
 
 /// One upstream and its connections: those of HTTP/1.1 that are unused, the latest used last, and all of HTTP/2.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Site {
     parked: Mutex<Vec<Parked>>,
     channels: Mutex<Vec<Arc<Channel>>>,
@@ -57,6 +58,7 @@ struct Site {
     opening: tokio::sync::Mutex<Option<(Instant, Failure)>>,
     /// The upstream was offered HTTP/2 and chose HTTP/1.1.
     declined: AtomicBool,
+    tally: Arc<Tally>,
 }
 
 /// What a request needs of its connection.
@@ -99,7 +101,7 @@ impl Pool {
     pub(super) fn new(settings: &Settings, closing: &CancellationToken) -> Self {
         let alarm = Arc::new(Alarm::default());
         Self {
-            sites: settings.upstreams.iter().map(|_| Site::default()).collect(),
+            sites: settings.upstreams.iter().map(|one| Site::new(settings.tallies.join(one))).collect(),
             group: Group::of(settings, closing),
             timeouts: settings.timeouts,
             is_sticky: settings.balance.sticky,
@@ -190,7 +192,10 @@ impl Pool {
         let unconnected = |failure| Unconnected { failure, site: Some(site) };
         let Some(slots) = &member.slots else { return Err(Failure::NoUpstream.into()) };
         let waited = slots.wait(self.timeouts.queue).await;
-        let slot = waited.ok_or_else(|| unconnected(Failure::Overloaded))?;
+        let slot = waited.ok_or_else(|| {
+            self.failed(site, &Failure::Overloaded);
+            unconnected(Failure::Overloaded)
+        })?;
         let connection = match self.reuse(site, member, wish) {
             Some(connection) => connection,
             None => self.open(site, member, turn, wish).await.map_err(unconnected)?,
@@ -240,6 +245,9 @@ impl Pool {
         if let (Some(last), Err(failure)) = (opening.as_deref_mut(), &made) {
             *last = Some((Instant::now(), failure.once_more()));
         }
+        if let Err(failure) = &made {
+            own.tally.failed(failure);
+        }
         // A wish that the upstream cannot meet says nothing about its health.
         if made.as_ref().is_err_and(|failure| !matches!(failure, Failure::NoWebSocket)) {
             member.note(Sign::Unreachable, self.group.now());
@@ -256,8 +264,9 @@ impl Pool {
     ) -> Result<Connection, Failure> {
         let Dialled { wire, has_streams, seen } = member.dial(&self.timeouts, turn, inside).await?;
         let Some(own) = self.sites.get(site) else { return Err(Failure::NoUpstream) };
+        let open = own.tally.opened();
         if has_streams {
-            let channel = Channel::begin(wire, seen, &self.timeouts).await?;
+            let channel = Channel::begin(wire, (seen, open), &self.timeouts).await?;
             channel.take();
             own.channels().push(Arc::clone(&channel));
             return Ok(Connection::stream(self, site, channel, false));
@@ -265,7 +274,7 @@ impl Pool {
         if inside == Inside::Any {
             own.declined.store(true, Ordering::Relaxed);
         }
-        let parked = Parked::begin(wire, seen, &self.timeouts).await?;
+        let parked = Parked::begin(wire, (seen, open), &self.timeouts).await?;
         Ok(Connection::alone(self, site, parked, false))
     }
 
@@ -327,6 +336,13 @@ impl Pool {
     fn began(&self, site: usize) {
         if let Some(site) = self.sites.get(site) {
             site.in_flight.fetch_add(1, Ordering::Relaxed);
+            site.tally.sent();
+        }
+    }
+
+    fn failed(&self, site: usize, failure: &Failure) {
+        if let Some(site) = self.sites.get(site) {
+            site.tally.failed(failure);
         }
     }
 
@@ -386,6 +402,17 @@ fn slot_of(member: &Member) -> Result<Option<Slot>, Full> {
 struct Full;
 
 impl Site {
+    fn new(tally: Arc<Tally>) -> Self {
+        Self {
+            parked: Mutex::default(),
+            channels: Mutex::default(),
+            in_flight: AtomicUsize::default(),
+            opening: tokio::sync::Mutex::default(),
+            declined: AtomicBool::default(),
+            tally,
+        }
+    }
+
     fn parked(&self) -> MutexGuard<'_, Vec<Parked>> {
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -13,6 +13,7 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use url::{Host, Url};
 
+use super::Tallies;
 use super::upstream::{Resolve, State, SystemResolver, Tls};
 
 /// Why a URL cannot be used.
@@ -42,6 +43,8 @@ pub struct Settings {
     pub balance: Balance,
     /// What is known of them; shared by all cores.
     pub state: State,
+    /// What is counted of them; for new settings, that of the old ones goes on.
+    pub tallies: Tallies,
     /// Where visitors reach the application (`app.url`).
     pub public_url: PublicUrl,
     /// Limits in time.
@@ -62,6 +65,7 @@ impl Settings {
             resolver: Arc::new(SystemResolver),
             balance: Balance::default(),
             state: State::default(),
+            tallies: Tallies::default(),
             public_url,
             timeouts: Timeouts::default(),
             own_cookie_names: Vec::new(),

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::admit;
-use super::doors::{Doors, Pressure, Slot};
+use super::doors::{Doors, Pressure, Reason, Slot};
 use super::inspect::Inspected;
 use super::open::{Entry, Open};
 use super::refusal::{Refusal, closing};
@@ -106,6 +106,9 @@ impl<H: Handler> Front<H> {
 
     /// Takes a new connection, which holds its slot as long as it lasts.
     pub(super) fn welcome(&self, stream: TcpStream, address: SocketAddr, slot: Slot) {
+        if slot.is_turned_away() {
+            self.desk.doors.turned_away(Reason::Full, 1);
+        }
         let watch = Arc::new(Watch::new(self.desk.limits, slot, self.connections.token()));
         let (desk, known) = (Rc::clone(&self.desk), Arc::downgrade(&watch));
         self.open.spawn(known, |entry| desk.receive(stream, address, watch, entry));
@@ -116,6 +119,7 @@ impl<H: Handler> Front<H> {
         let mut shown = gauge.follow();
         while shown.wait_for(|pressure| *pressure == Pressure::Critical).await.is_ok() {
             let connections = self.open.close_idle();
+            self.desk.doors.turned_away(Reason::Memory, connections);
             tracing::warn!(connections, "memory is short: idle connections were closed");
             if shown.changed().await.is_err() {
                 return;

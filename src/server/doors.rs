@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,41 @@ impl Gauge {
     }
 }
 
+/// Why a connection is not served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// There are as many as there may be.
+    Full,
+    /// There are as many as there may be from its address.
+    PerAddress,
+    /// Memory is short, and it was idle.
+    Memory,
+}
+
+/// Counts the connections that were turned away. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct TurnedAway(Arc<[AtomicU64; 3]>);
+
+impl TurnedAway {
+    /// How many there were, by reason.
+    #[must_use]
+    pub fn counts(&self) -> [(&'static str, u64); 3] {
+        let [full, per_address, memory] = &*self.0;
+        [("full", full), ("per_address", per_address), ("memory", memory)]
+            .map(|(reason, count)| (reason, count.load(Ordering::Relaxed)))
+    }
+
+    fn add(&self, reason: Reason, connections: u64) {
+        let [full, per_address, memory] = &*self.0;
+        let count = match reason {
+            Reason::Full => full,
+            Reason::PerAddress => per_address,
+            Reason::Memory => memory,
+        };
+        count.fetch_add(connections, Ordering::Relaxed);
+    }
+}
+
 /// What all cores count together.
 #[derive(Debug, Clone)]
 pub(super) struct Doors {
@@ -66,6 +102,7 @@ pub(super) struct Doors {
     each_max: Option<NonZero<u32>>,
     guests: Arc<Mutex<Guests>>,
     gauge: Gauge,
+    turned_away: TurnedAway,
 }
 
 #[derive(Debug, Default)]
@@ -97,7 +134,7 @@ pub(super) struct Guest {
 }
 
 impl Doors {
-    pub(super) fn new(limits: &Limits, gauge: Gauge) -> Self {
+    pub(super) fn new(limits: &Limits, gauge: Gauge, turned_away: TurnedAway) -> Self {
         Self {
             seats: Arc::new(Semaphore::new(limits.connections_max)),
             standing: Arc::new(Semaphore::new(TURNED_AWAY_AT_ONCE)),
@@ -105,6 +142,7 @@ impl Doors {
             each_max: limits.connections_per_address,
             guests: Arc::default(),
             gauge,
+            turned_away,
         }
     }
 
@@ -130,6 +168,11 @@ impl Doors {
         Some(Slot::Seat { _permit: permit })
     }
 
+    /// Notes that connections were not served, or are no more.
+    pub(super) fn turned_away(&self, reason: Reason, connections: usize) {
+        self.turned_away.add(reason, u64::try_from(connections).unwrap_or(u64::MAX));
+    }
+
     /// Takes a connection of that address in, or not if it has too many.
     pub(super) fn greet(&self, address: IpAddr) -> Option<Guest> {
         let address = prefix(address);
@@ -137,6 +180,7 @@ impl Doors {
         let count = guests.counts.entry(address).or_default();
         if self.each_max.is_some_and(|max| *count >= max.get()) {
             guests.tell(address);
+            self.turned_away.add(Reason::PerAddress, 1);
             return None;
         }
         *count += 1;
@@ -191,7 +235,8 @@ mod tests {
     #[test]
     fn addresses_of_one_network_count_together() {
         let limits = Limits { connections_per_address: NonZero::new(2), ..Limits::default() };
-        let doors = Doors::new(&limits, Gauge::default());
+        let turned_away = TurnedAway::default();
+        let doors = Doors::new(&limits, Gauge::default(), turned_away.clone());
         let greet = |text: &str| doors.greet(text.parse().expect("an address"));
         let first = greet("2001:db8::1").expect("the first");
         let _second = greet("2001:db8::ffff:2").expect("the second");
@@ -204,5 +249,6 @@ mod tests {
         assert!(greet("192.0.2.1").is_none());
         assert!(greet("192.0.2.2").is_some());
         assert_eq!(doors.guests.lock().expect("nobody panicked").counts.len(), 3);
+        assert_eq!(turned_away.counts(), [("full", 0), ("per_address", 2), ("memory", 0)]);
     }
 }

@@ -6,6 +6,8 @@
 //! is bounded; a
 //! count on the hot path is a look-up and an atomic addition.
 
+mod border;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +22,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+use border::Border;
+
+pub use border::Upstream;
 
 /// Everything that is counted. Clones count together.
 #[derive(Clone)]
@@ -85,6 +91,10 @@ pub struct Moment {
     pub feed_silence: Duration,
     /// How it stands with the identity provider of each organization.
     pub providers: Vec<Provider>,
+    /// How it stands with each upstream.
+    pub upstreams: Vec<Upstream>,
+    /// Connections that were not served, by reason.
+    pub connections_turned_away: Vec<(&'static str, u64)>,
 }
 
 /// How it stands with the identity provider of an organization.
@@ -117,6 +127,7 @@ struct Inner {
     feed_silence: Gauge<f64, AtomicU64>,
     feed_hearing: Gauge<i64, AtomicI64>,
     reload_success: Gauge<i64, AtomicI64>,
+    border: Border,
     certificate_expires: Family<OrganizationLabel, Gauge<f64, AtomicU64>>,
     metadata_ready: Family<OrganizationLabel, Gauge<i64, AtomicI64>>,
     metadata_failures: Family<OrganizationLabel, Gauge<i64, AtomicI64>>,
@@ -170,6 +181,7 @@ impl Metrics {
             feed_silence: Gauge::default(),
             feed_hearing: Gauge::default(),
             reload_success: Gauge::default(),
+            border: Border::default(),
             certificate_expires: Family::default(),
             metadata_ready: Family::default(),
             metadata_failures: Family::default(),
@@ -178,6 +190,7 @@ impl Metrics {
         inner.reload_success.set(1);
         inner.register();
         inner.register_providers();
+        inner.border.register(&mut inner.registry);
         Self(Arc::new(inner))
     }
 
@@ -216,6 +229,7 @@ impl Metrics {
         self.0.feed_silence.set(moment.feed_silence.as_secs_f64());
         self.0.feed_hearing.set(i64::from(moment.feed_silence <= Self::FEED_SILENCE_MAX));
         self.0.set_providers(&moment.providers);
+        self.0.border.set(&moment.upstreams, &moment.connections_turned_away);
         let mut text = String::new();
         // Writing to a string fails only if a metric's own encoding does; what is there is still true.
         if text::encode(&mut text, &self.0.registry).is_err() {
@@ -376,6 +390,14 @@ mod tests {
                 metadata_failures: Some(3),
                 is_held: true,
             }],
+            upstreams: vec![Upstream {
+                upstream: "http://a.b:80".to_owned(),
+                requests: 9,
+                failures: vec![("upstream_reset", 2)],
+                connections: 8,
+                is_ejected: true,
+            }],
+            connections_turned_away: vec![("full", 0), ("memory", 10)],
         };
         let text = metrics.encode(&moment);
         for line in [
@@ -398,6 +420,12 @@ mod tests {
             "anteroom_saml_metadata_ready{organization=\"contoso\"} 1",
             "anteroom_saml_metadata_failures{organization=\"contoso\"} 3",
             "anteroom_saml_metadata_held{organization=\"contoso\"} 1",
+            "anteroom_upstream_requests_total{upstream=\"http://a.b:80\"} 9",
+            "anteroom_upstream_requests_failed_total{upstream=\"http://a.b:80\",code=\"upstream_reset\"} 2",
+            "anteroom_upstream_connections{upstream=\"http://a.b:80\"} 8",
+            "anteroom_upstream_ejected{upstream=\"http://a.b:80\"} 1",
+            "anteroom_connections_turned_away_total{reason=\"full\"} 0",
+            "anteroom_connections_turned_away_total{reason=\"memory\"} 10",
             "# EOF",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} not in\n{text}");

@@ -339,3 +339,46 @@ async fn lines_that_were_lost_are_counted() {
     let lost = answer.lines().find_map(|line| line.strip_prefix("anteroom_log_lines_lost_total "));
     assert!(lost.is_some_and(|count| count.parse::<u32>().is_ok_and(|count| count > 0)), "{answer}");
 }
+
+/// What is counted at both borders: how each upstream fares, and who was turned away at the door.
+#[tokio::test(flavor = "multi_thread")]
+async fn upstreams_and_doors_are_counted() {
+    let nobody = format!("http://127.0.0.1:{}", crate::app::free_port());
+    let application = Upstream::polite();
+    let both = format!("{}\", \"{nobody}", application.url());
+    let app = Wanted::default().upstream(&both).start().await;
+    let ops: url::Url = "http://ops.localhost/metrics".parse().expect("a URL");
+    app.net.lead(&ops, app.ops_address());
+    let count = async |name: &str, upstream: &str, more: &str| {
+        let text = app.visitor().browser.fetch(&ops, &[]).await.expect(200).body;
+        let name = format!("anteroom_{name}{{upstream=\"{upstream}\"{more}}} ");
+        let value = text.lines().find_map(|line| line.strip_prefix(name.as_str()));
+        value.map(|value| value.parse::<u64>().unwrap_or_else(|_| panic!("{name}{value}")))
+    };
+    let code = ",code=\"upstream_connect_failed\"";
+    assert_eq!(count("upstream_requests_total", &application.url(), "").await, Some(0));
+    assert_eq!(count("upstream_requests_failed_total", &nobody, code).await, None);
+    until("an upstream is left out", async || {
+        app.visitor().visit("/assets/x").await.expect(200);
+        count("upstream_ejected", &nobody, "").await == Some(1)
+    })
+    .await;
+    let sent = application.requests().len() as u64;
+    assert_eq!(count("upstream_requests_total", &application.url(), "").await, Some(sent));
+    assert_eq!(count("upstream_requests_total", &nobody, "").await, Some(0));
+    assert!(count("upstream_requests_failed_total", &nobody, code).await > Some(0));
+    assert_eq!(count("upstream_ejected", &application.url(), "").await, Some(0));
+    assert!(count("upstream_connections", &application.url(), "").await > Some(0));
+    assert_eq!(count("upstream_connections", &nobody, "").await, Some(0));
+
+    // A reload makes all connections anew, and forgets nothing that was counted.
+    app.reload().await.expect("it is valid");
+    assert_eq!(count("upstream_requests_total", &application.url(), "").await, Some(sent));
+    app.visitor().visit("/assets/x").await.expect(200);
+    assert_eq!(count("upstream_requests_total", &application.url(), "").await, Some(sent + 1));
+    let text = app.visitor().browser.fetch(&ops, &[]).await.expect(200).body;
+    for reason in ["full", "per_address", "memory"] {
+        let line = format!("anteroom_connections_turned_away_total{{reason=\"{reason}\"}} 0");
+        assert!(text.lines().any(|found| found == line), "{line} not in\n{text}");
+    }
+}

@@ -155,6 +155,7 @@ impl Connection {
                 let error = error.into_error();
                 let is_unprocessed = streams::is_unprocessed(&error);
                 let failure = self.failure(error);
+                self.pool.failed(self.site, &failure);
                 // What is reused may have been closed in good order a moment ago: that is no sign of illness.
                 let died = matches!(failure, Failure::Reset(_)) && !(self.is_reused || is_unprocessed);
                 if died {
@@ -162,7 +163,10 @@ impl Connection {
                 }
                 Err(Box::new(Lost { failure, unsent, is_unprocessed }))
             }
-            None => Err(Box::new(Lost { failure: Failure::Timeout, unsent: None, is_unprocessed: false })),
+            None => {
+                self.pool.failed(self.site, &Failure::Timeout);
+                Err(Box::new(Lost { failure: Failure::Timeout, unsent: None, is_unprocessed: false }))
+            }
         }
     }
 

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::proxy::deadline::to_millis;
 use crate::proxy::message::RequestBody;
+use crate::proxy::tally::Open;
 use crate::proxy::upstream::{Seen, Wire};
 use crate::proxy::{Deadline, Failure, Observe, Observed, Timeouts, drive};
 
@@ -40,10 +41,14 @@ pub(super) struct Parked {
 
 impl Parked {
     /// Begins HTTP/1.1 on a new connection.
-    pub(super) async fn begin(wire: Wire, seen: Seen, timeouts: &Timeouts) -> Result<Self, Failure> {
+    pub(super) async fn begin(
+        wire: Wire,
+        (seen, open): (Seen, Open),
+        timeouts: &Timeouts,
+    ) -> Result<Self, Failure> {
         match wire {
-            Wire::Clear(stream) => handshake(stream, seen, timeouts).await,
-            Wire::Tls(stream) => handshake(*stream, seen, timeouts).await,
+            Wire::Clear(stream) => handshake(stream, (seen, open), timeouts).await,
+            Wire::Tls(stream) => handshake(*stream, (seen, open), timeouts).await,
         }
     }
 
@@ -63,11 +68,11 @@ impl Parked {
     }
 }
 
-async fn handshake<IO>(stream: IO, seen: Seen, timeouts: &Timeouts) -> Result<Parked, Failure>
+async fn handshake<IO>(stream: IO, (seen, open): (Seen, Open), timeouts: &Timeouts) -> Result<Parked, Failure>
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let line = Arc::new(Line::new(timeouts.pool_idle));
+    let line = Arc::new(Line::new(timeouts.pool_idle, open));
     let io = TokioIo::new(Observed::new(stream, Arc::clone(&line)));
     let mut builder = http1::Builder::new();
     builder.max_header_size(RESPONSE_HEAD_BYTES_MAX);
@@ -90,11 +95,14 @@ pub(super) struct Line {
     /// How far each byte moves the deadline, in milliseconds; zero while the connection is unused.
     allowance: AtomicU64,
     expired: AtomicBool,
+    /// It goes with the socket, also when that has become a tunnel.
+    _open: Open,
 }
 
 impl Line {
-    fn new(idle: Duration) -> Self {
-        Self { deadline: Deadline::new(idle), allowance: AtomicU64::new(0), expired: AtomicBool::new(false) }
+    fn new(idle: Duration, open: Open) -> Self {
+        let deadline = Deadline::new(idle);
+        Self { deadline, allowance: AtomicU64::new(0), expired: AtomicBool::new(false), _open: open }
     }
 
     pub(super) fn expect_bytes_every(&self, limit: Duration) {

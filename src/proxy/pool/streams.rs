@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
 use crate::proxy::message::{Progress, RequestBody};
+use crate::proxy::tally::Open;
 use crate::proxy::upstream::{Seen, Wire};
 use crate::proxy::{Deadline, Failure, Timeouts, drive};
 
@@ -58,14 +59,18 @@ struct Vital {
 
 impl Channel {
     /// Begins HTTP/2 on a new connection.
-    pub(super) async fn begin(wire: Wire, seen: Seen, timeouts: &Timeouts) -> Result<Arc<Self>, Failure> {
+    pub(super) async fn begin(
+        wire: Wire,
+        (seen, open): (Seen, Open),
+        timeouts: &Timeouts,
+    ) -> Result<Arc<Self>, Failure> {
         let (sender, vital, scheme) = match wire {
             Wire::Clear(stream) => {
-                let (sender, vital) = handshake(stream, timeouts).await?;
+                let (sender, vital) = handshake(stream, open, timeouts).await?;
                 (sender, vital, Scheme::HTTP)
             }
             Wire::Tls(stream) => {
-                let (sender, vital) = handshake(*stream, timeouts).await?;
+                let (sender, vital) = handshake(*stream, open, timeouts).await?;
                 (sender, vital, Scheme::HTTPS)
             }
         };
@@ -141,6 +146,7 @@ pub(super) fn is_nonsense(error: &hyper::Error) -> bool {
 
 async fn handshake<IO>(
     stream: IO,
+    open: Open,
     timeouts: &Timeouts,
 ) -> Result<(SendRequest<RequestBody>, Arc<Vital>), Failure>
 where
@@ -161,6 +167,7 @@ where
         let connection = pin!(Counted { connection, vital: &watched });
         // Errors reach whoever waits for a response. Without streams, it ends when its time is over.
         drop(drive(connection, &watched.deadline, tick).await);
+        drop(open);
     });
     Ok((sender, vital))
 }

@@ -180,6 +180,7 @@ fn one_address_has_so_many_connections_and_no_more() {
     let upstream = Upstream::polite();
     let mut plan = Plan::before(&[&upstream]);
     plan.server.limits.connections_per_address = NonZero::new(2);
+    let turned_away = plan.server.turned_away.clone();
     let front = plan.start();
     let ask = |client: &mut Client| {
         client.send(get("/x"));
@@ -189,6 +190,7 @@ fn one_address_has_so_many_connections_and_no_more() {
     let mut second = front.connect();
     assert_eq!((ask(&mut first), ask(&mut second)), (Some(200), Some(200)));
     assert!(front.connect().is_closed());
+    assert_eq!(turned_away.counts()[1], ("per_address", 1));
     assert_eq!(ask(&mut first), Some(200), "those that are there stay");
     drop(second);
     eventually("there is room again", || ask(&mut front.connect()) == Some(200));
@@ -208,6 +210,7 @@ fn connections_beyond_the_limit_are_told_if_so_wished() {
     let mut plan = Plan::before(&[&upstream]);
     plan.server.limits.connections_max = 1;
     plan.server.limits.when_full = WhenFull::Refuse;
+    let turned_away = plan.server.turned_away.clone();
     let front = plan.start();
     let mut first = front.connect();
     first.send(get("/x"));
@@ -216,6 +219,7 @@ fn connections_beyond_the_limit_are_told_if_so_wished() {
     assert_eq!((refused.status, refused.head.one("x-anteroom-error")), (503, Some("overloaded")));
     assert_eq!(refused.head.one("retry-after"), Some("5"));
     assert_eq!(refused.head.one("connection"), Some("close"));
+    assert_eq!(turned_away.counts()[0], ("full", 1));
     drop(first);
     eventually("there is room again", || front.ask(&get("/z")).status == 200);
     assert!(upstream.requests().iter().all(|request| request.target() != "/y"));
@@ -292,7 +296,7 @@ fn short_memory_keeps_people_out_and_sends_idle_ones_away() {
         exchange.respond("200 OK", &[], b"ok")
     });
     let plan = Plan::before(&[&upstream]);
-    let gauge = plan.server.gauge.clone();
+    let (gauge, turned_away) = (plan.server.gauge.clone(), plan.server.turned_away.clone());
     let front = plan.start();
     let mut idle = front.connect();
     idle.send(get("/x"));
@@ -313,6 +317,7 @@ fn short_memory_keeps_people_out_and_sends_idle_ones_away() {
 
     gauge.show(Pressure::Critical);
     assert!(idle.is_closed() && last.is_closed());
+    assert_eq!(turned_away.counts(), [("full", 0), ("per_address", 0), ("memory", 2)]);
     go.send(()).unwrap();
     assert_eq!(busy.answer().status, 200, "nothing that is going on is cut");
 

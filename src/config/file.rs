@@ -44,6 +44,7 @@ pub(super) struct App {
     pub(super) dns_refresh: Option<String>,
     pub(super) health_path: Option<String>,
     pub(super) health_interval: Option<String>,
+    pub(super) eject_on_5xx: Option<u64>,
     pub(super) upstream_connect_timeout: Option<String>,
     pub(super) upstream_response_timeout: Option<String>,
     pub(super) upstream_idle_timeout: Option<String>,

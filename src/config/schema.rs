@@ -156,6 +156,11 @@ pub const KEYS: &[Key] = &[
         "What upstreams are asked for, on a connection of its own; three times no `2xx` or `3xx`, and an upstream is asked last.",
     ),
     text("app.health_interval", Absent::Value("\"5s\""), "How often they are asked for `app.health_path`."),
+    number(
+        "app.eject_on_5xx",
+        Absent::Value("0"),
+        "After how many answers of 502, 503 or 504 in a row an upstream is asked last; `0`: never for its answers.",
+    ),
     text(
         "app.upstream_connect_timeout",
         Absent::Value("\"1s\""),

@@ -166,12 +166,25 @@ fn balance(typed: &file::App, reading: &mut Reading<'_>) -> Read<Balance> {
                 .told(REQUESTS_MAX, number.map(Some).ok_or_else(|| Fault::new("must be at least 1", remedy)))
         }
     };
+    let excuses_max = match typed.eject_on_5xx {
+        None if reading.findings.is_spoiled(EJECT) => Err(Told),
+        None => Ok(0),
+        Some(number) => {
+            let number = u32::try_from(number).ok().filter(|number| *number <= EXCUSES_MAX);
+            let fault = || {
+                let message = format!("must be at most {EXCUSES_MAX}");
+                Fault::new(message, "write how many such answers in a row are too many, or remove it")
+            };
+            reading.told(EJECT, number.ok_or_else(fault))
+        }
+    };
     let (path, every) = (path?, every?);
     Ok(Balance {
         sticky: typed.sticky == Some(true),
         requests_max: requests_max?,
         dns_refresh: dns_refresh?,
         check: path.map(|path| Check { path, every }),
+        excuses_max: excuses_max?,
     })
 }
 
@@ -227,5 +240,8 @@ const HEALTH_PATH: &str = "app.health_path";
 const HEALTH_INTERVAL: &str = "app.health_interval";
 /// A demand that only wires meet would refuse everybody else.
 const UPLOAD_RATE_MAX: u64 = 1_000_000;
+const EJECT: &str = "app.eject_on_5xx";
+/// More than that in a row, and nobody needs an upstream to be left out.
+const EXCUSES_MAX: u32 = 1_000;
 /// As many authorities as a system has.
 const PEM_OCTETS_MAX: u64 = 1024 * 1024;

@@ -205,6 +205,14 @@ impl Pool {
 
     /// A connection that is there already.
     fn reuse(self: &Arc<Self>, site: usize, member: &Member, wish: Wish) -> Option<Connection> {
+        let connection = self.find(site, member, wish)?;
+        if member.health.is_in_doubt() {
+            member.health.chosen(self.group.now());
+        }
+        Some(connection)
+    }
+
+    fn find(self: &Arc<Self>, site: usize, member: &Member, wish: Wish) -> Option<Connection> {
         let own = self.sites.get(site)?;
         if member.may_have_streams()
             && wish.inside == Inside::Any

@@ -147,11 +147,19 @@ pub struct Balance {
     pub dns_refresh: Duration,
     /// How upstreams are asked whether they are well, apart from the requests that they get.
     pub check: Option<Check>,
+    /// Answers of 502, 503 or 504 in a row after which an upstream is asked last; 0 is however many.
+    pub excuses_max: u32,
 }
 
 impl Default for Balance {
     fn default() -> Self {
-        Self { sticky: false, requests_max: None, dns_refresh: Duration::from_secs(30), check: None }
+        Self {
+            sticky: false,
+            requests_max: None,
+            dns_refresh: Duration::from_secs(30),
+            check: None,
+            excuses_max: 0,
+        }
     }
 }
 

@@ -116,7 +116,7 @@ impl Member {
         Self {
             upstream: upstream.clone(),
             name: format!("{}:{}", upstream.host(), upstream.port()).into(),
-            health: Health::new(to_millis(settings.timeouts.rest)),
+            health: Health::new(to_millis(settings.timeouts.rest), settings.balance.excuses_max),
             slots: settings.balance.requests_max.map(Slots::new),
             addresses: Addresses::new(upstream, &settings.resolver, settings.balance.dns_refresh),
             link,

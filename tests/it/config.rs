@@ -48,6 +48,7 @@ sticky = true
 dns_refresh = "5s"
 health_path = "/healthz?deep=1"
 health_interval = "2s"
+eject_on_5xx = 5
 upstream_connect_timeout = "3s"
 upstream_response_timeout = "2m"
 upstream_idle_timeout = "1m"
@@ -264,7 +265,7 @@ fn everything_that_can_be_said_is_understood() {
     assert_eq!(urls, ["http://127.0.0.1:3000", "https://backend.internal:443", "h2c://[::1]:50051"]);
     assert!(upstreams.tls.is_some() && upstreams.balance.sticky);
     assert_eq!(upstreams.balance.requests_max.map(std::num::NonZero::get), Some(500));
-    assert_eq!(upstreams.balance.dns_refresh, Duration::from_secs(5));
+    assert_eq!((upstreams.balance.dns_refresh, upstreams.balance.excuses_max), (Duration::from_secs(5), 5));
     let check = upstreams.balance.check.as_ref().expect("upstreams are asked");
     assert_eq!((check.path.as_str(), check.every), ("/healthz?deep=1", Duration::from_secs(2)));
     let timeouts = &upstreams.timeouts;
@@ -390,6 +391,8 @@ fn options_of_upstreams_are_valid_or_told_each() {
         ("http://a.b", "upstream_requests_max = 0", "must be at least 1"),
         ("http://a.b", "upstream_requests_max = -1", "must be a whole number"),
         ("http://a.b", "upstream_requests_max = \"many\"", "must be a whole number, not text"),
+        ("http://a.b", "eject_on_5xx = 1001", "must be at most 1000 — write how many such answers"),
+        ("http://a.b", "eject_on_5xx = true", "must be a whole number"),
         ("http://a.b", "health_path = \"healthz\"", "\"healthz\" is not a plain path — write a path like"),
         ("http://a.b", "health_interval = \"2s\"", "does nothing without app.health_path"),
         ("http://a.b", "dns_refresh = \"2h\"", "\"2h\" is too long — write at most \"1h\""),

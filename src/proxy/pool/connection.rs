@@ -136,7 +136,7 @@ impl Connection {
         };
         match sent {
             Some(Ok(response)) => {
-                self.pool.note(self.site, Sign::Answered);
+                self.pool.note(self.site, sign_of(response.status()));
                 if let Some(upload) = &self.upload {
                     upload.answered();
                 }
@@ -230,6 +230,16 @@ impl Connection {
         } else {
             Failure::Reset(error)
         }
+    }
+}
+
+/// What a response says of the upstream's health.
+const fn sign_of(status: StatusCode) -> Sign {
+    match status {
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            Sign::Excused
+        }
+        _ => Sign::Answered,
     }
 }
 

@@ -138,6 +138,91 @@ fn an_upstream_that_dies_is_left_out_and_taken_back() {
     });
 }
 
+/// Answers with this status while it is set, and otherwise with 200.
+fn excusing(status: &'static str, is_ill: &Arc<AtomicBool>) -> Upstream {
+    let is_ill = Arc::clone(is_ill);
+    Upstream::start(move |exchange| {
+        exchange.read_body()?;
+        let status = if is_ill.load(Ordering::SeqCst) { status } else { "200 OK" };
+        exchange.respond(status, &[], b"ok")
+    })
+}
+
+/// by choice, an upstream that says itself that it cannot answer is left out, too.
+#[test]
+fn an_upstream_that_excuses_itself_is_left_out_where_that_counts() {
+    let is_ill = Arc::new(AtomicBool::new(true));
+    let good = Upstream::polite();
+    let ask = |status, excuses_max| {
+        let ill = excusing(status, &is_ill);
+        let mut plan = Plan::before(&[&ill, &good]);
+        plan.proxy.balance.excuses_max = excuses_max;
+        plan.proxy.timeouts.rest = Duration::from_mins(10);
+        let front = plan.start();
+        for _ in 0..20 {
+            front.ask(&post("/x"));
+        }
+        ill.requests().len()
+    };
+    for status in ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"] {
+        assert_eq!(ask(status, 3), 3, "{status}");
+    }
+    assert_eq!(ask("503 Service Unavailable", 0), 10, "it counts by choice alone");
+    for status in ["500 Internal Server Error", "429 Too Many Requests"] {
+        assert_eq!(ask(status, 3), 10, "{status} is an answer");
+    }
+
+    // Only in a row.
+    let turn = AtomicUsize::new(0);
+    let moody = Upstream::start(move |exchange| {
+        exchange.read_body()?;
+        let is_third = turn.fetch_add(1, Ordering::SeqCst) % 3 == 2;
+        exchange.respond(if is_third { "200 OK" } else { "503 Service Unavailable" }, &[], b"ok")
+    });
+    let mut plan = Plan::before(&[&moody, &good]);
+    plan.proxy.balance.excuses_max = 3;
+    let front = plan.start();
+    for _ in 0..20 {
+        front.ask(&post("/x"));
+    }
+    assert_eq!(moody.requests().len(), 10);
+}
+
+/// one request finds out whether it can answer again, and where all excuse themselves, somebody is asked all the
+/// same.
+#[test]
+fn an_upstream_that_excused_itself_is_taken_back_and_the_last_one_stays() {
+    let is_ill = Arc::new(AtomicBool::new(true));
+    let (ill, good) = (excusing("503 Service Unavailable", &is_ill), Upstream::polite());
+    let mut plan = Plan::before(&[&ill, &good]);
+    plan.proxy.balance.excuses_max = 2;
+    plan.proxy.timeouts.rest = Duration::from_millis(50);
+    let front = plan.start();
+    eventually("a third request finds out that it is still ill", || {
+        front.ask(&post("/x"));
+        ill.requests().len() == 3
+    });
+    is_ill.store(false, Ordering::SeqCst);
+    let before = ill.requests().len();
+    eventually("it gets requests again", || {
+        assert_eq!(front.ask(&post("/x")).status, 200);
+        ill.requests().len() > before + 3
+    });
+
+    is_ill.store(true, Ordering::SeqCst);
+    let others = [(); 2].map(|()| excusing("503 Service Unavailable", &is_ill));
+    let mut plan = Plan::before(&[&others[0], &others[1]]);
+    plan.proxy.balance.excuses_max = 1;
+    plan.proxy.timeouts.rest = Duration::from_mins(10);
+    let front = plan.start();
+    for _ in 0..6 {
+        let answer = front.ask(&post("/x"));
+        assert_eq!((answer.status, answer.body.as_slice()), (503, b"ok".as_slice()), "the application's own");
+    }
+    is_ill.store(false, Ordering::SeqCst);
+    assert_eq!(front.ask(&post("/x")).status, 200);
+}
+
 /// Where all are unwell, the requests still go somewhere.
 #[test]
 fn the_last_upstreams_are_never_left_out() {

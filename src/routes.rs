@@ -9,10 +9,11 @@ pub mod forward_auth;
 pub mod limits;
 pub mod ops;
 
+pub(crate) mod grpc;
+
 mod documents;
 mod form;
 mod gate;
-mod grpc;
 mod logout;
 mod manage;
 mod negotiation;
@@ -141,12 +142,16 @@ impl Routes {
         if let Some(auth) = settings.forward_auth.as_ref().filter(|auth| auth.is_asked(&request, peer)) {
             return Box::pin(forward_auth::answer(auth, &self.shared, &settings, &request)).await;
         }
+        let is_grpc = grpc::is_call(request.headers());
+        let in_its_way = |response| if is_grpc { grpc::answer(response) } else { response };
         let Some(site) = settings.sites.of(&request) else {
-            return Call::new(&request, peer, &self.shared, settings).misdirected();
+            return in_its_way(Call::new(&request, peer, &self.shared, settings).misdirected());
         };
         let target = match RequestTarget::parse(request.uri()) {
             Ok(target) => target,
-            Err(error) => return Call::new(&request, peer, &self.shared, settings).bad_target(error),
+            Err(error) => {
+                return in_its_way(Call::new(&request, peer, &self.shared, settings).bad_target(error));
+            }
         };
         if let Some(route) = Route::find(site, target.path(), &settings) {
             let call = Call::new(&request, peer, &self.shared, settings);
@@ -156,9 +161,7 @@ impl Routes {
             return Call::new(&request, peer, &self.shared, settings).fault(&Fault::NotFound);
         }
         let forwarder = self.forwarder(&settings);
-        let is_grpc = negotiation::is_grpc(request.headers());
-        let response = gate::pass(&self.shared, &settings, &forwarder, target, request, peer).await;
-        if is_grpc { grpc::answer(response) } else { response }
+        in_its_way(gate::pass(&self.shared, &settings, &forwarder, target, request, peer).await)
     }
 
     /// Waits for upgraded connections to be closed, when the process drains.

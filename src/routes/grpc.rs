@@ -1,10 +1,10 @@
 //! Our own answers to gRPC calls.
 //!
-//! Separate because a gRPC client reads nothing of an HTTP error: it wants status 200 and the outcome in
+//! Separate because `server` has such answers, too, and because a gRPC client reads nothing of an HTTP error: it wants status 200 and the outcome in
 //! `grpc-status`, in headers that are the whole response ("Trailers-Only").
 
 use http::header::{CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::proxy::Body;
 use crate::routes::reply::{Decision, ERROR_CODE, Outcome};
@@ -12,8 +12,13 @@ use crate::routes::reply::{Decision, ERROR_CODE, Outcome};
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
+/// Whether the request is a gRPC call, whose client reads no HTTP error.
+pub(crate) fn is_call(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
 /// Gives an answer of ours the form that a gRPC client understands; the application's pass as they are.
-pub(super) fn answer(response: Response<Body>) -> Response<Body> {
+pub(crate) fn answer(response: Response<Body>) -> Response<Body> {
     let decision = response.extensions().get::<Outcome>().map(|outcome| outcome.decision);
     if matches!(decision, Some(Decision::Forwarded | Decision::Public)) {
         return response;

@@ -5,8 +5,10 @@
 //!
 //! Decided by fetch metadata, then the best match of `Accept`, then `X-Requested-With` (DESIGN section 2).
 
-use http::header::{ACCEPT, CONTENT_TYPE, UPGRADE};
+use http::header::{ACCEPT, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method};
+
+use crate::routes::grpc;
 
 /// Who is asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +23,10 @@ impl Audience {
     /// Looks at method and headers.
     pub(super) fn of(method: &Method, headers: &HeaderMap) -> Self {
         let is_page_method = *method == Method::GET || *method == Method::HEAD;
-        if headers.contains_key(UPGRADE) || is_grpc(headers) || !(is_page_method || *method == Method::POST) {
+        if headers.contains_key(UPGRADE)
+            || grpc::is_call(headers)
+            || !(is_page_method || *method == Method::POST)
+        {
             return Self::Program;
         }
         if let Some(mode) = text(headers, "sec-fetch-mode") {
@@ -87,11 +92,6 @@ fn quality(headers: &HeaderMap, types: &[&str]) -> (u32, bool) {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=1 before")]
 fn thousandths(quality: f32) -> u32 {
     (quality.clamp(0.0, 1.0) * 1000.0) as u32
-}
-
-/// Whether the request is a gRPC call, whose client reads no HTTP error.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -36,6 +36,7 @@ use super::{FINISH_MAX, Greeting, Handler, Limits, Settings, preamble};
 use crate::proxy::{
     Body, BoxError, Driven, Observed, Peer, REQUEST_ID, RequestIds, TrustedProxies, drive_while,
 };
+use crate::routes::grpc;
 
 /// The largest head of a request. Of fields, hyper takes 100; to say so would cost it an allocation for
 /// every request.
@@ -335,7 +336,9 @@ impl<H: Handler> Desk<H> {
                 if refusal == Refusal::Overloaded && version == Version::HTTP_2 {
                     watch.retire();
                 }
+                let is_grpc = grpc::is_call(request.headers());
                 let response = refusal.answer(request.headers_mut().remove(REQUEST_ID));
+                let response = if is_grpc { grpc::answer(response) } else { response };
                 // A client with two hosts on one connection goes on with the other.
                 if refusal == Refusal::Misdirected { response } else { closing(response, version) }
             }
@@ -346,10 +349,12 @@ impl<H: Handler> Desk<H> {
     /// A panic is answered too, and hurts no other request.
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
         let request_id = request.headers().get(REQUEST_ID).cloned();
+        let is_grpc = grpc::is_call(request.headers());
         let handled = AssertUnwindSafe(self.handler.handle(request, peer)).catch_unwind().await;
         handled.unwrap_or_else(|_| {
             tracing::error!(?request_id, "a request failed by a panic");
-            Refusal::Panicked.answer(request_id)
+            let response = Refusal::Panicked.answer(request_id);
+            if is_grpc { grpc::answer(response) } else { response }
         })
     }
 }

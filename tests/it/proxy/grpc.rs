@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anteroom::proxy::{Offer, Tls, Upstream as Address};
-use anteroom::server::Certificates;
+use anteroom::server::{Certificates, WhenFull};
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
@@ -617,4 +617,47 @@ async fn many_requests_at_once_get_each_its_own_answer() {
     });
     futures_util::future::join_all(requests).await;
     assert_eq!(streams.calls().len(), 50);
+}
+
+/// what the server refuses by itself is said to a gRPC client in its own way, and to others as before.
+#[test]
+fn calls_that_the_server_refuses_are_told_so_in_their_own_way() {
+    let upstream = Upstream::polite();
+    let mut plan = Plan::before(&[&upstream]);
+    plan.server.limits.connections_max = 1;
+    plan.server.limits.when_full = WhenFull::Refuse;
+    let front = plan.start();
+    let call = |path: &str, more: &str| {
+        format!("POST {path} HTTP/1.1\r\nHost: {HOST}\r\n{more}Content-Length: 0\r\n\r\n")
+    };
+    let grpc = "Content-Type: application/grpc+proto\r\n";
+    let check = |answer: &super::Answer, status: &str, code: &str| {
+        assert_eq!((answer.status, answer.body.len()), (200, 0), "{code}");
+        let fields = ["content-type", "grpc-status", "grpc-message", "x-anteroom-error"];
+        let expected = ["application/grpc", status, code, code];
+        assert_eq!(fields.map(|name| answer.head.one(name)), expected.map(Some), "{code}");
+    };
+    let mut first = front.connect();
+    first.send(call("/panic", grpc));
+    check(&first.answer(), "2", "internal_error");
+    // There is no room for another connection.
+    check(&front.ask(&call("/x", grpc)), "14", "overloaded");
+    let other = front.ask(&call("/x", ""));
+    assert_eq!((other.status, other.head.one("grpc-status")), (503, None));
+    let two_hosts = format!("{grpc}Host: other.example\r\n");
+    first.send(call("/x", &two_hosts));
+    let refused = first.answer();
+    check(&refused, "13", "bad_request");
+    assert_eq!(refused.head.one("connection"), Some("close"), "what follows cannot be told apart");
+    drop(first);
+    let mut plain = None;
+    eventually("there is room again", || {
+        let mut client = front.connect();
+        client.send(call("/x", "Host: other.example\r\n"));
+        plain = client.try_answer().ok().flatten().filter(|answer| answer.status != 503);
+        plain.is_some()
+    });
+    let plain = plain.expect("an answer");
+    assert_eq!((plain.status, plain.head.one("grpc-status")), (400, None));
+    assert!(upstream.requests().is_empty());
 }

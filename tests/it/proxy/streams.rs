@@ -331,7 +331,7 @@ fn a_large_response_passes(bytes: usize) {
         last
     };
     let first = held_up();
-    let before = resident();
+    let before = super::resident_bytes();
     let slow = 64;
     for number in 0..slow {
         take(number);
@@ -340,7 +340,7 @@ fn a_large_response_passes(bytes: usize) {
             assert!(ahead < first + 4 * MIB && ahead < 64 * MIB, "{ahead} bytes are ahead, at first {first}");
         }
     }
-    let grown = resident().saturating_sub(before);
+    let grown = super::resident_bytes().saturating_sub(before);
     assert!(grown < 4 * MIB, "{grown} bytes were kept");
     (slow..bytes / BLOCK).for_each(&mut take);
     assert_eq!(sent.load(Ordering::SeqCst), bytes);

@@ -152,6 +152,13 @@ async fn a_request_for_another_host_than_tls_was_begun_for_is_misdirected() {
         let code = response.headers().get("x-anteroom-error").map(|code| code.to_str().unwrap());
         assert_eq!(code, (status == 421).then_some("misdirected"), "{host}");
     }
+    let mut call = request("login.example.com");
+    call.headers_mut().insert("content-type", http::HeaderValue::from_static("application/grpc"));
+    let response = sender.send_request(call).await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["grpc-message"]),
+        (200, &"misdirected".parse().unwrap())
+    );
 
     let ask = async |name: &str, host: &str| {
         let stream = handshake(&front, name, &[&certificate], &[b"http/1.1"]).await.unwrap();

@@ -202,6 +202,8 @@ async fn grpc_calls_are_answered_in_their_own_way() {
 
     let (status, answer, _) = ask(&app, Method::POST, "/assets/x", call).await;
     assert_eq!((status, answer.get("grpc-status")), (200, None), "the application's answers are its own");
+    let (status, answer, _) = ask(&app, Method::POST, "/assets/./x", call).await;
+    assert_eq!((status, &answer["grpc-status"]), (200, &"13".parse().unwrap()), "a target of two readings");
 
     let text = std::fs::read_to_string(app.config_path()).unwrap();
     let nobody = format!("127.0.0.1:{}", crate::app::free_port());

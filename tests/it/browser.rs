@@ -8,6 +8,7 @@ mod login_page;
 mod person;
 mod postbox;
 mod provisioning;
+mod repeat;
 
 use std::time::{Duration, Instant};
 

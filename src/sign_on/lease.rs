@@ -26,13 +26,11 @@ impl Lease {
     }
 
     /// Waits until it is over.
-    #[must_use]
     pub fn over(&self) -> WaitForCancellationFuture<'_> {
         self.0.token.cancelled()
     }
 
     /// The same, for a future that outlives this handle.
-    #[must_use]
     pub fn over_owned(&self) -> WaitForCancellationFutureOwned {
         self.0.token.clone().cancelled_owned()
     }

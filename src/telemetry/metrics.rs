@@ -366,16 +366,8 @@ const DURATION_BUCKETS: [f64; 10] = [0.000_5, 0.002, 0.01, 0.05, 0.1, 0.25, 0.5,
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_happens_is_counted() {
-        let metrics = Metrics::new();
-        let core = metrics.core();
-        core.request("forwarded", 204, Duration::from_millis(3));
-        metrics.core().request("forwarded", 200, Duration::from_millis(3));
-        core.request("failed", 502, Duration::from_secs(2));
-        metrics.signed_on("refused", "wrong_audience");
-        metrics.upstream_failed("upstream_refused");
-        let moment = Moment {
+    fn a_moment() -> Moment {
+        Moment {
             sessions_live: 7,
             waiting_rooms_open: 3,
             mail_sent: 5,
@@ -398,8 +390,19 @@ mod tests {
                 is_ejected: true,
             }],
             connections_turned_away: vec![("full", 0), ("memory", 10)],
-        };
-        let text = metrics.encode(&moment);
+        }
+    }
+
+    #[test]
+    fn what_happens_is_counted() {
+        let metrics = Metrics::new();
+        let core = metrics.core();
+        core.request("forwarded", 204, Duration::from_millis(3));
+        metrics.core().request("forwarded", 200, Duration::from_millis(3));
+        core.request("failed", 502, Duration::from_secs(2));
+        metrics.signed_on("refused", "wrong_audience");
+        metrics.upstream_failed("upstream_refused");
+        let text = metrics.encode(&a_moment());
         for line in [
             "anteroom_build_info{version=\"0.1.0\"} 1",
             "anteroom_requests_total{decision=\"forwarded\",status=\"2xx\"} 2",

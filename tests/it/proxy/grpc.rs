@@ -650,14 +650,14 @@ fn calls_that_the_server_refuses_are_told_so_in_their_own_way() {
     check(&refused, "13", "bad_request");
     assert_eq!(refused.head.one("connection"), Some("close"), "what follows cannot be told apart");
     drop(first);
-    let mut plain = None;
+    let mut usual = None;
     eventually("there is room again", || {
         let mut client = front.connect();
         client.send(call("/x", "Host: other.example\r\n"));
-        plain = client.try_answer().ok().flatten().filter(|answer| answer.status != 503);
-        plain.is_some()
+        usual = client.try_answer().ok().flatten().filter(|answer| answer.status != 503);
+        usual.is_some()
     });
-    let plain = plain.expect("an answer");
-    assert_eq!((plain.status, plain.head.one("grpc-status")), (400, None));
+    let usual = usual.expect("an answer");
+    assert_eq!((usual.status, usual.head.one("grpc-status")), (400, None));
     assert!(upstream.requests().is_empty());
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anteroom::clock::{Clock as _, ManualClock, SystemClock};
 use fantoccini::Locator;
-use fantoccini::cookies::Cookie;
 
 use super::chromium::{Chromium, Kind, complaints, fits_the_screen, until_path, until_text};
 use super::login_page::LoginPage;
@@ -39,8 +38,8 @@ async fn a_form_that_came_too_late_is_asked_about_and_all_devices_are_signed_out
     let person = Person::new(chromium.open(Kind::Phone).await, MIA);
     let client = &person.client;
     person.open(&app.url("/favicon.ico")).await;
-    client.add_cookie(Cookie::new("anteroom", session)).await.expect("it keeps cookies");
-
+    let cookie = format!("anteroom={session}; path=/");
+    client.execute("document.cookie = arguments[0]", vec![cookie.into()]).await.expect("a script runs");
     client.execute(POST, Vec::new()).await.expect("a script runs");
     person.sign_on("/.anteroom/repeat", true).await;
     until_text(client, "Send it again?").await;

@@ -264,6 +264,7 @@ async fn a_client_that_does_not_wait_is_written_down_as_gone() {
     drop(stream);
     let line = written.line("/assets/slow").await;
     assert_eq!((line["status"].as_u64(), line["closed_by"].as_str()), (Some(499), Some("client")), "{line}");
+    assert_eq!(line["code"], "client_closed", "{line}");
     drop(asked);
 }
 

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -100,7 +100,12 @@ impl Program {
     }
 
     fn wait(&mut self) -> ExitStatus {
-        self.child.wait().expect("the program is a child of ours")
+        let mut ended = None;
+        eventually("the program ends", || {
+            ended = self.child.try_wait().expect("the program is a child of ours");
+            ended.is_some()
+        });
+        ended.expect("it has ended")
     }
 
     fn errors(&mut self) -> ChildStderr {
@@ -291,8 +296,14 @@ fn running_out_of_descriptors_is_waited_out() {
     let errors = program.errors();
     let crowd: Vec<TcpStream> = (0..120).map(|_| TcpStream::connect(house.public).unwrap()).collect();
     let mut lines = BufReader::new(errors).lines();
-    let told = lines.find_map(|line| line.ok().filter(|line| line.contains("cannot accept connections")));
-    assert!(told.is_some());
+    let mut next = || {
+        let told = lines.find_map(|line| line.ok().filter(|line| line.contains("cannot accept connections")));
+        assert!(told.is_some());
+        Instant::now()
+    };
+    // 100 ms, then 200; whoever spins is there at once.
+    let (first, third) = (next(), (next(), next()).1);
+    assert!(third - first > Duration::from_millis(150), "{:?}", third - first);
     drop(crowd);
     eventually("it serves again", || house.ask().is_ok_and(|status| status == 200));
     program.signal("-INT");

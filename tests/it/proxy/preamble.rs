@@ -6,7 +6,7 @@ use anteroom::proxy::TrustedProxies;
 use anteroom::server::Greeting;
 
 use super::{Front, HOST, Plan};
-use crate::upstream::Upstream;
+use crate::upstream::{PATIENCE, Upstream};
 
 fn get() -> String {
     format!("GET /x HTTP/1.1\r\nHost: {HOST}\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n")
@@ -73,6 +73,15 @@ fn a_balancer_without_preamble_is_not_listened_to() {
         assert!(connection.is_closed(), "{:?}", String::from_utf8_lossy(begin));
     }
     assert_eq!(upstream.requests().len(), 0);
+}
+
+#[test]
+fn a_preamble_that_does_not_end_has_a_size() {
+    let upstream = Upstream::polite();
+    let front = front(&upstream, |plan| plan.server.limits.handshake = PATIENCE * 9);
+    let mut connection = front.connect();
+    connection.send([b"PROXY TCP4 ".as_slice(), &[b'1'; 200]].concat());
+    assert!(connection.is_closed());
 }
 
 /// Whoever is no trusted proxy has nothing to say about anybody.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::{Answer, Client, Front, HOST, Plan};
+use super::{Answer, Client, Front, HOST, Plan, resident_bytes};
 use crate::upstream::{PATIENCE, Upstream, eventually};
 
 const MIB: usize = 1024 * 1024;
@@ -164,9 +164,14 @@ fn the_end_of_a_session_cuts_what_is_streaming() {
     assert!(begun.elapsed() < Duration::from_secs(1));
     assert!(!rest.ends_with(b"0\r\n\r\n"), "the stream looks complete");
     // Who has not read what was on its way gets no more than that.
-    let mut flowed = Vec::new();
-    flowing.0.read_to_end(&mut flowed).unwrap();
-    assert!(!flowed.ends_with(b"0\r\n\r\n"), "the stream looks complete");
+    let (mut end, mut piece, mut bytes) = (Vec::new(), vec![0; 0x10000], 0);
+    while let Ok(count @ 1..) = flowing.0.read(&mut piece) {
+        end.extend_from_slice(&piece[..count]);
+        end.drain(..end.len().saturating_sub(5));
+        bytes += count;
+        assert!(bytes < 256 * MIB, "what belongs to the session goes on");
+    }
+    assert_ne!(end, b"0\r\n\r\n", "the stream looks complete");
     upstream.wait_for_open(1);
     public.0.get_ref().set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     let mut rest = Vec::new();
@@ -232,18 +237,17 @@ fn an_upload_that_stalls_is_given_up() {
     upstream.wait_for_open(0);
 }
 
-/// Sends an octet every few milliseconds, until so many are sent or something comes back.
-fn dribble(client: &Client, octets: usize) {
+/// Sends an octet every few milliseconds, until so many are sent or something comes back; whether it does.
+fn dribble(client: &Client, octets: usize) -> bool {
     let mut stream = client.0.get_ref();
     stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
-    for _ in 0..octets {
+    let is_answered = (0..octets).any(|_| {
         // Whoever has given us up is done with us.
         stream.write_all(b"x").unwrap_or_default();
-        if stream.peek(&mut [0]).is_ok() {
-            break;
-        }
-    }
+        stream.peek(&mut [0]).is_ok()
+    });
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    is_answered
 }
 
 /// who sends an octet now and then is given up after the grace, and nobody else is.
@@ -275,7 +279,10 @@ fn an_upload_that_dribbles_is_given_up() {
         client.answer()
     };
     let front = start(10_000);
-    let answer = send(&front, post("/x", 100_000, ""), 1_000);
+    let mut client = front.connect();
+    client.send(post("/x", 100_000, ""));
+    assert!(dribble(&client, 500), "it may go on for ever");
+    let answer = client.answer();
     assert_eq!((answer.status, answer.body.as_slice()), (408, b"request_timeout".as_slice()));
     upstream.wait_for_open(0);
     // As slow, but wanted so: a call that talks, a conversation, and no demand at all.
@@ -330,18 +337,19 @@ fn a_large_response_passes(bytes: usize) {
         });
         last
     };
-    let first = held_up();
+    held_up();
     let before = super::resident_bytes();
     let slow = 64;
     for number in 0..slow {
         take(number);
         if number % 16 == 0 {
+            // What the system keeps of two connections, which has its bounds.
             let ahead = held_up() - number * BLOCK;
-            assert!(ahead < first + 4 * MIB && ahead < 64 * MIB, "{ahead} bytes are ahead, at first {first}");
+            assert!(ahead < 64 * MIB, "{ahead} bytes are ahead");
         }
     }
     let grown = super::resident_bytes().saturating_sub(before);
-    assert!(grown < 4 * MIB, "{grown} bytes were kept");
+    assert!(grown < 8 * MIB, "{grown} bytes were kept");
     (slow..bytes / BLOCK).for_each(&mut take);
     assert_eq!(sent.load(Ordering::SeqCst), bytes);
     client.send(get("/large"));

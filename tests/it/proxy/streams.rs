@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::{Answer, Client, Front, HOST, Plan, resident_bytes};
+use super::{Answer, Client, Front, HOST, Plan};
 use crate::upstream::{PATIENCE, Upstream, eventually};
 
 const MIB: usize = 1024 * 1024;

@@ -263,9 +263,10 @@ fn an_upload_that_dribbles_is_given_up() {
         exchange.read_body()?;
         exchange.respond("200 OK", &[], b"ok")
     });
-    let start = |rate_min| {
+    let grace = Duration::from_millis(80);
+    let start = |rate_min, grace| {
         let mut plan = Plan::before(&[&upstream]);
-        plan.proxy.timeouts.request_body_grace = Duration::from_millis(80);
+        plan.proxy.timeouts.request_body_grace = grace;
         plan.proxy.timeouts.request_body_rate_min = NonZero::new(rate_min);
         plan.start()
     };
@@ -278,7 +279,7 @@ fn an_upload_that_dribbles_is_given_up() {
         dribble(&client, octets);
         client.answer()
     };
-    let front = start(10_000);
+    let front = start(10_000, grace);
     let mut client = front.connect();
     client.send(post("/x", 100_000, ""));
     assert!(dribble(&client, 500), "it may go on for ever");
@@ -293,7 +294,9 @@ fn an_upload_that_dribbles_is_given_up() {
     let head = client.head();
     dribble(&client, ALL);
     assert_eq!(crate::upstream::read_body(&mut client.0, &head).unwrap().0, b"ok");
-    assert_eq!(send(&start(0), post("/x", ALL, ""), ALL).body, b"ok");
+    assert_eq!(send(&start(0, grace), post("/x", ALL, ""), ALL).body, b"ok");
+    // Not waited for for long enough to tell.
+    assert_eq!(send(&start(10_000, PATIENCE), post("/x", ALL, ""), ALL).body, b"ok");
     // Waited for as long, but with more to show for it.
     let mut client = front.connect();
     client.send(post("/x", 100_000 + ALL, ""));

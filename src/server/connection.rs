@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use http::header::{HOST, UPGRADE};
 use http::{Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -314,6 +314,9 @@ impl<H: Handler> Desk<H> {
         }
         let version = request.version();
         let asks_upgrade = request.headers().contains_key(UPGRADE);
+        if !request.body().is_end_stream() {
+            watch.carries_body();
+        }
         self.request_ids.stamp(request.headers_mut(), &peer);
         let response = match check(&mut request, &watch) {
             Ok(()) => {

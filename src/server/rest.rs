@@ -2,7 +2,7 @@
 //!
 //! Separate because nearly all connections of browsers rest nearly all the time: what is kept of one is its socket, and
 //! the buffers of the HTTP library and the room for a request are made anew for the next request. Who keeps asking
-//! never gets here.
+//! never gets here, nor does a connection on which a request had a body (T-G1).
 
 use std::pin::pin;
 

@@ -42,6 +42,8 @@ pub(super) struct Watch {
     requests: AtomicU32,
     /// Whether it shall end after the requests at hand because it has lasted long enough.
     retires: AtomicBool,
+    /// Whether a request had a body. Its rest may come after the answer.
+    carried_body: AtomicBool,
     is_ambiguous: AtomicBool,
     is_tunnel: AtomicBool,
     server_name: OnceLock<Box<str>>,
@@ -63,6 +65,7 @@ impl Watch {
             exchanges: AtomicU32::new(0),
             requests: AtomicU32::new(0),
             retires: AtomicBool::new(false),
+            carried_body: AtomicBool::new(false),
             is_ambiguous: AtomicBool::new(false),
             is_tunnel: AtomicBool::new(false),
             server_name: OnceLock::new(),
@@ -96,6 +99,11 @@ impl Watch {
     /// Whether it was let in only to be told that there is no room.
     pub(super) const fn is_turned_away(&self) -> bool {
         self.slot.is_turned_away()
+    }
+
+    /// Notes that a request has a body.
+    pub(super) fn carries_body(&self) {
+        self.carried_body.store(true, Ordering::Relaxed);
     }
 
     /// Notes that octets have come which could be read in two ways.
@@ -132,13 +140,17 @@ impl Watch {
         self.is_between() && waits
     }
 
-    /// Tells, each time it is asked, whether something has happened since the last time, or is going on.
+    /// Tells, each time it is asked, whether something has happened since the last time, or may be going on. Where a
+    /// request had a body that is said for ever: of one that was answered early a rest may be to come, or lie in the
+    /// HTTP library, and must never be read as the next request (T-G1).
     pub(super) fn activity(&self) -> impl FnMut() -> bool {
         let mut known = 0;
         move || {
             let requests = self.requests.load(Ordering::Relaxed);
             let is_new = std::mem::replace(&mut known, requests) != requests;
-            is_new || !self.is_idle() || self.write_stalled.load(Ordering::Relaxed)
+            let may_go_on =
+                self.write_stalled.load(Ordering::Relaxed) || self.carried_body.load(Ordering::Relaxed);
+            is_new || !self.is_idle() || may_go_on
         }
     }
 

@@ -1,6 +1,8 @@
 //! Messages that two servers could read in two ways (T-G1 to T-G3, T-B5, R-25, R-28).
 
-use super::{Answer, Front, HOST};
+use std::time::Duration;
+
+use super::{Answer, Front, HOST, Plan};
 use crate::upstream::Upstream;
 
 /// What must come of a case.
@@ -220,6 +222,32 @@ fn an_early_answer_leaves_no_rest_for_the_next_request() {
     let targets: Vec<String> =
         upstream.requests().iter().map(|request| request.target().to_owned()).collect();
     assert_eq!(targets, ["/early", "/next"]);
+}
+
+/// T-G1: nor is the rest of a body read as a request because the connection seems to have rested since its answer.
+#[test]
+fn the_rest_of_a_body_is_no_request_after_a_rest() {
+    let upstream = Upstream::start(|exchange| {
+        exchange.respond("413 Content Too Large", &[], b"no")?;
+        exchange.wait_for_close()
+    });
+    let mut plan = Plan::before(&[&upstream]);
+    plan.server.limits.rest_after = Duration::from_millis(1);
+    let front = plan.start();
+    let smuggled = format!("GET /smuggled HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    for before in [0, 10, 100_000] {
+        let length = before + smuggled.len();
+        let mut client = front.connect();
+        client.send(format!("POST /early HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {length}\r\n\r\n"));
+        client.send("x".repeat(before));
+        assert_eq!(client.answer().status, 413);
+        client.0.get_ref().set_read_timeout(Some(Duration::from_millis(30))).unwrap();
+        assert!(!matches!(client.read_answer(), Ok(Some(_))), "{before} before");
+        // It may be closed by now.
+        drop(std::io::Write::write_all(client.0.get_mut(), smuggled.as_bytes()));
+        assert!(!matches!(client.read_answer(), Ok(Some(_))), "{before} before");
+    }
+    assert!(upstream.requests().iter().all(|request| request.target() == "/early"));
 }
 
 /// what is found ambiguous ends the connection wherever it stands, also behind a request that was sound.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Answer, Front, HOST, Plan};
-use crate::upstream::Upstream;
+use crate::upstream::{PATIENCE, Upstream};
 
 /// What must come of a case.
 enum Expected {
@@ -224,29 +224,43 @@ fn an_early_answer_leaves_no_rest_for_the_next_request() {
     assert_eq!(targets, ["/early", "/next"]);
 }
 
-/// T-G1: nor is the rest of a body read as a request because the connection seems to have rested since its answer.
+/// T-G1: nor is the rest of a body read as a request because the connection has rested since its answer, however long
+/// the application leaves it where it is.
 #[test]
 fn the_rest_of_a_body_is_no_request_after_a_rest() {
-    let upstream = Upstream::start(|exchange| {
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let ended = std::sync::Mutex::new(ended);
+    let upstream = Upstream::start(move |exchange| {
         exchange.respond("413 Content Too Large", &[], b"no")?;
-        exchange.wait_for_close()
+        ended.lock().unwrap().recv_timeout(PATIENCE).map_err(std::io::Error::other)
     });
     let mut plan = Plan::before(&[&upstream]);
     plan.server.limits.rest_after = Duration::from_millis(1);
+    // Each has an application of its own, which is busy from then on.
+    plan.proxy.timeouts.pool_idle = Duration::ZERO;
     let front = plan.start();
     let smuggled = format!("GET /smuggled HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
-    for before in [0, 10, 100_000] {
-        let length = before + smuggled.len();
-        let mut client = front.connect();
-        client.send(format!("POST /early HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {length}\r\n\r\n"));
-        client.send("x".repeat(before));
-        assert_eq!(client.answer().status, 413);
-        client.0.get_ref().set_read_timeout(Some(Duration::from_millis(30))).unwrap();
-        assert!(!matches!(client.read_answer(), Ok(Some(_))), "{before} before");
-        // It may be closed by now.
-        drop(std::io::Write::write_all(client.0.get_mut(), smuggled.as_bytes()));
-        assert!(!matches!(client.read_answer(), Ok(Some(_))), "{before} before");
+    let chunk = format!("{:x}\r\n{smuggled}\r\n", smuggled.len());
+    // Bodies that are still on their way, and such as we have read whole while the application has not.
+    for kibibytes in (0..6_000).step_by(384) {
+        let count = 1 + kibibytes * 1024 / smuggled.len();
+        let length = count * smuggled.len();
+        for (framing, body) in [
+            (format!("Content-Length: {length}"), smuggled.repeat(count)),
+            (format!("Content-Length: {}", length + 100), smuggled.repeat(count)),
+            ("Transfer-Encoding: chunked".to_owned(), chunk.repeat(count) + "0\r\n\r\n"),
+        ] {
+            let mut client = front.connect();
+            client.send(format!("POST /early HTTP/1.1\r\nHost: {HOST}\r\n{framing}\r\n\r\n"));
+            client.0.get_ref().set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+            // Whoever has closed the connection reads nothing as a request.
+            std::io::Write::write_all(client.0.get_mut(), body.as_bytes()).unwrap_or_default();
+            assert_eq!(client.answer().status, 413);
+            client.0.get_ref().set_read_timeout(Some(Duration::from_millis(30))).unwrap();
+            assert!(!matches!(client.read_answer(), Ok(Some(_))), "{kibibytes} KiB, {framing}");
+        }
     }
+    drop(end);
     assert!(upstream.requests().iter().all(|request| request.target() == "/early"));
 }
 
@@ -304,7 +318,7 @@ fn an_answer_that_looks_like_a_refusal_passes_as_it_is() {
     let upstream = Upstream::start(move |exchange| {
         let length = BODY.len();
         exchange.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"))?;
-        gone.lock().unwrap().recv_timeout(crate::upstream::PATIENCE).map_err(std::io::Error::other)?;
+        gone.lock().unwrap().recv_timeout(PATIENCE).map_err(std::io::Error::other)?;
         exchange.write(BODY)
     });
     let front = Front::before(&upstream);

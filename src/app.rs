@@ -35,7 +35,7 @@ use crate::routes::limits::Counts;
 use crate::routes::ops::Ops;
 use crate::routes::{OpenPages, Routes, Shared};
 use crate::secret::MacKey;
-use crate::server::{Certificates, Handler, Server};
+use crate::server::{Certificates, Server};
 use crate::sign_on::SignOn;
 use crate::store::{self, AuditEvent, DeclaredMetadata};
 use crate::telemetry::AccessLog;
@@ -146,9 +146,11 @@ async fn start_on(
     let mut tasks = JoinSet::new();
     let front = (shared, Arc::clone(&watched));
     let make = move || Front::new(Routes::new(Arc::clone(&front.0)), &front.1, Arc::clone(&clock));
-    tasks.spawn(serve_on(public, make, stop.clone()));
+    let public = public.start(make, stop.clone()).await?;
+    tasks.spawn(async move { Ok(public.ended().await?) });
     let probes = Probes(Ops::new(Arc::clone(&watched) as _));
-    tasks.spawn(serve_on(ops, move || probes.clone(), ends.last.clone()));
+    let ops = ops.start(move || probes.clone(), ends.last.clone()).await?;
+    tasks.spawn(async move { Ok(ops.ended().await?) });
     tasks.spawn(memory.follow(stop.clone()));
     let stopped = stop.clone();
     tasks.spawn(async move { Ok(sign_on.follow(&stopped).await?) });
@@ -349,12 +351,4 @@ pub(crate) async fn declare(
     });
     let event = AuditEvent::of_anteroom(clock.now(), "organizations.metadata_declared");
     store.declare_metadata(&fetched.collect::<Vec<_>>(), event).await
-}
-
-async fn serve_on<H: Handler>(
-    server: Server,
-    make: impl Fn() -> H + Clone + Send + 'static,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    Ok(server.serve(make, stop).await?)
 }

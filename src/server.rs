@@ -10,6 +10,7 @@
 
 mod admission;
 mod connection;
+mod cores;
 mod doors;
 mod inspect;
 mod listener;
@@ -28,18 +29,16 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::id::Randomness;
 use crate::proxy::{Body, Peer, TrustedProxies};
 
+pub use self::cores::Serving;
 pub use self::doors::{Gauge, Pressure, TurnedAway};
 pub use self::listener::inherited;
 pub use self::tls::{Certificates, Error as CertificateError, KeyPair};
 
-use self::doors::Doors;
 use self::listener::Listeners;
 
 /// Answers requests; one value per core, used by that core's connections only.
@@ -241,76 +240,13 @@ impl Server {
         &self.addresses
     }
 
-    /// Serves until `shutdown` is cancelled and the connections are finished, or the grace is over. `make` is
-    /// called on every core's own thread.
-    pub async fn serve<H, F>(self, make: F, shutdown: CancellationToken) -> Result<(), Error>
+    /// Starts to serve, and returns when every core listens. It goes on until `shutdown` is cancelled and the connections
+    /// are finished, or the grace is over. `make` is called on every core's own thread.
+    pub async fn start<H, F>(self, make: F, shutdown: CancellationToken) -> Result<Serving, Error>
     where
         H: Handler,
         F: Fn() -> H + Clone + Send + 'static,
     {
-        let (gauge, turned_away) = (self.settings.gauge.clone(), self.settings.turned_away.clone());
-        let doors = Doors::new(&self.settings.limits, gauge, turned_away);
-        let mut ends = Vec::new();
-        for (number, listeners) in self.workers.into_iter().enumerate() {
-            let (ended, end) = oneshot::channel();
-            let worker = Worker {
-                listeners,
-                settings: self.settings.clone(),
-                doors: doors.clone(),
-                shutdown: shutdown.child_token(),
-            };
-            let make = make.clone();
-            let run = move || {
-                // Nobody waits any more if `serve` itself was dropped.
-                drop(ended.send(worker.run(make)));
-            };
-            let thread = std::thread::Builder::new().name(format!("core-{number}"));
-            thread.spawn(run).map_err(Error::Worker)?;
-            ends.push(end);
-        }
-        for end in ends {
-            end.await.map_err(|_| Error::WorkerFailed)??;
-        }
-        Ok(())
-    }
-}
-
-/// What one core needs.
-struct Worker {
-    listeners: Listeners,
-    settings: Settings,
-    doors: Doors,
-    shutdown: CancellationToken,
-}
-
-impl Worker {
-    fn run<H: Handler>(self, make: impl Fn() -> H) -> Result<(), Error> {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build_local(LocalOptions::default())
-            .map_err(Error::Worker)?;
-        runtime.block_on(async move {
-            let Limits { last_call, grace, .. } = self.settings.limits;
-            let shutdown = self.shutdown;
-            let front = connection::Front::new(make(), &self.settings, self.doors.clone(), shutdown.clone());
-            let accepting = listener::accept(self.listeners, &front, &self.doors, last_call);
-            let announcing = async {
-                tokio::select! {
-                    () = self.settings.draining.cancelled() => {}
-                    () = shutdown.cancelled() => {}
-                }
-                front.announce_end();
-                std::future::pending::<()>().await;
-            };
-            let accepted = tokio::select! {
-                accepted = accepting => accepted,
-                () = front.make_room(&self.settings.gauge) => Ok(()),
-                () = announcing => Ok(()),
-            };
-            front.announce_end();
-            accepted.map_err(Error::Worker)?;
-            front.drain(grace).await;
-            Ok(())
-        })
+        Serving::start(self.workers, self.settings, make, shutdown).await
     }
 }

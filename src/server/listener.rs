@@ -33,9 +33,12 @@ pub(super) struct Listener {
     origin: Origin,
 }
 
+/// One that a runtime knows.
+pub(super) type Registered = (TcpListener, Origin);
+
 /// What becomes of the connections in a socket's queue when we stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
+pub(super) enum Origin {
     /// They are ours to answer: the system resets them with the socket.
     Own(Sharing),
     /// They wait for the next process, which gets the same socket.
@@ -103,16 +106,20 @@ fn open(address: SocketAddr, shared: Shared) -> io::Result<std::net::TcpListener
     Ok(socket.into())
 }
 
+/// Makes the sockets known to the runtime of this thread.
+pub(super) fn register(listeners: Listeners) -> io::Result<Vec<Registered>> {
+    let register = |Listener { socket, origin }| TcpListener::from_std(socket).map(|socket| (socket, origin));
+    listeners.into_iter().map(register).collect()
+}
+
 /// Accepts connections until the shutdown begins.
 pub(super) async fn accept<H: Handler>(
-    listeners: Listeners,
+    listeners: Vec<Registered>,
     front: &Front<H>,
     doors: &Doors,
     last_call: Duration,
 ) -> io::Result<()> {
-    let loops = listeners.into_iter().map(|listener| async move {
-        let origin = listener.origin;
-        let socket = TcpListener::from_std(listener.socket)?;
+    let loops = listeners.into_iter().map(|(socket, origin)| async move {
         accept_on(&socket, front, doors).await;
         match origin {
             Origin::Own(sharing) => hand_over(socket, front, doors, (sharing, last_call)).await,

@@ -81,7 +81,8 @@ impl Plan {
     fn start(self) -> Front {
         let shutdown = CancellationToken::new();
         let (told, address) = mpsc::channel();
-        let stop = shutdown.clone();
+        let abandon = CancellationToken::new();
+        let (stop, abandoned) = (shutdown.clone(), abandon.clone());
         let ended = std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -89,18 +90,23 @@ impl Plan {
                 let (sign_on, visitor) = one_session().await;
                 let server = Server::bind(self.server).unwrap();
                 let session = Arc::new((sign_on, visitor));
-                told.send((server.addresses()[0], Arc::clone(&session), tokio::runtime::Handle::current()))
-                    .unwrap();
+                let address = server.addresses()[0];
+                let known = Arc::clone(&session);
                 let (settings, closing) = (Arc::new(self.proxy), stop.clone());
                 let make = move || Doorman {
                     forwarder: Forwarder::new(Arc::clone(&settings), closing.clone()),
                     session: Arc::clone(&session),
                 };
-                server.serve(make, stop).await.unwrap();
+                let serving = server.start(make, stop).await.unwrap();
+                told.send((address, known, tokio::runtime::Handle::current())).unwrap();
+                tokio::select! {
+                    ended = serving.ended() => ended.unwrap(),
+                    () = abandoned.cancelled() => {}
+                }
             });
         });
         let (address, session, runtime) = address.recv_timeout(PATIENCE).unwrap();
-        Front { address, session, runtime, shutdown, ended: Some(ended) }
+        Front { address, session, runtime, shutdown, abandon, ended: Some(ended) }
     }
 }
 
@@ -110,6 +116,7 @@ struct Front {
     session: Arc<(SignOn, Visitor)>,
     runtime: tokio::runtime::Handle,
     shutdown: CancellationToken,
+    abandon: CancellationToken,
     ended: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -142,8 +149,13 @@ impl Front {
 }
 
 impl Drop for Front {
+    /// Nothing of it is left when the test ends, and the process with it.
     fn drop(&mut self) {
         self.shutdown.cancel();
+        self.abandon.cancel();
+        if let Some(thread) = self.ended.take() {
+            drop(thread.join());
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub mod logout;
 pub mod metadata;
 
 mod assertion;
+mod attributes;
 mod authn_request;
 mod canonical;
 mod claims;
@@ -37,7 +38,8 @@ mod sp_metadata;
 mod statement;
 mod xml;
 
-pub use assertion::{Attribute, NameId, VerifiedAssertion};
+pub use assertion::{NameId, VerifiedAssertion};
+pub use attributes::{Attribute, Attributes};
 pub use authn_request::{AuthnRequest, ReceivedRequest};
 pub use claims::Claims;
 pub use key::{Certificate, CertificateError};

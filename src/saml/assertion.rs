@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::attributes::Attributes;
 use super::conditions::Validity;
 use super::message::Assertion;
 use super::statement;
@@ -18,7 +19,7 @@ pub struct VerifiedAssertion {
     in_response_to: String,
     issued_at: Timestamp,
     name_id: Option<NameId>,
-    attributes: Vec<Attribute>,
+    attributes: Attributes,
     authn_instant: Timestamp,
     authn_context_class: Option<String>,
     session_index: Option<String>,
@@ -40,49 +41,37 @@ pub struct NameId {
     pub sp_name_qualifier: Option<String>,
 }
 
-/// An attribute by its full name.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Attribute {
-    /// `Attribute/@Name`; never the friendly name.
-    pub name: String,
-    /// The values in their order, as they came.
-    pub values: Vec<String>,
-}
+/// Everything but the octets that it was read from, which are borrowed until it is.
+pub(super) struct Unsealed(VerifiedAssertion);
 
-impl VerifiedAssertion {
-    pub(super) fn new(
-        assertion: &Assertion<'_>,
-        validity: &Validity,
-        in_response_to: &str,
-        signed_octets: &[u8],
-    ) -> Self {
+impl Unsealed {
+    pub(super) fn of(assertion: &Assertion<'_>, validity: &Validity, in_response_to: &str) -> Self {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         let statements = &assertion.authn_statements;
         let signed_on = statements.get(validity.signed_on.position);
-        Self {
+        Self(VerifiedAssertion {
             id: assertion.id.to_owned(),
             issuer: assertion.issuer.to_owned(),
             in_response_to: in_response_to.to_owned(),
             issued_at: validity.issued_at,
             name_id: assertion.subject.name_id.as_ref().map(NameId::from),
-            attributes: assertion
-                .attributes
-                .attributes
-                .iter()
-                .map(|(name, values)| Attribute {
-                    name: (*name).to_owned(),
-                    values: values.iter().map(|value| (*value).to_owned()).collect(),
-                })
-                .collect(),
+            attributes: assertion.attributes.attributes().collect(),
             authn_instant: validity.signed_on.at,
             authn_context_class: owned(signed_on.and_then(|statement| statement.context_class)),
             session_index: owned(statements.iter().find_map(|s| s.session_index)),
             session_not_on_or_after: validity.session_not_on_or_after,
             expires_at: validity.expires_at,
-            signed_octets: signed_octets.to_vec(),
-        }
+            signed_octets: Vec::new(),
+        })
     }
 
+    /// Adds the octets that were digested.
+    pub(super) fn seal(self, signed_octets: Vec<u8>) -> VerifiedAssertion {
+        VerifiedAssertion { signed_octets, ..self.0 }
+    }
+}
+
+impl VerifiedAssertion {
     /// The assertion's ID, to be consumed once (unique per issuer).
     #[must_use]
     pub fn id(&self) -> &str {
@@ -115,27 +104,22 @@ impl VerifiedAssertion {
 
     /// All attributes; no name occurs twice.
     #[must_use]
-    pub fn attributes(&self) -> &[Attribute] {
+    pub const fn attributes(&self) -> &Attributes {
         &self.attributes
     }
 
     /// The values of the attribute of that exact name; empty if it is absent.
     #[must_use]
-    pub fn attribute(&self, name: &str) -> &[String] {
-        self.attributes
-            .iter()
-            .find(|attribute| attribute.name == name)
-            .map_or(&[], |attribute| &attribute.values)
+    pub fn attribute(&self, name: &str) -> Vec<&str> {
+        self.attributes.named(name).map(|attribute| attribute.values().collect()).unwrap_or_default()
     }
 
     /// The one value of an attribute; `None` if it is absent or has several, since choosing among
     /// them would be guessing.
     #[must_use]
     pub fn single(&self, name: &str) -> Option<&str> {
-        match self.attribute(name) {
-            [value] => Some(value),
-            _ => None,
-        }
+        let mut values = self.attributes.named(name)?.values();
+        values.next().filter(|_| values.len() == 0)
     }
 
     /// When the subject signed on at the identity provider; may be long ago.

@@ -3,7 +3,8 @@
 //! Separate because it is read from octets that nobody has signed: good for telling support whom a refused message
 //! spoke of, and for nothing else. Nothing here leads to a [`VerifiedAssertion`](super::VerifiedAssertion).
 
-use super::assertion::{Attribute, NameId};
+use super::assertion::NameId;
+use super::attributes::Attributes;
 use super::message::{Content, Response};
 use super::statement::{AttributeStatement, Subject};
 use super::xml::{Profile, Tree};
@@ -12,7 +13,7 @@ use super::xml::{Profile, Tree};
 #[derive(Clone)]
 pub struct Claims {
     name_id: Option<NameId>,
-    attributes: Vec<Attribute>,
+    attributes: Attributes,
 }
 
 impl Claims {
@@ -26,18 +27,8 @@ impl Claims {
 
     /// Those of the parts of an assertion.
     pub(super) fn of(subject: &Subject<'_>, statement: &AttributeStatement<'_>) -> Self {
-        let owned = |text: Option<&str>| text.map(str::to_owned);
-        let attribute = |(name, values): &(&str, Vec<&str>)| Attribute {
-            name: (*name).to_owned(),
-            values: values.iter().map(|value| (*value).to_owned()).collect(),
-        };
-        let name_id = subject.name_id.as_ref().map(|name_id| NameId {
-            value: name_id.value.to_owned(),
-            format: owned(name_id.format),
-            name_qualifier: owned(name_id.name_qualifier),
-            sp_name_qualifier: owned(name_id.sp_name_qualifier),
-        });
-        Self { name_id, attributes: statement.attributes.iter().map(attribute).collect() }
+        let name_id = subject.name_id.as_ref().map(NameId::from);
+        Self { name_id, attributes: statement.attributes().collect() }
     }
 
     /// The name identifier, if there is one.
@@ -48,7 +39,7 @@ impl Claims {
 
     /// All attributes; no name occurs twice.
     #[must_use]
-    pub fn attributes(&self) -> &[Attribute] {
+    pub const fn attributes(&self) -> &Attributes {
         &self.attributes
     }
 }

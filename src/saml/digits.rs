@@ -11,12 +11,11 @@ use super::xml::{any, is_space};
 ///
 /// Messages are decoded before anybody has been asked for a signature, so this is done many octets at a time.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
-    let decoded = if any(text, is_space) {
-        STANDARD.decode_to_vec(text.bytes().filter(|byte| !is_space(*byte)).collect::<Vec<u8>>())
-    } else {
-        STANDARD.decode_to_vec(text)
-    };
-    decoded.ok()
+    // Most have no white space in them, and what has is none to the library.
+    STANDARD.decode_to_vec(text).ok().or_else(|| {
+        let digits = || text.bytes().filter(|byte| !is_space(*byte)).collect::<Vec<u8>>();
+        any(text, is_space).then(|| STANDARD.decode_to_vec(digits()).ok()).flatten()
+    })
 }
 
 #[cfg(test)]

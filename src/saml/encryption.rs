@@ -16,7 +16,7 @@ use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm};
 
 use super::digits;
-use super::names::{ASSERTION, DSIG, PROTOCOL, XENC, XENC11, ds, xenc};
+use super::names::{Vocabulary, XENC, XENC11, ds, xenc};
 use super::own_key::KeyPair;
 use super::refusal::{Reason, Refusal};
 use super::signature::check_key_info;
@@ -239,12 +239,12 @@ fn read_key(element: Element<'_>) -> Result<(&'static OaepAlgorithm, Vec<u8>), R
 /// Whether an element can be a part of a name of a certificate: those of Microsoft stand in a
 /// `SecurityTokenReference` of WS-Security.
 fn is_hint(element: Element<'_>) -> bool {
-    match element.namespace() {
-        DSIG => {
+    match element.vocabulary() {
+        Some(Vocabulary::Dsig) => {
             element.local().starts_with("X509")
                 || matches!(element.local(), "KeyName" | "KeyValue" | "RSAKeyValue" | "Modulus" | "Exponent")
         }
-        XENC | XENC11 | ASSERTION | PROTOCOL => false,
+        Some(Vocabulary::Xenc | Vocabulary::Xenc11 | Vocabulary::Assertion | Vocabulary::Protocol) => false,
         _ => true,
     }
 }
@@ -269,7 +269,7 @@ fn read_transport(method: Element<'_>) -> Result<&'static OaepAlgorithm, Refusal
     while let Some(child) = children.next() {
         let place = if child.is(ds("DigestMethod")) {
             &mut digest
-        } else if takes_mask && child.is(Name { namespace: XENC11, local: "MGF" }) {
+        } else if takes_mask && child.is(Name { vocabulary: Vocabulary::Xenc11, local: "MGF" }) {
             &mut mask
         } else {
             return Err(unexpected(child, method));

@@ -7,11 +7,11 @@
 //! is refused (SAML-ATTACKS A1–A9); exactly one assertion stands in the whole document.
 
 use super::encryption::EncryptedAssertion;
-use super::names::{ASSERTION, DSIG, PROTOCOL, STATUS_SUCCESS, XENC, ds, saml, samlp};
+use super::names::{STATUS_SUCCESS, Vocabulary, ds, saml, samlp};
 use super::refusal::{Reason, Refusal, Status, bounded};
 use super::signature::Signature;
 use super::statement::{AttributeStatement, AuthnStatement, Conditions, Subject, any_twice};
-use super::xml::{Children, Element, unexpected};
+use super::xml::{Children, Element, Space, unexpected};
 
 /// A `samlp:Response` (SAML Core 3.3.3), not verified.
 pub(super) struct Response<'t> {
@@ -151,20 +151,20 @@ fn check_document(root: Element<'_>) -> Result<(), Refusal> {
     for element in root.subtree() {
         let is_assertion = matches!(element.local(), "Assertion" | "EncryptedAssertion");
         if is_assertion {
-            if element.namespace() != ASSERTION {
+            if element.vocabulary() != Some(Vocabulary::Assertion) {
                 return Err(Refusal::new(Reason::UnexpectedElement)
                     .expected("Assertion in the SAML 2.0 namespace")
                     .got(format!("{{{}}}{}", element.namespace(), element.local())));
             }
             assertions += 1;
         }
-        for (namespace, local, value) in element.attributes() {
+        for (space, local, value) in element.attributes() {
             if !is_id_like(local) || is_encryption(element) {
                 continue;
             }
             // pysaml2 names its signatures; nothing of ours resolves that name, yet it must not be
             // taken for another.
-            let in_place = namespace.is_empty()
+            let in_place = space == Space::None
                 && match local {
                     "ID" => element.is(samlp("Response")) || element.is(saml("Assertion")),
                     "Id" => element.is(ds("Signature")),
@@ -189,12 +189,13 @@ fn check_document(root: Element<'_>) -> Result<(), Refusal> {
 
 /// Names under which some library or other resolves a Reference.
 pub(super) fn is_id_like(local: &str) -> bool {
-    local.eq_ignore_ascii_case("id") || matches!(local, "AssertionID" | "ResponseID" | "RequestID")
+    matches!(local.as_bytes().last(), Some(b'D' | b'd'))
+        && (local.eq_ignore_ascii_case("id") || matches!(local, "AssertionID" | "ResponseID" | "RequestID"))
 }
 
 /// XML Encryption has IDs of its own, by which nothing that is signed is ever found.
 fn is_encryption(element: Element<'_>) -> bool {
-    element.namespace() == XENC
+    element.vocabulary() == Some(Vocabulary::Xenc)
 }
 
 /// Checks version and ID, and gives the ID (SAML Core 1.3.4, 4.1.2).
@@ -250,10 +251,12 @@ pub(super) fn read_status(element: Element<'_>) -> Result<Status, Refusal> {
     let message =
         children.take(samlp("StatusMessage")).map(|element| element.text().map(bounded)).transpose()?;
     if let Some(detail) = children.take(samlp("StatusDetail"))
-        && let Some(element) = detail
-            .subtree()
-            .skip(1)
-            .find(|element| matches!(element.namespace(), ASSERTION | PROTOCOL | DSIG))
+        && let Some(element) = detail.subtree().skip(1).find(|element| {
+            matches!(
+                element.vocabulary(),
+                Some(Vocabulary::Assertion | Vocabulary::Protocol | Vocabulary::Dsig)
+            )
+        })
     {
         return Err(unexpected(element, detail));
     }

@@ -23,21 +23,51 @@ pub(super) const XENC: &str = "http://www.w3.org/2001/04/xmlenc#";
 pub(super) const XENC11: &str = "http://www.w3.org/2009/xmlenc11#";
 
 pub(super) const fn xenc(local: &'static str) -> Name {
-    Name { namespace: XENC, local }
+    Name { vocabulary: Vocabulary::Xenc, local }
 }
 
 pub(super) const fn samlp(local: &'static str) -> Name {
-    Name { namespace: PROTOCOL, local }
+    Name { vocabulary: Vocabulary::Protocol, local }
 }
 
 pub(super) const fn saml(local: &'static str) -> Name {
-    Name { namespace: ASSERTION, local }
+    Name { vocabulary: Vocabulary::Assertion, local }
 }
 
 pub(super) const fn md(local: &'static str) -> Name {
-    Name { namespace: METADATA, local }
+    Name { vocabulary: Vocabulary::Metadata, local }
 }
 
 pub(super) const fn ds(local: &'static str) -> Name {
-    Name { namespace: DSIG, local }
+    Name { vocabulary: Vocabulary::Dsig, local }
+}
+
+/// A namespace whose names are read here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Vocabulary {
+    Protocol,
+    Assertion,
+    Metadata,
+    Dsig,
+    Xsi,
+    ExcC14n,
+    Xenc,
+    Xenc11,
+}
+
+impl Vocabulary {
+    /// The one with this namespace name, which must be the same octet by octet (Namespaces in XML 1.0, section 2.3).
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
+            PROTOCOL => Some(Self::Protocol),
+            ASSERTION => Some(Self::Assertion),
+            METADATA => Some(Self::Metadata),
+            DSIG => Some(Self::Dsig),
+            XSI => Some(Self::Xsi),
+            EXC_C14N => Some(Self::ExcC14n),
+            XENC => Some(Self::Xenc),
+            XENC11 => Some(Self::Xenc11),
+            _ => None,
+        }
+    }
 }

@@ -10,11 +10,15 @@ use std::fmt;
 
 /// A refused message: the check that failed, and the two sides of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Refusal(Box<Sides>);
+
+/// Behind a pointer, since all that may refuse hands on one of these and hardly anything does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Sides {
     reason: Reason,
     expected: Option<String>,
     got: Option<String>,
-    status: Option<Box<Status>>,
+    status: Option<Status>,
 }
 
 /// What the identity provider said instead of success (SAML Core 3.2.2). Normally unsigned, so
@@ -28,61 +32,62 @@ pub struct Status {
 }
 
 impl Refusal {
-    pub(super) const fn new(reason: Reason) -> Self {
-        Self { reason, expected: None, got: None, status: None }
+    #[cold]
+    pub(super) fn new(reason: Reason) -> Self {
+        Self(Box::new(Sides { reason, expected: None, got: None, status: None }))
     }
 
     #[must_use]
     pub(super) fn expected(mut self, text: impl AsRef<str>) -> Self {
-        self.expected = Some(bounded(text.as_ref()));
+        self.0.expected = Some(bounded(text.as_ref()));
         self
     }
 
     #[must_use]
     pub(super) fn got(mut self, text: impl AsRef<str>) -> Self {
-        self.got = Some(bounded(text.as_ref()));
+        self.0.got = Some(bounded(text.as_ref()));
         self
     }
 
     pub(super) fn not_success(status: Status) -> Self {
         let mut refusal =
             Self::new(Reason::StatusNotSuccess).expected("Success").got(status.codes.join(" / "));
-        refusal.status = Some(Box::new(status));
+        refusal.0.status = Some(status);
         refusal
     }
 
     /// The check that failed.
     #[must_use]
-    pub const fn reason(&self) -> Reason {
-        self.reason
+    pub fn reason(&self) -> Reason {
+        self.0.reason
     }
 
     /// What would have been accepted, where that can be said.
     #[must_use]
     pub fn expected_text(&self) -> Option<&str> {
-        self.expected.as_deref()
+        self.0.expected.as_deref()
     }
 
     /// What came instead, cut and made printable.
     #[must_use]
     pub fn got_text(&self) -> Option<&str> {
-        self.got.as_deref()
+        self.0.got.as_deref()
     }
 
     /// The status the identity provider reported, for [`Reason::StatusNotSuccess`].
     #[must_use]
     pub fn status(&self) -> Option<&Status> {
-        self.status.as_deref()
+        self.0.status.as_ref()
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.reason.explanation())?;
-        if let Some(expected) = &self.expected {
+        f.write_str(self.0.reason.explanation())?;
+        if let Some(expected) = &self.0.expected {
             write!(f, "; expected {expected:?}")?;
         }
-        if let Some(got) = &self.got {
+        if let Some(got) = &self.0.got {
             write!(f, "; got {got:?}")?;
         }
         Ok(())
@@ -93,6 +98,9 @@ impl std::error::Error for Refusal {}
 
 /// Cuts a text from outside to [`TEXT_CHARS_MAX`] and replaces what a log or a page cannot show.
 pub(super) fn bounded(text: &str) -> String {
+    if text.len() <= TEXT_CHARS_MAX && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut kept: String =
         text.chars().take(TEXT_CHARS_MAX).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if text.chars().nth(TEXT_CHARS_MAX).is_some() {

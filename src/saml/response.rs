@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::assertion::VerifiedAssertion;
+use super::assertion::{Unsealed, VerifiedAssertion};
 use super::conditions;
 use super::digits;
 use super::encryption::{EncryptedAssertion, Plaintext};
@@ -162,8 +162,10 @@ impl<'d> Response<'d> {
         };
         let validity = conditions::check_assertion(&verified, expected, now)?;
         self.ask_second_opinion(&signed, expected.idp)?;
-        let in_response_to = expected.in_response_to;
-        Ok(VerifiedAssertion::new(&verified, &validity, in_response_to, signed.octets()))
+        let unsealed = Unsealed::of(&verified, &validity, expected.in_response_to);
+        drop(verified);
+        drop(tree);
+        Ok(unsealed.seal(signed.into_octets()))
     }
 
     /// Verifies every signature that is present and gives the octets of the outermost one.
@@ -287,9 +289,9 @@ pub(super) enum Signed<'m> {
 }
 
 impl Signed<'_> {
-    fn octets(&self) -> &[u8] {
+    fn into_octets(self) -> Vec<u8> {
         match self {
-            Self::Response(digested) | Self::Assertion(digested) => digested.octets(),
+            Self::Response(digested) | Self::Assertion(digested) => digested.into_octets(),
             Self::Decrypted { octets, .. } => octets,
         }
     }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::digits;
 use super::engine::{Engine, Hash};
 use super::key::{Algorithm, Certificate};
-use super::names::{DSIG, ENVELOPED, EXC_C14N, ds};
+use super::names::{ENVELOPED, EXC_C14N, Vocabulary, ds};
 use super::refusal::{Reason, Refusal};
 use super::xml::{Element, Name, Profile, Tree, unexpected};
 
@@ -113,8 +113,13 @@ pub(super) struct Digested<'t> {
 }
 
 impl Digested<'_> {
+    #[cfg(feature = "second-opinion")]
     pub(super) fn octets(&self) -> &[u8] {
         &self.octets
+    }
+
+    pub(super) fn into_octets(self) -> Vec<u8> {
+        self.octets
     }
 
     /// The octets parsed anew. Only that tree is read, so they must mean to our parser what they
@@ -136,8 +141,7 @@ impl Keys<'_> {
                 .expected("the algorithm of one of the pinned keys")
                 .got(format!("{algorithm:?}")));
         }
-        let mut refusal = Refusal::new(Reason::SignatureInvalid)
-            .expected(format!("a key of {} pinned certificates", self.certificates.len()));
+        let mut refusal = None;
         for certificate in self.certificates {
             if !certificate.key().verifies(algorithm, octets, signature) {
                 continue;
@@ -145,10 +149,13 @@ impl Keys<'_> {
             // The same key may stand in a renewed certificate, so go on looking.
             match self.check_validity(certificate) {
                 Ok(()) => return Ok(()),
-                Err(untimely) => refusal = untimely,
+                Err(untimely) => refusal = Some(untimely),
             }
         }
-        Err(refusal)
+        Err(refusal.unwrap_or_else(|| {
+            Refusal::new(Reason::SignatureInvalid)
+                .expected(format!("a key of {} pinned certificates", self.certificates.len()))
+        }))
     }
 
     fn check_validity(&self, certificate: &Certificate) -> Result<(), Refusal> {
@@ -234,7 +241,7 @@ fn read_exclusive(element: Element<'_>) -> Result<Vec<&str>, Refusal> {
         return Err(Refusal::new(Reason::TransformForbidden).expected(EXC_C14N).got(algorithm));
     }
     let mut children = element.children()?;
-    let inclusive = children.take(Name { namespace: EXC_C14N, local: "InclusiveNamespaces" });
+    let inclusive = children.take(Name { vocabulary: Vocabulary::ExcC14n, local: "InclusiveNamespaces" });
     children.finish()?;
     let Some(inclusive) = inclusive else {
         return Ok(Vec::new());
@@ -283,7 +290,7 @@ const BASE64_OCTETS_MAX: usize = 4096;
 /// `KeyInfo` is not read, but it must not be a place to hide anything either.
 pub(super) fn check_key_info(key_info: Element<'_>) -> Result<(), Refusal> {
     let hiding = |element: &Element<'_>| {
-        element.namespace() != DSIG
+        element.vocabulary() != Some(Vocabulary::Dsig)
             || matches!(
                 element.local(),
                 "Signature" | "SignedInfo" | "SignatureValue" | "Reference" | "Object" | "Manifest"

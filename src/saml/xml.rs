@@ -14,10 +14,11 @@ mod parser;
 
 use std::borrow::Cow;
 
+use super::names::Vocabulary;
 use super::refusal::{Reason, Refusal};
 
-pub(super) use characters::{any, is_space};
-pub(super) use element::{Child, Children, Element, Name, unexpected};
+pub(super) use characters::{any, is_escaped_in_attributes, is_escaped_in_texts, is_space};
+pub(super) use element::{Child, Children, Element, Name, Space, unexpected};
 
 use parser::Parser;
 
@@ -41,8 +42,8 @@ impl Profile {
 
     const fn elements_max(self) -> usize {
         match self {
-            // 2,000 values of 256 attributes (`statement`), and what stands around them.
-            Self::Message => 3_000,
+            // 1,200 values of 256 attributes (`statement`), and what stands around them.
+            Self::Message => 1_800,
             Self::Metadata => 40_000,
         }
     }
@@ -59,7 +60,7 @@ impl Profile {
     const fn attributes_max(self) -> usize {
         match self {
             // Some declare two namespaces and a type on every value.
-            Self::Message => 8_000,
+            Self::Message => 4_500,
             Self::Metadata => 160_000,
         }
     }
@@ -77,6 +78,8 @@ const SCOPE_MAX: usize = 32;
 /// A parsed document that passed the front: flat lists that refer to each other by their places, in document order.
 #[derive(Debug)]
 pub(super) struct Tree<'a> {
+    /// What was read, which the spans are of.
+    text: &'a str,
     /// The root is the first of them, and all others stand below it.
     nodes: Vec<Node<'a>>,
     attributes: Vec<Attribute<'a>>,
@@ -93,7 +96,7 @@ impl<'a> Tree<'a> {
                 .got(format!("{} octets", octets.len())));
         }
         let refused = || Refusal::new(Reason::EncodingForbidden).expected("UTF-8 without a byte order mark");
-        let text = std::str::from_utf8(octets).map_err(|_| refused())?;
+        let text = simdutf8::basic::from_utf8(octets).map_err(|_| refused())?;
         let text = match text.strip_prefix('\u{feff}') {
             Some(rest) if profile == Profile::Metadata => rest,
             Some(_) => return Err(refused()),
@@ -123,15 +126,25 @@ impl<'a> Tree<'a> {
         })
     }
 
+    /// The octets of a span of this tree.
+    pub(super) fn octets(&self, span: Span) -> &[u8] {
+        self.text.as_bytes().get(span.from as usize..span.to as usize).unwrap_or_default()
+    }
+
     fn namespace(&self, place: usize) -> &str {
         self.namespaces.get(place).map_or("", |namespace| &namespace.name)
+    }
+
+    fn vocabulary(&self, place: usize) -> Option<Vocabulary> {
+        self.namespaces.get(place)?.vocabulary
     }
 }
 
 #[derive(Debug)]
 enum Node<'a> {
     Element(Data<'a>),
-    Text(Cow<'a, str>),
+    /// What it means, and its octets if they are its canonical form.
+    Text(Cow<'a, str>, Option<Span>),
     /// Metadata only.
     Comment,
 }
@@ -141,10 +154,20 @@ enum Node<'a> {
 struct Data<'a> {
     name: Qualified<'a>,
     namespace: usize,
-    attributes: (usize, usize),
-    declarations: (usize, usize),
+    vocabulary: Option<Vocabulary>,
+    attributes: (u32, u32),
+    has_prefixed_attributes: bool,
+    declarations: (u32, u32),
     /// The place behind all that stands in it.
     end: usize,
+    /// Whether text that is more than white space stands among its children.
+    has_text: bool,
+    /// Where its tag begins.
+    begin: u32,
+    /// The octets of its tag, if they would be its canonical form where no namespace is to be declared.
+    tag: Option<Span>,
+    /// The octets of its end, if they are its canonical form.
+    end_tag: Option<Span>,
 }
 
 #[derive(Debug)]
@@ -158,6 +181,26 @@ struct Attribute<'a> {
 struct Namespace<'a> {
     prefix: &'a str,
     name: Cow<'a, str>,
+    vocabulary: Option<Vocabulary>,
+}
+
+/// Octets of the text, from one place to before another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    from: u32,
+    to: u32,
+}
+
+impl Span {
+    /// `None` beyond four gigabytes, which no document has.
+    fn new(from: usize, to: usize) -> Option<Self> {
+        Some(Self { from: u32::try_from(from).ok()?, to: u32::try_from(to).ok()? })
+    }
+
+    /// Both as one, if the other begins where this ends.
+    pub(super) fn with(self, next: Self) -> Option<Self> {
+        (self.to == next.from).then_some(Self { to: next.to, ..self })
+    }
 }
 
 /// A name as it is written, and the part behind its prefix.
@@ -172,6 +215,12 @@ impl<'a> Qualified<'a> {
         let colon = self.written.len().checked_sub(self.local.len() + 1);
         colon.and_then(|at| self.written.get(..at)).unwrap_or("")
     }
+}
+
+/// Whether two prefixes, or two names, are the same: often there is little to compare, since there is no prefix, or both
+/// are of one declaration.
+pub(super) fn is_same(one: &str, other: &str) -> bool {
+    one.len() == other.len() && (one.is_empty() || std::ptr::eq(one.as_ptr(), other.as_ptr()) || one == other)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::directory::{ConnectionOptions, DisplayName, Subject};
 use crate::email::EmailAddress;
-use crate::saml::{Attribute, Claims, NameId, VerifiedAssertion};
+use crate::saml::{Attributes, Claims, NameId, VerifiedAssertion};
 use crate::sign_on::connections::Connection;
 
 /// A person as one identity provider knows them.
@@ -149,7 +149,7 @@ impl Person {
 /// What is said about a person; whether any of it may be believed is for the caller to know.
 #[derive(Clone, Copy)]
 pub(super) struct Statements<'a> {
-    pub(super) attributes: &'a [Attribute],
+    pub(super) attributes: &'a Attributes,
     pub(super) name_id: Option<&'a NameId>,
 }
 
@@ -243,7 +243,7 @@ fn methods_of(assertion: &VerifiedAssertion) -> Vec<String> {
     let references = assertion.attribute(METHODS_CLAIM);
     let context = assertion.authn_context_class();
     let mut methods: Vec<String> = Vec::new();
-    for reference in references.iter().map(String::as_str).chain(context.filter(|_| references.is_empty())) {
+    for reference in references.iter().copied().chain(context.filter(|_| references.is_empty())) {
         let name = reference.rsplit(['/', ':']).next().unwrap_or_default();
         let method = match name.to_ascii_lowercase().as_str() {
             "password" | "passwordprotectedtransport" => "pwd",
@@ -275,13 +275,13 @@ fn first<'a, 'n>(
 
 /// The value of a mapped attribute; absent is fine, several or none inside are not.
 fn one<'a>(statements: Statements<'a>, name: &str, part: Part) -> Result<Option<&'a str>, Refused> {
-    let Some(attribute) = statements.attributes.iter().find(|attribute| attribute.name == name) else {
-        return Ok(None);
-    };
-    match attribute.values.as_slice() {
-        [value] if !value.is_empty() => Ok(Some(value)),
-        [_] => Err(Refused::ValueCount { name: name.to_owned(), count: 0, part }),
-        values => Err(Refused::ValueCount { name: name.to_owned(), count: values.len(), part }),
+    let Some(attribute) = statements.attributes.named(name) else { return Ok(None) };
+    let mut values = attribute.values();
+    let count = values.len();
+    match values.next() {
+        Some(value) if count == 1 && !value.is_empty() => Ok(Some(value)),
+        Some(_) if count == 1 => Err(Refused::ValueCount { name: name.to_owned(), count: 0, part }),
+        _ => Err(Refused::ValueCount { name: name.to_owned(), count, part }),
     }
 }
 

@@ -148,8 +148,11 @@ fn element_near(octets: &[u8], at: usize) -> Option<(usize, usize)> {
 /// What an attacker would want to change.
 fn identity(assertion: &VerifiedAssertion) -> String {
     let name_id = assertion.name_id().map(|name_id| name_id.value.as_str());
-    let attributes: Vec<_> =
-        assertion.attributes().iter().map(|a| format!("{}={:?}", a.name, a.values)).collect();
+    let attributes: Vec<_> = assertion
+        .attributes()
+        .iter()
+        .map(|a| format!("{}={:?}", a.name(), a.values().collect::<Vec<_>>()))
+        .collect();
     format!("{} {} {name_id:?} {attributes:?}", assertion.issuer(), assertion.id())
 }
 
@@ -158,8 +161,8 @@ fn every_value_was_digested(assertion: &VerifiedAssertion) -> bool {
     let values = assertion
         .attributes()
         .iter()
-        .flat_map(|attribute| attribute.values.iter().chain([&attribute.name]))
-        .chain(assertion.name_id().map(|name_id| &name_id.value));
+        .flat_map(|attribute| attribute.values().chain([attribute.name()]))
+        .chain(assertion.name_id().map(|name_id| name_id.value.as_str()));
     values.into_iter().all(|value| octets.contains(value))
         && octets.contains(assertion.id())
         && octets.contains(assertion.issuer())

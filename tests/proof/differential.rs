@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use anteroom::saml::{self, IdentityProvider, VerifiedAssertion};
+use anteroom::saml::{self, Attribute, IdentityProvider, VerifiedAssertion};
 
 use crate::chance::Chance;
 use crate::checks::World;
@@ -167,8 +167,8 @@ fn digested(printed: &[u8]) -> Option<&[u8]> {
 /// Whether all that is read stands in these octets.
 fn stands_in(assertion: &VerifiedAssertion, octets: &[u8]) -> bool {
     let text = String::from_utf8_lossy(octets);
-    let values = assertion.attributes().iter().flat_map(|attribute| &attribute.values);
-    let named = assertion.name_id().map(|name_id| &name_id.value);
+    let values = assertion.attributes().iter().flat_map(Attribute::values);
+    let named = assertion.name_id().map(|name_id| name_id.value.as_str());
     let others = [assertion.id(), assertion.issuer(), assertion.in_response_to()];
     values.chain(named).all(|value| text.contains(&escape(value)))
         && others.iter().all(|value| text.contains(value))

@@ -10,11 +10,11 @@
 use std::collections::HashSet;
 
 use crate::saml::message::{identified, is_id_like, read_issuer, read_status, take_signature};
-use crate::saml::names::{ASSERTION, DSIG, PROTOCOL, STATUS_SUCCESS, ds, saml, samlp};
+use crate::saml::names::{STATUS_SUCCESS, Vocabulary, ds, saml, samlp};
 use crate::saml::refusal::{Reason, Refusal, Status};
 use crate::saml::signature::Signature;
 use crate::saml::statement::NameId;
-use crate::saml::xml::{Children, Element, Name, unexpected};
+use crate::saml::xml::{Children, Element, Name, Space, unexpected};
 
 /// A `samlp:LogoutRequest` (SAML Core 3.7.1), not verified.
 pub(super) struct Request<'t> {
@@ -130,11 +130,11 @@ fn check_root(root: Element<'_>, name: Name) -> Result<(), Refusal> {
         if matches!(element.local(), "Assertion" | "EncryptedAssertion") {
             return Err(unexpected(element, root));
         }
-        for (namespace, local, value) in element.attributes() {
+        for (space, local, value) in element.attributes() {
             if !is_id_like(local) {
                 continue;
             }
-            let in_place = namespace.is_empty()
+            let in_place = space == Space::None
                 && match local {
                     "ID" => element.is(name),
                     "Id" => element.is(ds("Signature")),
@@ -156,7 +156,9 @@ fn check_root(root: Element<'_>, name: Name) -> Result<(), Refusal> {
 /// Extensions may say what they like, but hold nothing of ours (SAML Core 3.2.1).
 fn skip_extensions(children: &mut Children<'_>) -> Result<(), Refusal> {
     let Some(extensions) = children.take(samlp("Extensions")) else { return Ok(()) };
-    let ours = |element: &Element<'_>| matches!(element.namespace(), ASSERTION | PROTOCOL | DSIG);
+    let ours = |element: &Element<'_>| {
+        matches!(element.vocabulary(), Some(Vocabulary::Assertion | Vocabulary::Protocol | Vocabulary::Dsig))
+    };
     match extensions.subtree().skip(1).find(ours) {
         None => Ok(()),
         Some(element) => Err(unexpected(element, extensions)),

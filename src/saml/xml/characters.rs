@@ -28,10 +28,11 @@ pub(super) struct Found {
 impl Found {
     pub(super) fn look(text: &str) -> Self {
         // What most messages have nothing of is looked for at once, and only then one by one.
-        let foreign = any(text, |byte| byte >= 0x80);
-        if !foreign && !any(text, |byte| matches!(byte, 0..b' ' | b'&' | b']')) {
+        // As a signed number, what is beyond ASCII is below the space too.
+        if !any(text, |byte| byte.cast_signed() < 0x20 || byte == b'&' || byte == b']') {
             return Self::default();
         }
+        let foreign = !text.is_ascii();
         Self {
             forbidden: any(text, |byte| byte < b' ' && !is_break(byte))
                 || (foreign && (text.contains('\u{fffe}') || text.contains('\u{ffff}'))),
@@ -48,18 +49,28 @@ pub(in crate::saml) fn any(text: &str, is_like_that: impl Fn(u8) -> bool) -> boo
     text.bytes().fold(false, |any, byte| any | is_like_that(byte))
 }
 
+/// What canonical XML escapes in the value of an attribute (Canonical XML 1.0, section 2.3).
+pub(in crate::saml) const fn is_escaped_in_attributes(byte: u8) -> bool {
+    matches!(byte, b'&' | b'<' | b'"' | b'\t' | b'\n' | b'\r')
+}
+
+/// What canonical XML escapes in a text (Canonical XML 1.0, section 2.3).
+pub(in crate::saml) const fn is_escaped_in_texts(byte: u8) -> bool {
+    matches!(byte, b'&' | b'<' | b'>' | b'\r')
+}
+
 /// White space (XML 1.0 section 2.3, production S).
 pub(in crate::saml) const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-pub(super) const fn is_break(byte: u8) -> bool {
-    matches!(byte, b'\t' | b'\n' | b'\r')
+/// Whether a text is nothing but white space. Most begin with something else; of others many octets are looked at at once.
+pub(super) fn is_blank(text: &str) -> bool {
+    text.as_bytes().first().is_none_or(|first| is_space(*first)) && !any(text, |byte| !is_space(byte))
 }
 
-pub(super) fn trim_start(text: &str) -> &str {
-    let blank = text.bytes().position(|byte| !is_space(byte)).unwrap_or(text.len());
-    text.get(blank..).unwrap_or("")
+pub(super) const fn is_break(byte: u8) -> bool {
+    matches!(byte, b'\t' | b'\n' | b'\r')
 }
 
 /// XML 1.0 section 2.2, production Char.
@@ -67,16 +78,45 @@ const fn is_character(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }
 
-/// How many octets at the beginning of a text can be part of a name; of letters beyond ASCII, [`is_name`] knows more.
-pub(super) fn name_length(text: &str) -> usize {
-    let is_of_name =
-        |byte: u8| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'.' | 0x80..);
-    text.bytes().position(|byte| !is_of_name(byte)).unwrap_or(text.len())
+/// How many octets at the beginning can be part of a name; of letters beyond ASCII, [`is_name`] knows more.
+pub(super) fn name_length(octets: &[u8]) -> usize {
+    let is_of_name = |octet: u8| OF_NAME.get(usize::from(octet)).is_some_and(|is_of_name| *is_of_name);
+    let mut rest = octets;
+    // Four at a time, since every name of a message comes by here.
+    while let Some(([one, two, three, four], behind)) = rest.split_first_chunk() {
+        let length = match () {
+            () if !is_of_name(*one) => 0,
+            () if !is_of_name(*two) => 1,
+            () if !is_of_name(*three) => 2,
+            () if !is_of_name(*four) => 3,
+            () => {
+                rest = behind;
+                continue;
+            }
+        };
+        return octets.len() - rest.len() + length;
+    }
+    let length = rest.iter().position(|octet| !is_of_name(*octet)).unwrap_or(rest.len());
+    octets.len() - rest.len() + length
 }
 
+/// Which octets can be part of a name.
+const OF_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &mut [bool] = &mut table;
+    let mut byte = 0_u8;
+    while let Some((first, others)) = rest.split_first_mut() {
+        *first = matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'.' | 0x80..);
+        rest = others;
+        byte = byte.wrapping_add(1);
+    }
+    table
+};
+
 /// Whether a text of octets that can be part of one is a name (Namespaces in XML 1.0, production `NCName`).
+#[inline]
 pub(super) fn is_name(text: &str, is_foreign: bool) -> bool {
-    match text.bytes().next() {
+    match text.as_bytes().first() {
         Some(b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80..) => {}
         _ => return false,
     }

@@ -2,8 +2,8 @@
 //!
 //! Separate because this is all that the readers of messages see of it.
 
-use super::characters::is_space;
-use super::{Attribute, Data, Node, Qualified, Tree};
+use super::{Attribute, Data, Node, Qualified, Span, Tree};
+use crate::saml::names::Vocabulary;
 use crate::saml::refusal::{Reason, Refusal};
 
 /// An element of a [`Tree`].
@@ -17,7 +17,8 @@ pub(in crate::saml) struct Element<'t> {
 /// What stands in an element.
 pub(in crate::saml) enum Child<'t> {
     Element(Element<'t>),
-    Text(&'t str),
+    /// What it means, and its octets if they are its canonical form.
+    Text(&'t str, Option<Span>),
     Comment,
 }
 
@@ -39,8 +40,13 @@ impl<'t> Element<'t> {
         self.tree.namespace(self.data.namespace)
     }
 
+    /// The vocabulary of its namespace; `None` if it is none of those that are read.
+    pub(in crate::saml) const fn vocabulary(self) -> Option<Vocabulary> {
+        self.data.vocabulary
+    }
+
     pub(in crate::saml) fn is(self, name: Name) -> bool {
-        self.local() == name.local && self.namespace() == name.namespace
+        self.vocabulary() == Some(name.vocabulary) && self.local() == name.local
     }
 
     /// The attribute of that name in no namespace.
@@ -56,9 +62,13 @@ impl<'t> Element<'t> {
     }
 
     /// All attributes as (namespace, local name, value), without namespace declarations.
-    pub(in crate::saml) fn attributes(self) -> impl Iterator<Item = (&'t str, &'t str, &'t str)> {
+    pub(in crate::saml) fn attributes(self) -> impl Iterator<Item = (Space, &'t str, &'t str)> {
         self.written_attributes().iter().map(move |attribute| {
-            (self.tree.namespace(attribute.namespace), attribute.name.local, &*attribute.value)
+            let space = match attribute.namespace {
+                NONE => Space::None,
+                place => self.tree.vocabulary(place).map_or(Space::Foreign, Space::Of),
+            };
+            (space, attribute.name.local, &*attribute.value)
         })
     }
 
@@ -76,8 +86,7 @@ impl<'t> Element<'t> {
 
     /// The child elements; text between them must be white space.
     pub(in crate::saml) fn children(self) -> Result<Children<'t>, Refusal> {
-        let is_foreign = |child: Child<'_>| matches!(child, Child::Text(text) if !text.bytes().all(is_space));
-        if self.content().any(is_foreign) {
+        if self.data.has_text {
             return Err(
                 Refusal::new(Reason::UnexpectedText).expected(format!("only elements in {}", self.local()))
             );
@@ -94,7 +103,7 @@ impl<'t> Element<'t> {
         let mut content = self.content();
         match (content.next(), content.next()) {
             (None, _) => Ok(""),
-            (Some(Child::Text(text)), None) => Ok(text),
+            (Some(Child::Text(text, _)), None) => Ok(text),
             _ => Err(Refusal::new(Reason::UnexpectedText).expected(format!("only text in {}", self.local()))),
         }
     }
@@ -104,7 +113,7 @@ impl<'t> Element<'t> {
         let nodes = self.tree.nodes.get(self.place..self.data.end).unwrap_or_default();
         (self.place..).zip(nodes).filter_map(move |(place, node)| match node {
             Node::Element(data) => Some(Self { place, data, ..self }),
-            Node::Text(_) | Node::Comment => None,
+            Node::Text(..) | Node::Comment => None,
         })
     }
 
@@ -115,7 +124,7 @@ impl<'t> Element<'t> {
             let child = self.child(place)?;
             place = match &child {
                 Child::Element(element) => element.data.end,
-                Child::Text(_) | Child::Comment => place + 1,
+                Child::Text(..) | Child::Comment => place + 1,
             };
             Some(child)
         })
@@ -127,7 +136,7 @@ impl<'t> Element<'t> {
         }
         Some(match self.tree.nodes.get(place)? {
             Node::Element(data) => Child::Element(Self { place, data, ..self }),
-            Node::Text(text) => Child::Text(text),
+            Node::Text(text, span) => Child::Text(text, *span),
             Node::Comment => Child::Comment,
         })
     }
@@ -137,11 +146,40 @@ impl<'t> Element<'t> {
         self.data.name.written
     }
 
+    /// The octets of its tag, if they would be its canonical form where no namespace is to be declared.
+    pub(in crate::saml) const fn tag(self) -> Option<Span> {
+        self.data.tag
+    }
+
+    /// The octets of its end, if they are its canonical form.
+    pub(in crate::saml) const fn end_tag(self) -> Option<Span> {
+        self.data.end_tag
+    }
+
+    /// About how many octets it takes with all that is in it, if its tags tell.
+    pub(in crate::saml) fn octets(self) -> Option<usize> {
+        let (from, to) = (self.data.begin, self.data.end_tag?.to);
+        Some(to.saturating_sub(from) as usize)
+    }
+
     /// The prefixes declared here with their namespaces; the empty prefix is the default.
     pub(in crate::saml) fn declarations(self) -> impl Iterator<Item = (&'t str, &'t str)> {
-        let (from, to) = self.data.declarations;
-        let declared = self.tree.namespaces.get(from..to).unwrap_or_default();
+        let declared = within(&self.tree.namespaces, self.data.declarations);
         declared.iter().map(|namespace| (namespace.prefix, &*namespace.name))
+    }
+
+    /// The prefix of its name; the empty one is the default.
+    pub(in crate::saml) fn prefix(self) -> &'t str {
+        self.data.name.prefix()
+    }
+
+    pub(in crate::saml) const fn has_prefixed_attributes(self) -> bool {
+        self.data.has_prefixed_attributes
+    }
+
+    /// Whether both names stand in a namespace by the same declaration.
+    pub(in crate::saml) const fn is_declared_with(self, other: Self) -> bool {
+        self.data.namespace == other.data.namespace
     }
 
     /// The prefixes that the names of the element and its attributes begin with, and what they stand for.
@@ -163,9 +201,13 @@ impl<'t> Element<'t> {
     }
 
     fn written_attributes(self) -> &'t [Attribute<'t>] {
-        let (from, to) = self.data.attributes;
-        self.tree.attributes.get(from..to).unwrap_or_default()
+        within(&self.tree.attributes, self.data.attributes)
     }
+}
+
+/// The part of a list from one place to before another.
+fn within<T>(list: &[T], (from, to): (u32, u32)) -> &[T] {
+    list.get(from as usize..to as usize).unwrap_or_default()
 }
 
 /// The place of no namespace among those of a tree.
@@ -174,8 +216,17 @@ pub(super) const NONE: usize = 0;
 /// A namespace-exact name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::saml) struct Name {
-    pub(in crate::saml) namespace: &'static str,
+    pub(in crate::saml) vocabulary: Vocabulary,
     pub(in crate::saml) local: &'static str,
+}
+
+/// Where the name of an attribute belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::saml) enum Space {
+    /// To no namespace: it is the element's own.
+    None,
+    Of(Vocabulary),
+    Foreign,
 }
 
 /// The child elements of one element, taken in the order the schema gives them.
@@ -227,7 +278,7 @@ impl<'t> Children<'t> {
         loop {
             match self.parent.child(place)? {
                 Child::Element(element) => return Some(element),
-                Child::Text(_) | Child::Comment => place += 1,
+                Child::Text(..) | Child::Comment => place += 1,
             }
         }
     }

@@ -10,14 +10,14 @@ use super::*;
 /// A tree as text: names with their namespaces, attributes in their order, texts as they are meant.
 fn shown(element: Element<'_>, into: &mut String) {
     write!(into, "{{{}}}{}", element.namespace(), element.written()).expect("memory");
-    for (namespace, local, value) in element.attributes() {
+    for ((namespace, local), _, value) in element.qualified_attributes() {
         write!(into, " {{{namespace}}}{local}={value:?}").expect("memory");
     }
     *into += "[";
     for child in element.content() {
         match child {
             Child::Element(child) => shown(child, into),
-            Child::Text(text) => write!(into, "{text:?}").expect("memory"),
+            Child::Text(text, _) => write!(into, "{text:?}").expect("memory"),
             Child::Comment => *into += "-",
         }
     }

@@ -9,7 +9,7 @@
 use crate::directory::{AttributeName, ConnectionOptions, Few};
 use crate::email::EmailDomain;
 use crate::saml::diagnosis::{Advice, Check, Outcome, sentence};
-use crate::saml::{Claims, NameId};
+use crate::saml::{Attribute, Claims, NameId};
 use crate::sign_on::connections::Connection;
 use crate::sign_on::person::{self, Refused, Statements};
 
@@ -82,10 +82,10 @@ fn no_email(claims: &Claims, options: &ConnectionOptions) -> Advice {
         .attributes()
         .iter()
         .filter(|attribute| {
-            is_like_email(&attribute.name)
-                || attribute.values.iter().any(|value| crate::email::EmailAddress::parse(value).is_ok())
+            is_like_email(attribute.name())
+                || attribute.values().any(|value| crate::email::EmailAddress::parse(value).is_ok())
         })
-        .map(|attribute| attribute.name.as_str())
+        .map(Attribute::name)
         .take(3)
         .collect();
     let cause = match near.as_slice() {
@@ -123,7 +123,7 @@ fn is_like_email(name: &str) -> bool {
 /// The names of all claims, shortened to fit.
 fn names(claims: &Claims) -> String {
     let mut text = String::new();
-    for attribute in claims.attributes() {
+    for attribute in claims.attributes().iter() {
         if text.len() > NAMES_OCTETS_MAX {
             text.push_str(", …");
             break;
@@ -131,7 +131,7 @@ fn names(claims: &Claims) -> String {
         if !text.is_empty() {
             text.push_str(", ");
         }
-        text.extend(attribute.name.chars().take(200).map(|c| if c.is_control() { '\u{fffd}' } else { c }));
+        text.extend(attribute.name().chars().take(200).map(|c| if c.is_control() { '\u{fffd}' } else { c }));
     }
     if text.is_empty() { "no claims".to_owned() } else { text }
 }
@@ -195,7 +195,7 @@ fn format_of(name_id: &NameId) -> String {
 
 /// Entra leaves the groups out where there are more than 150, and says so by a link. Nobody is refused for that.
 fn check_groups(check: Check, claims: &Claims) -> Check {
-    let is_over = claims.attributes().iter().any(|attribute| attribute.name == GROUPS_LINK);
+    let is_over = claims.attributes().named(GROUPS_LINK).is_some();
     if !is_over {
         return Check { outcome: Outcome::NotApplicable, ..check };
     }

@@ -43,7 +43,7 @@ impl Profile {
     const fn elements_max(self) -> usize {
         match self {
             // 1,200 values of 256 attributes (`statement`), and what stands around them.
-            Self::Message => 1_800,
+            Self::Message => 1_700,
             Self::Metadata => 40_000,
         }
     }
@@ -59,8 +59,8 @@ impl Profile {
     /// XML attributes and namespace declarations of all elements together.
     const fn attributes_max(self) -> usize {
         match self {
-            // Some declare two namespaces and a type on every value.
-            Self::Message => 4_500,
+            // A type on every value, or two namespaces and a type on each of 600, and what all else has.
+            Self::Message => 2_000,
             Self::Metadata => 160_000,
         }
     }

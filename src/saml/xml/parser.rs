@@ -14,7 +14,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 
 use super::characters::{
     Found, Place, any, is_blank, is_break, is_escaped_in_attributes, is_escaped_in_texts, is_name, is_space,
@@ -466,7 +466,7 @@ impl<'a> Parser<'a> {
         if !self.found.substitutes && (place == Place::Content || !self.found.breaks) {
             return Ok(Cow::Borrowed(text));
         }
-        self.references += text.bytes().filter(|byte| *byte == b'&').count();
+        self.references += memchr_iter(b'&', text.as_bytes()).count();
         let most = self.profile.references_max();
         if self.references > most {
             return Err(too_complex(format!("at most {most} references")));

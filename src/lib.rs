@@ -6,6 +6,7 @@
 // Leaf values.
 pub mod clock;
 pub mod email;
+mod http1;
 pub mod id;
 pub mod secret;
 pub mod target;

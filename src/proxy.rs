@@ -31,7 +31,6 @@ use std::time::Duration;
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -54,7 +53,7 @@ pub use self::upstream::{Identity, Offer, Resolve, Roots, State, SystemResolver,
 
 use self::fields::Reserved;
 use self::message::{RequestBody, ResponseBody};
-use self::pool::{Connection, Next, Pool, Spare, Unconnected, Wish};
+use self::pool::{Connection, Next, Pool, Unconnected, Wish};
 use self::tunnel::Tunnel;
 use self::upstream::Inside;
 
@@ -143,26 +142,26 @@ impl Forwarder {
         let mut sent = Sent::default();
         let sending = self.send(outgoing, wish, &mut sent).await;
         let unanswered = |failure| Unanswered { failure, trace: self.trace(&sent, given_at).map(Box::new) };
-        let (mut response, mut connection) = sending.map_err(unanswered)?;
+        let (response, mut connection) = sending.map_err(unanswered)?;
         if grant.access.is_some_and(Lease::is_over) {
             return Err(unanswered(Failure::SessionEnded));
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let client = client.ok_or_else(|| unanswered(Failure::BadResponse(None)))?;
-            let upstream = hyper::upgrade::on(&mut response);
+            let upstream = connection.take_switched().ok_or_else(|| unanswered(Failure::BadResponse(None)))?;
             let (access, closing) = (grant.access.cloned(), self.closing.clone());
             let idle = self.settings.timeouts.tunnel_idle;
             let tracker = self.tunnels.clone();
             let tunnel = Tunnel { client, upstream, connection, access, closing, idle, tracker };
             return tunnel.open(response.into_parts().0.headers, &self.settings).map_err(unanswered);
         }
-        let (mut parts, incoming) = response.into_parts();
+        let (mut parts, ()) = response.into_parts();
         let limit = self.settings.timeouts.between_bytes(&parts.headers);
         connection.head_arrived(limit);
         response::clean(&mut parts, &self.settings, &self.reserved);
         let trace =
             Trace { upstream: connection.upstream(), given_at, connect: sent.connect, retries: sent.retries };
-        let body = ResponseBody::new(incoming, connection, grant.access.cloned(), trace);
+        let body = ResponseBody::new(connection, grant.access.cloned(), trace);
         Ok(Response::from_parts(parts, Body::forwarded(body)))
     }
 
@@ -173,7 +172,7 @@ impl Forwarder {
         mut request: Request<RequestBody>,
         wish: Wish,
         sent: &mut Sent,
-    ) -> Result<(Response<Incoming>, Connection), Failure> {
+    ) -> Result<(Response<()>, Connection), Failure> {
         let mut began = Instant::now();
         let mut connection = self.pool.take(wish).await.map_err(|failed| sent.in_vain(failed))?;
         let (mut beginnings, mut may_repeat) = (0, wish.replayable);
@@ -185,10 +184,6 @@ impl Forwarder {
             if is_fresh {
                 sent.connect = Some(began.elapsed());
             }
-            let may_lose = connection.may_lose();
-            let may_repeat_now = may_repeat && (!is_fresh || self.pool.has_several());
-            let spare = (request.body().is_none() && may_lose)
-                .then(|| Spare { request: message::replay(&request), may_repeat: may_repeat_now });
             let lost = match connection.send(request).await {
                 Ok(response) => return Ok((response, connection)),
                 Err(lost) => lost,
@@ -196,8 +191,8 @@ impl Forwarder {
             drop(connection);
             beginnings += 1;
             let mut failed = is_fresh.then_some(site);
-            request = match lost.next(spare) {
-                Next::Send(again, _) if beginnings < BEGINNINGS_MAX && may_lose => again,
+            request = match lost.next(may_repeat && (!is_fresh || self.pool.has_several())) {
+                Next::Send(again, _) if beginnings < BEGINNINGS_MAX => again,
                 Next::Repeat(again, _) if self.pool.may_repeat() => {
                     (may_repeat, failed) = (false, Some(site));
                     again

@@ -7,7 +7,7 @@ use std::io;
 
 use http::StatusCode;
 
-use super::Trace;
+use super::{BoxError, Trace};
 
 /// A request that the application did not answer: why, and how far it came.
 #[derive(Debug)]
@@ -50,13 +50,13 @@ pub enum Failure {
     Timeout,
     /// The upstream closed the connection instead of answering.
     #[error("the upstream closed the connection")]
-    Reset(#[source] hyper::Error),
+    Reset(#[source] BoxError),
     /// The upstream's answer is no valid response, too large, or switches protocols unasked.
     #[error("the upstream sent an invalid response")]
-    BadResponse(#[source] Option<hyper::Error>),
+    BadResponse(#[source] Option<BoxError>),
     /// The client broke off in the middle of its request body.
     #[error("the request body broke off")]
-    RequestBroken(#[source] hyper::Error),
+    RequestBroken(#[source] BoxError),
     /// The client stopped sending in the middle of its request body, or sent it too slowly.
     #[error("the request body did not arrive in time")]
     RequestStalled,
@@ -69,6 +69,11 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The connection broke because of this.
+    pub(super) fn reset(error: impl Into<BoxError>) -> Self {
+        Self::Reset(error.into())
+    }
+
     /// The code for machines; it never changes for the same cause.
     #[must_use]
     pub const fn code(&self) -> &'static str {

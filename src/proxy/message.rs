@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::EXPECT;
-use http::{HeaderMap, HeaderName, Request, StatusCode};
+use http::{HeaderMap, HeaderName, Request};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -37,7 +36,8 @@ struct Upload {
     incoming: Source,
     reserved: Arc<Reserved>,
     progress: Arc<Progress>,
-    permission: Option<Permission>,
+    /// Runs while the application is asked whether it wants the body.
+    permission: Option<Pin<Box<Sleep>>>,
     pace: Pace,
 }
 
@@ -89,13 +89,6 @@ impl http_body::Body for Source {
             Self::Kept(body) => body.size_hint(),
         }
     }
-}
-
-/// Waits until the application wants the body.
-struct Permission {
-    /// Gone once it can no longer be granted.
-    granted: Option<oneshot::Receiver<()>>,
-    timer: Pin<Box<Sleep>>,
 }
 
 /// How far an upload has come; shared with the connection that carries it.
@@ -178,6 +171,11 @@ impl RequestBody {
         self.0.as_ref().map(|upload| Arc::clone(&upload.progress))
     }
 
+    /// Whether the body waits to be asked for.
+    pub(super) fn is_withheld(&self) -> bool {
+        self.0.as_ref().is_some_and(|upload| upload.permission.is_some())
+    }
+
     /// Sends the body without waiting to be asked for it.
     pub(super) fn send_at_once(&mut self) {
         if let Some(upload) = self.0.as_mut() {
@@ -190,18 +188,9 @@ impl RequestBody {
     pub(super) fn await_continue(request: &mut Request<Self>) {
         let expects =
             request.headers().get(EXPECT).is_some_and(|e| e.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-        let Some(upload) = request.body_mut().0.as_mut().filter(|_| expects) else { return };
-        let (grant, granted) = oneshot::channel();
-        upload.permission =
-            Some(Permission { granted: Some(granted), timer: Box::pin(sleep(CONTINUE_AFTER)) });
-        let grant = std::sync::Mutex::new(Some(grant));
-        hyper::ext::on_informational(request, move |response| {
-            let taken = grant.lock().ok().and_then(|mut grant| grant.take());
-            if let Some(grant) = taken.filter(|_| response.status() == StatusCode::CONTINUE) {
-                // The body may be gone already; then nobody waits.
-                let _ = grant.send(());
-            }
-        });
+        if let Some(upload) = request.body_mut().0.as_mut().filter(|_| expects) {
+            upload.permission = Some(Box::pin(sleep(CONTINUE_AFTER)));
+        }
     }
 }
 
@@ -231,7 +220,7 @@ impl http_body::Body for RequestBody {
 impl Upload {
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Some(permission) = &mut self.permission {
-            ready!(permission.poll(context));
+            ready!(permission.as_mut().poll(context));
             self.permission = None;
         }
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
@@ -267,21 +256,6 @@ impl Upload {
     }
 }
 
-impl Permission {
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if let Some(granted) = &mut self.granted
-            && let Poll::Ready(answer) = Pin::new(granted).poll(context)
-        {
-            if answer.is_ok() {
-                return Poll::Ready(());
-            }
-            // The final response has come instead; hyper decides what becomes of the body.
-            self.granted = None;
-        }
-        self.timer.as_mut().poll(context)
-    }
-}
-
 /// The same request once more, for one whose connection died unanswered; only for requests without a body.
 pub(super) fn replay(request: &Request<RequestBody>) -> Request<RequestBody> {
     let mut again = Request::new(RequestBody::none());
@@ -293,7 +267,7 @@ pub(super) fn replay(request: &Request<RequestBody>) -> Request<RequestBody> {
 
 /// The body of a response on its way to the client.
 pub(super) struct ResponseBody {
-    incoming: Incoming,
+    /// Where it comes from; gone when nothing more does.
     connection: Option<Connection>,
     session: Option<Session>,
     trace: Trace,
@@ -332,16 +306,11 @@ struct Session {
 }
 
 impl ResponseBody {
-    /// Takes over what comes in; `connection` goes back to the pool at the end of it.
-    pub(super) fn new(
-        incoming: Incoming,
-        connection: Connection,
-        access: Option<Lease>,
-        trace: Trace,
-    ) -> Self {
+    /// Takes over what comes in on a connection, which goes back to the pool at the end of it.
+    pub(super) fn new(connection: Connection, access: Option<Lease>, trace: Trace) -> Self {
         let session = access.map(|access| Session { access, waiting: None });
         let silence = connection.silence().map(|limit| Silence { limit, timer: None });
-        let mut body = Self { incoming, connection: Some(connection), session, trace, silence, broken: None };
+        let mut body = Self { connection: Some(connection), session, trace, silence, broken: None };
         body.release_at_end();
         body
     }
@@ -356,7 +325,8 @@ impl ResponseBody {
         if self.session.as_mut().is_some_and(|session| session.poll_ended(context, Waits::No)) {
             return self.cut(context, End::Session, SessionEnded);
         }
-        match self.poll_incoming(context) {
+        let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
+        match connection.poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(silence) = &mut self.silence {
                     silence.timer = None;
@@ -381,22 +351,10 @@ impl ResponseBody {
         }
     }
 
-    /// The next frame, moving the connection where that is up to us.
-    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        if let Some(connection) = self.connection.as_mut().filter(|connection| connection.is_carried()) {
-            let here = Pin::new(&mut self.incoming).poll_frame(context);
-            if here.is_ready() {
-                return here;
-            }
-            connection.drive(context);
-        }
-        Pin::new(&mut self.incoming).poll_frame(context)
-    }
-
     pub(super) fn is_end_stream(&self) -> bool {
         match &self.broken {
             Some(broken) => broken.why.is_none(),
-            None => self.incoming.is_end_stream(),
+            None => self.connection.is_none(),
         }
     }
 
@@ -413,7 +371,7 @@ impl ResponseBody {
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.connection.as_ref().map_or_else(|| SizeHint::with_exact(0), Connection::size_hint)
     }
 
     fn cut(
@@ -429,7 +387,7 @@ impl ResponseBody {
     }
 
     fn release_at_end(&mut self) {
-        if self.incoming.is_end_stream() {
+        if self.connection.as_ref().is_some_and(Connection::is_received) {
             self.release();
         }
     }

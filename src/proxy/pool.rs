@@ -4,9 +4,10 @@
 //! goes back only after both bodies came to their end; otherwise it is closed, which also tells the
 //! application that nobody waits any more.
 
+mod alarm;
 mod connection;
-mod driver;
-mod parked;
+mod line;
+mod relay;
 mod streams;
 
 use std::cmp::Reverse;
@@ -15,19 +16,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use http::Request;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::message::RequestBody;
 use super::tally::Tally;
 use super::upstream::{Dialled, Group, Inside, Member, Sign, Slot};
 use super::{Failure, Settings, Timeouts};
 
 pub(super) use self::connection::{Connection, Next};
+pub(super) use self::line::Switched;
 
-use self::driver::Alarm;
-use self::parked::Parked;
+use self::alarm::Alarm;
+use self::line::Line;
 use self::streams::Channel;
 
 /// Unused connections kept per upstream and core.
@@ -51,7 +51,8 @@ pub(super) struct Pool {
 /// One upstream and its connections: those of HTTP/1.1 that are unused, the latest used last, and all of HTTP/2.
 #[derive(Debug)]
 struct Site {
-    parked: Mutex<Vec<Parked>>,
+    #[expect(clippy::vec_box, reason = "a connection is moved from hand to hand")]
+    parked: Mutex<Vec<Box<Line>>>,
     channels: Mutex<Vec<Arc<Channel>>>,
     in_flight: AtomicUsize,
     /// Held while a connection of HTTP/2 is opened, so that those who come meanwhile share it, or its failure.
@@ -87,13 +88,6 @@ impl From<Failure> for Unconnected {
     fn from(failure: Failure) -> Self {
         Self { failure, site: None }
     }
-}
-
-/// A copy of a request without a body.
-pub(super) struct Spare {
-    pub(super) request: Request<RequestBody>,
-    /// Whether sending it twice does no harm.
-    pub(super) may_repeat: bool,
 }
 
 impl Pool {
@@ -282,39 +276,24 @@ impl Pool {
         if inside == Inside::Any {
             own.declined.store(true, Ordering::Relaxed);
         }
-        let parked = Parked::begin(wire, (seen, open), &self.timeouts).await?;
-        Ok(Connection::alone(self, site, parked, false))
+        let line = Box::new(Line::new(wire, (seen, open), &self.timeouts));
+        Ok(Connection::alone(self, site, line, false))
     }
 
-    /// Keeps a connection whose request is over.
-    fn keep(self: &Arc<Self>, site: usize, mut parked: Parked) {
-        parked.line.park(self.timeouts.pool_idle);
-        // Brings it to its rest, from where it calls for the watcher.
-        parked.driver.poll(&mut Context::from_waker(&self.waker));
-        if parked.driver.is_over() {
+    /// Keeps a connection whose exchange is over.
+    fn keep(self: &Arc<Self>, site: usize, mut line: Box<Line>) {
+        if !line.is_reusable() {
             return;
         }
-        if parked.sender.is_ready() {
-            self.keep_ready(site, parked);
-        } else if !parked.sender.is_closed() {
-            // The end of the message was seen before hyper's own side of the connection was through with it.
-            let pool = Arc::clone(self);
-            parked.driver.detach();
-            tokio::spawn(async move {
-                if parked.sender.ready().await.is_ok() {
-                    pool.keep_ready(site, parked);
-                }
-            });
+        line.rest(self.timeouts.pool_idle);
+        // From now on it calls for the watcher.
+        if line.poll_disturbed(&mut Context::from_waker(&self.waker)).is_ready() {
+            return;
         }
-    }
-
-    fn keep_ready(self: &Arc<Self>, site: usize, mut parked: Parked) {
-        parked.line.park(self.timeouts.pool_idle);
-        parked.since = Instant::now();
         if let Some(site) = self.sites.get(site) {
             let mut kept = site.parked();
             if kept.len() < PARKED_MAX {
-                kept.push(parked);
+                kept.push(line);
             }
         }
         if !self.is_watched.swap(true, Ordering::Relaxed) {
@@ -326,10 +305,7 @@ impl Pool {
     fn sweep(&self) {
         let mut context = Context::from_waker(&self.waker);
         for site in &self.sites {
-            site.parked().retain_mut(|parked| {
-                parked.driver.poll(&mut context);
-                !parked.driver.is_over()
-            });
+            site.parked().retain_mut(|line| line.poll_disturbed(&mut context).is_pending());
         }
     }
 
@@ -421,7 +397,7 @@ impl Site {
         }
     }
 
-    fn parked(&self) -> MutexGuard<'_, Vec<Parked>> {
+    fn parked(&self) -> MutexGuard<'_, Vec<Box<Line>>> {
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -430,11 +406,11 @@ impl Site {
     }
 
     /// An unused connection that was in use so short a time ago.
-    fn unpark(&self, member: &Member, fresh: Duration, idle: Duration) -> Option<Parked> {
+    fn unpark(&self, member: &Member, fresh: Duration, idle: Duration) -> Option<Box<Line>> {
         let mut parked = self.parked();
         while let Some(last) = parked.last() {
             let age = last.since.elapsed();
-            let is_good = last.sender.is_ready() && member.is_current(last.seen);
+            let is_good = member.is_current(last.seen);
             if is_good && age < fresh {
                 return parked.pop();
             }

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::sign_on::Lease;
 
-use super::pool::Connection;
+use super::pool::{Connection, Switched};
 use super::{Body, Deadline, Failure, Observe, Observed, Settings, cookies, drive, request, response};
 
 use self::frames::{Close, Framed, Place, Side};
@@ -34,7 +34,7 @@ const FAREWELL: Duration = Duration::from_millis(300);
 /// Both halves of a connection that is about to be upgraded, and what ends it.
 pub(super) struct Tunnel {
     pub(super) client: OnUpgrade,
-    pub(super) upstream: OnUpgrade,
+    pub(super) upstream: Switched,
     pub(super) connection: Connection,
     pub(super) access: Option<Lease>,
     pub(super) closing: CancellationToken,
@@ -63,12 +63,16 @@ impl Tunnel {
 
     async fn run(self) {
         let Self { client, upstream, connection, access, closing, idle, tracker: _ } = self;
-        // An upgrade fails when its connection is gone; then there is nobody left to tell.
-        let Ok((client, upstream)) = tokio::try_join!(client, upstream) else { return };
+        // It fails when the client is gone; then there is nobody left to tell but the upstream, which sees the end.
+        let Ok(client) = client.await else { return };
         let pulse = Arc::new(Pulse { deadline: Deadline::new(idle), idle });
         let client = Observed::new(TokioIo::new(client), Arc::clone(&pulse));
         let mut client = Framed::new(client, Side::Client);
-        let mut upstream = Framed::new(TokioIo::new(upstream), Side::Upstream);
+        let Switched { wire, octets, open } = upstream;
+        // What comes from there is noted when it goes to the client.
+        let mut upstream = Observed::new(wire, Arc::new(Unobserved));
+        upstream.put_back(&octets);
+        let mut upstream = Framed::new(upstream, Side::Upstream);
         let places = [client.place(), upstream.place()];
         let why = {
             let mut copying = pin!(copy_bidirectional(&mut client, &mut upstream));
@@ -97,7 +101,7 @@ impl Tunnel {
         if let Some(why) = why {
             tokio::join!(client.part(why, FAREWELL), upstream.part(why, FAREWELL));
         }
-        drop(connection);
+        drop((connection, open));
     }
 }
 
@@ -106,6 +110,15 @@ async fn lost(access: Option<Lease>) {
         Some(access) => access.over().await,
         None => std::future::pending().await,
     }
+}
+
+/// Nobody looks.
+struct Unobserved;
+
+impl Observe for Unobserved {
+    fn read(&self) {}
+
+    fn wrote(&self) {}
 }
 
 /// Moves the deadline with every byte, in either direction.

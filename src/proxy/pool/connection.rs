@@ -3,20 +3,24 @@
 //! Separate because what must happen when the request is over happens here, whichever way it ended: kept, closed,
 //! counted, and said to the upstream's health.
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::proxy::Failure;
-use crate::proxy::message::{Progress, RequestBody};
+use crate::proxy::message::{self, Progress, RequestBody};
 use crate::proxy::upstream::{Sign, Slot};
+use crate::proxy::{BoxError, Failure};
 
-use super::parked::Parked;
+use super::Pool;
+use super::line::{Cause, Line, Switched};
+use super::relay::Relay;
 use super::streams::{self, Channel};
-use super::{Pool, Spare};
 
 /// A connection in use. Dropping it closes it, or resets its stream; [`Connection::park`] keeps it.
 pub(in crate::proxy) struct Connection {
@@ -30,9 +34,11 @@ pub(in crate::proxy) struct Connection {
 
 enum Held {
     /// One of HTTP/1.1, for this request alone.
-    Alone(Parked),
+    Alone(Box<Line>),
+    /// The same, while the request is still being sent.
+    Relayed(Relay),
     /// A stream of one of HTTP/2.
-    Stream { channel: Arc<Channel>, silence: Duration },
+    Stream { channel: Arc<Channel>, silence: Duration, incoming: Option<Incoming> },
     /// None any more.
     Nothing,
 }
@@ -40,9 +46,9 @@ enum Held {
 /// What became of a request that got no response.
 pub(in crate::proxy) struct Lost {
     pub(in crate::proxy) failure: Failure,
-    /// The request, if not a byte of it was sent.
-    unsent: Option<Request<RequestBody>>,
-    /// Whether the upstream has said that it did nothing with it.
+    /// The request, as far as it can be sent once more.
+    request: Option<Request<RequestBody>>,
+    /// Whether the upstream cannot have acted on it: not an octet was sent, or it has said so.
     is_unprocessed: bool,
 }
 
@@ -57,15 +63,12 @@ pub(in crate::proxy) enum Next {
 }
 
 impl Lost {
-    /// What can be done, with a copy of a request that may be repeated.
-    pub(in crate::proxy) fn next(self: Box<Self>, spare: Option<Spare>) -> Next {
-        if let Some(request) = self.unsent {
-            return Next::Send(request, self.failure);
-        }
-        match spare {
-            Some(spare) if self.is_unprocessed => Next::Send(spare.request, self.failure),
-            Some(spare) if spare.may_repeat && matches!(self.failure, Failure::Reset(_)) => {
-                Next::Repeat(spare.request, self.failure)
+    /// What can be done; `may_repeat` says whether sending it twice does no harm.
+    pub(in crate::proxy) fn next(self: Box<Self>, may_repeat: bool) -> Next {
+        match self.request {
+            Some(request) if self.is_unprocessed => Next::Send(request, self.failure),
+            Some(request) if may_repeat && matches!(self.failure, Failure::Reset(_)) => {
+                Next::Repeat(request, self.failure)
             }
             _ => Next::Fail(self.failure),
         }
@@ -73,14 +76,14 @@ impl Lost {
 }
 
 impl Connection {
-    pub(super) fn alone(pool: &Arc<Pool>, site: usize, parked: Parked, is_reused: bool) -> Self {
-        Self::new(pool, site, Held::Alone(parked), is_reused)
+    pub(super) fn alone(pool: &Arc<Pool>, site: usize, line: Box<Line>, is_reused: bool) -> Self {
+        Self::new(pool, site, Held::Alone(line), is_reused)
     }
 
     /// The stream must have been taken from the channel.
     pub(super) fn stream(pool: &Arc<Pool>, site: usize, channel: Arc<Channel>, is_reused: bool) -> Self {
         let silence = pool.timeouts.idle;
-        Self::new(pool, site, Held::Stream { channel, silence }, is_reused)
+        Self::new(pool, site, Held::Stream { channel, silence, incoming: None }, is_reused)
     }
 
     fn new(pool: &Arc<Pool>, site: usize, held: Held, is_reused: bool) -> Self {
@@ -108,86 +111,151 @@ impl Connection {
         self.site
     }
 
-    /// Whether a request without a body should be copied before it is sent, in case it has to be sent again.
-    pub(in crate::proxy) fn may_lose(&self) -> bool {
-        self.is_reused || self.pool.has_several() || matches!(self.held, Held::Stream { .. })
-    }
-
     /// Sends a request and waits for the head of the response.
     pub(in crate::proxy) async fn send(
         &mut self,
-        mut request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, Box<Lost>> {
+        request: Request<RequestBody>,
+    ) -> Result<Response<()>, Box<Lost>> {
         self.upload = request.body().progress();
-        let limit = self.pool.timeouts.first_byte;
         let sent = match &mut self.held {
-            Held::Alone(parked) => {
-                if request.version() == Version::HTTP_2 {
-                    streams::to_http1(&mut request);
-                }
-                parked.line.expect_bytes_every(limit);
-                Some(parked.send(request, &self.pool.alarm).await)
-            }
-            Held::Stream { channel, .. } => channel.send(request, limit).await,
-            Held::Nothing => {
-                let failure = Failure::NoUpstream;
-                return Err(Box::new(Lost { failure, unsent: Some(request), is_unprocessed: false }));
-            }
+            Held::Stream { .. } => Box::pin(self.send_on_stream(request)).await,
+            _ => self.send_on_line(request).await,
         };
-        match sent {
-            Some(Ok(response)) => {
+        match &sent {
+            Ok(response) => {
                 self.pool.note(self.site, sign_of(response.status()));
                 if let Some(upload) = &self.upload {
                     upload.answered();
                 }
-                // The rest of an upload must not wait for whoever takes the response, and a tunnel begins once the
-                // connection has come to the end of HTTP.
-                let is_uploading = self.upload.as_ref().is_some_and(|upload| !upload.is_finished());
-                if let Held::Alone(parked) = &mut self.held
-                    && (is_uploading || response.status() == StatusCode::SWITCHING_PROTOCOLS)
-                {
-                    parked.driver.detach();
-                }
-                Ok(response)
             }
-            Some(Err(mut error)) => {
-                let unsent = error.take_message();
-                let error = error.into_error();
-                let is_unprocessed = streams::is_unprocessed(&error);
-                let failure = self.failure(error);
-                self.pool.failed(self.site, &failure);
+            Err(lost) => {
+                self.pool.failed(self.site, &lost.failure);
                 // What is reused may have been closed in good order a moment ago: that is no sign of illness.
-                let died = matches!(failure, Failure::Reset(_)) && !(self.is_reused || is_unprocessed);
-                if died {
+                let died = matches!(lost.failure, Failure::Reset(_));
+                if died && !(self.is_reused || lost.is_unprocessed) {
                     self.pool.note(self.site, Sign::Died);
                 }
-                Err(Box::new(Lost { failure, unsent, is_unprocessed }))
             }
-            None => {
-                self.pool.failed(self.site, &Failure::Timeout);
-                Err(Box::new(Lost { failure: Failure::Timeout, unsent: None, is_unprocessed: false }))
+        }
+        sent
+    }
+
+    async fn send_on_line(
+        &mut self,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<()>, Box<Lost>> {
+        let Held::Alone(line) = &mut self.held else {
+            return Err(Box::new(Lost { failure: Failure::NoUpstream, request: None, is_unprocessed: true }));
+        };
+        if request.version() == Version::HTTP_2 {
+            streams::to_http1(&mut request);
+        }
+        let limit = self.pool.timeouts.first_byte;
+        match line.send(&mut request, self.is_reused, limit).await {
+            Ok(response) => {
+                self.relay_upload(request);
+                Ok(response)
+            }
+            Err(cause) => {
+                let is_unprocessed = matches!(cause, Cause::Unsent(_));
+                // Without a body there is nothing of it that could have been sent already.
+                let request = (is_unprocessed || request.body().is_none()).then_some(request);
+                Err(Box::new(Lost { failure: self.failure(cause), request, is_unprocessed }))
             }
         }
     }
 
-    /// Whether the connection moves only when [`Connection::drive`] is called.
-    pub(in crate::proxy) const fn is_carried(&self) -> bool {
-        matches!(&self.held, Held::Alone(parked) if parked.driver.is_carried())
+    /// Sends what is left of a request, if there is anything, while the response is taken.
+    fn relay_upload(&mut self, request: Request<RequestBody>) {
+        let is_uploading = |line: &Line| !line.is_sent();
+        self.held = match std::mem::replace(&mut self.held, Held::Nothing) {
+            Held::Alone(line) if is_uploading(&line) => {
+                Held::Relayed(Relay::begin(line, request.into_body()))
+            }
+            other => other,
+        };
     }
 
-    /// Moves what can be moved now; `context` is woken when there is more to do.
-    pub(in crate::proxy) fn drive(&mut self, context: &mut Context<'_>) {
-        if let Held::Alone(parked) = &mut self.held {
-            parked.driver.poll(context);
+    async fn send_on_stream(&mut self, request: Request<RequestBody>) -> Result<Response<()>, Box<Lost>> {
+        let Held::Stream { channel, incoming, .. } = &mut self.held else {
+            return Err(Box::new(Lost { failure: Failure::NoUpstream, request: None, is_unprocessed: true }));
+        };
+        let spare = request.body().is_none().then(|| message::replay(&request));
+        match channel.send(request, self.pool.timeouts.first_byte).await {
+            Some(Ok(response)) => {
+                let (parts, body) = response.into_parts();
+                *incoming = Some(body);
+                Ok(Response::from_parts(parts, ()))
+            }
+            Some(Err(mut error)) => {
+                let unsent = error.take_message();
+                let error = error.into_error();
+                let is_unprocessed = unsent.is_some() || streams::is_unprocessed(&error);
+                let failure = self.stream_failure(error);
+                Err(Box::new(Lost { failure, request: unsent.or(spare), is_unprocessed }))
+            }
+            None => Err(Box::new(Lost { failure: Failure::Timeout, request: None, is_unprocessed: false })),
+        }
+    }
+
+    /// The next frame of the response's body.
+    pub(in crate::proxy) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.held {
+            Held::Alone(line) => line.poll_frame(context),
+            Held::Relayed(relay) => {
+                let (frame, line) = ready!(relay.poll_frame(context));
+                if let Some(line) = line {
+                    self.held = Held::Alone(line);
+                }
+                Poll::Ready(frame)
+            }
+            Held::Stream { incoming: Some(incoming), .. } => {
+                Pin::new(incoming).poll_frame(context).map_err(Into::into)
+            }
+            Held::Stream { .. } | Held::Nothing => Poll::Ready(None),
+        }
+    }
+
+    /// Whether all of the response has been taken.
+    pub(in crate::proxy) fn is_received(&self) -> bool {
+        match &self.held {
+            Held::Alone(line) => line.is_received(),
+            Held::Relayed(relay) => relay.is_received(),
+            Held::Stream { incoming, .. } => incoming.as_ref().is_none_or(Body::is_end_stream),
+            Held::Nothing => true,
+        }
+    }
+
+    /// How much of the response's body is still to be taken.
+    pub(in crate::proxy) fn size_hint(&self) -> SizeHint {
+        match &self.held {
+            Held::Alone(line) => line.size_hint(),
+            Held::Relayed(relay) => relay.size_hint().clone(),
+            Held::Stream { incoming: Some(incoming), .. } => incoming.size_hint(),
+            Held::Stream { .. } | Held::Nothing => SizeHint::with_exact(0),
+        }
+    }
+
+    /// The octets of a connection that has switched protocols.
+    pub(in crate::proxy) fn take_switched(&mut self) -> Option<Switched> {
+        match std::mem::replace(&mut self.held, Held::Nothing) {
+            Held::Alone(line) => Some(line.into_switched()),
+            other => {
+                self.held = other;
+                None
+            }
         }
     }
 
     /// The head of the response is there; from now on silence may last this long.
     pub(in crate::proxy) fn head_arrived(&mut self, limit: Duration) {
         match &mut self.held {
-            Held::Alone(parked) => parked.line.expect_bytes_every(limit),
+            Held::Alone(line) => line.expect_octets_every(limit),
             Held::Stream { silence, .. } => *silence = limit,
-            Held::Nothing => {}
+            Held::Relayed(_) | Held::Nothing => {}
         }
     }
 
@@ -195,7 +263,7 @@ impl Connection {
     pub(in crate::proxy) const fn silence(&self) -> Option<Duration> {
         match &self.held {
             Held::Stream { silence, .. } => Some(*silence),
-            Held::Alone(_) | Held::Nothing => None,
+            Held::Alone(_) | Held::Relayed(_) | Held::Nothing => None,
         }
     }
 
@@ -205,30 +273,37 @@ impl Connection {
             return;
         }
         match std::mem::replace(&mut self.held, Held::Nothing) {
-            Held::Alone(parked) => self.pool.keep(self.site, parked),
+            Held::Alone(line) => self.pool.keep(self.site, line),
             stream @ Held::Stream { .. } => self.held = stream,
-            Held::Nothing => {}
+            Held::Relayed(_) | Held::Nothing => {}
         }
     }
 
-    fn failure(&self, error: hyper::Error) -> Failure {
+    fn failure(&self, cause: Cause) -> Failure {
+        match cause {
+            Cause::Silent => Failure::Timeout,
+            Cause::Malformed(why) => Failure::BadResponse(Some(why)),
+            Cause::Upload(why) => self.upload_failure(why),
+            Cause::Unsent(why) | Cause::Closed(why) => Failure::Reset(why),
+        }
+    }
+
+    fn upload_failure(&self, why: BoxError) -> Failure {
+        let is_stalled = self.upload.as_ref().is_some_and(|upload| upload.is_stalled());
+        if is_stalled { Failure::RequestStalled } else { Failure::RequestBroken(why) }
+    }
+
+    fn stream_failure(&self, error: hyper::Error) -> Failure {
         let upload = self.upload.as_ref();
-        let is_expired = match &self.held {
-            Held::Alone(parked) => parked.line.is_expired(),
-            Held::Stream { .. } | Held::Nothing => error.is_timeout(),
-        };
-        if is_expired {
+        let is_uploads = error.is_user() || upload.is_some_and(|one| one.is_stalled() || one.is_broken());
+        if error.is_timeout() {
             Failure::Timeout
-        } else if error.is_parse() || error.is_parse_too_large() {
-            Failure::BadResponse(Some(error))
-        } else if upload.is_some_and(|upload| upload.is_stalled()) {
-            Failure::RequestStalled
-        } else if error.is_user() || upload.is_some_and(|upload| upload.is_broken()) {
-            Failure::RequestBroken(error)
+        } else if is_uploads {
+            self.upload_failure(error.into())
         } else if streams::is_nonsense(&error) {
-            Failure::BadResponse(Some(error))
+            Failure::BadResponse(Some(error.into()))
         } else {
-            Failure::Reset(error)
+            Failure::Reset(error.into())
         }
     }
 }
@@ -248,7 +323,7 @@ impl Drop for Connection {
         self.pool.ended(self.site);
         match &self.held {
             Held::Stream { channel, .. } => channel.give_back(),
-            Held::Alone(_) | Held::Nothing => {}
+            Held::Alone(_) | Held::Relayed(_) | Held::Nothing => {}
         }
     }
 }

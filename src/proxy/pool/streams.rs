@@ -157,7 +157,7 @@ where
     builder.initial_stream_window_size(STREAM_WINDOW_BYTES);
     builder.initial_connection_window_size(CONNECTION_WINDOW_BYTES);
     builder.max_header_list_size(RESPONSE_HEAD_BYTES_MAX).max_send_buf_size(SEND_BUFFER_BYTES);
-    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(Failure::Reset)?;
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(Failure::reset)?;
     let vital = Arc::new(Vital {
         deadline: Deadline::new(timeouts.streams_idle),
         allowed: AtomicUsize::new(connection.current_max_send_streams()),

@@ -98,13 +98,13 @@ impl Question {
         IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
     {
         let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(Failure::Reset)?;
+            http1::handshake(TokioIo::new(stream)).await.map_err(Failure::reset)?;
         let mut request = request(Uri::from(self.check.path.clone()));
         request.headers_mut().insert(HOST, self.host.clone());
         let task = OneQuestion(tokio::spawn(async move { drop(connection.await) }).abort_handle());
         let response = sender.send_request(request).await;
         drop(task);
-        Ok(response.map_err(Failure::Reset)?.status())
+        Ok(response.map_err(Failure::reset)?.status())
     }
 
     async fn ask_http2<IO>(&self, stream: IO, scheme: &str) -> Result<StatusCode, Failure>
@@ -112,7 +112,7 @@ impl Question {
         IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
     {
         let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-        let (mut sender, connection) = handshake.await.map_err(Failure::Reset)?;
+        let (mut sender, connection) = handshake.await.map_err(Failure::reset)?;
         let uri = Uri::builder().scheme(scheme).authority(self.host.as_bytes());
         let uri =
             uri.path_and_query(self.check.path.clone()).build().map_err(|_| Failure::BadResponse(None))?;
@@ -121,7 +121,7 @@ impl Question {
         let task = OneQuestion(tokio::spawn(async move { drop(connection.await) }).abort_handle());
         let response = sender.send_request(request).await;
         drop(task);
-        Ok(response.map_err(Failure::Reset)?.status())
+        Ok(response.map_err(Failure::reset)?.status())
     }
 }
 

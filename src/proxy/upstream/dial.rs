@@ -3,11 +3,15 @@
 //! Separate because it is all about time: an address that does not answer must not hold up the next one (RFC 8305),
 //! and each step has its limit.
 
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::client::TlsStream;
@@ -51,11 +55,70 @@ pub(in crate::proxy) struct Dialled {
 }
 
 /// The octets of a connection.
+#[derive(Debug)]
 pub(in crate::proxy) enum Wire {
     /// In clear text.
     Clear(TcpStream),
     /// Within TLS.
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Clear(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Clear(stream) => Pin::new(stream).poll_write(context, octets),
+            Self::Tls(stream) => Pin::new(stream).poll_write(context, octets),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Clear(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Clear(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Clear(stream) => Pin::new(stream).poll_flush(context),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Clear(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
 }
 
 /// A connection to an address, nothing said yet.
@@ -106,7 +169,7 @@ impl Link {
 }
 
 fn unset() -> Failure {
-    Failure::TlsFailed(std::io::Error::other("TLS to the upstream is not set up"))
+    Failure::TlsFailed(io::Error::other("TLS to the upstream is not set up"))
 }
 
 /// Connects to one of the addresses: each gets a head start, and the first to answer wins.
@@ -118,7 +181,7 @@ pub(super) async fn reach(current: &Current, turn: usize, limit: Duration) -> Re
     let mut waiting = in_turn(&current.addresses, turn).into_iter();
     let mut attempts = FuturesUnordered::new();
     attempts.extend(waiting.next().map(|address| connect(address, limit)));
-    let mut failure = Failure::ConnectFailed(std::io::ErrorKind::NotFound.into());
+    let mut failure = Failure::ConnectFailed(io::ErrorKind::NotFound.into());
     loop {
         tokio::select! {
             biased;

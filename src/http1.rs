@@ -8,6 +8,7 @@
 pub(crate) mod content;
 pub(crate) mod head;
 pub(crate) mod outgoing;
+pub(crate) mod pipe;
 
 /// Fields of one head, or of the trailers of one message.
 pub(crate) const FIELDS_MAX: usize = 100;

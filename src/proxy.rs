@@ -23,6 +23,7 @@ mod settings;
 mod tally;
 mod trace;
 mod tunnel;
+mod upgrade;
 mod upstream;
 
 use std::net::{IpAddr, SocketAddr};
@@ -40,7 +41,7 @@ use crate::sign_on::gate::{Authenticated, Public};
 use crate::target::RequestTarget;
 
 pub use self::body::{Body, BoxError, End, Witness};
-pub(crate) use self::deadline::{Deadline, Driven, Observe, Observed, drive, drive_while};
+pub(crate) use self::deadline::{Deadline, Observe, Observed, drive};
 pub use self::failure::{Failure, Unanswered};
 pub use self::fields::Fate;
 pub use self::message::Source;
@@ -49,6 +50,7 @@ pub use self::peer::{Handshake, Peer, RequestIds, TrustedProxies};
 pub use self::settings::{Balance, Check, Error, Protocol, PublicUrl, Settings, Timeouts, Upstream};
 pub use self::tally::{Counts, Tallies};
 pub use self::trace::Trace;
+pub(crate) use self::upgrade::{Upgrade, Upgraded};
 pub use self::upstream::{Identity, Offer, Resolve, Roots, State, SystemResolver, Tls, TlsError};
 
 use self::fields::Reserved;
@@ -131,7 +133,7 @@ impl Forwarder {
         if wants_tunnel && !self.settings.public_url.is_origin_of(request.headers()) {
             return Err(Failure::ForeignOrigin.into());
         }
-        let client = wants_tunnel.then(|| hyper::upgrade::on(&mut request));
+        let upgrade = request.extensions_mut().remove::<Upgrade>().filter(|_| wants_tunnel);
         let outgoing = request::prepare(request, &grant, peer, &self.settings, &self.reserved);
 
         let wish = Wish {
@@ -147,8 +149,10 @@ impl Forwarder {
             return Err(unanswered(Failure::SessionEnded));
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let client = upgrade.and_then(|upgrade| upgrade.wait());
             let client = client.ok_or_else(|| unanswered(Failure::BadResponse(None)))?;
-            let upstream = connection.take_switched().ok_or_else(|| unanswered(Failure::BadResponse(None)))?;
+            let upstream =
+                connection.take_switched().ok_or_else(|| unanswered(Failure::BadResponse(None)))?;
             let (access, closing) = (grant.access.cloned(), self.closing.clone());
             let idle = self.settings.timeouts.tunnel_idle;
             let tracker = self.tunnels.clone();

@@ -36,7 +36,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::{HeaderMap, Method, Request, Response, Uri};
-use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -45,7 +44,7 @@ use crate::federation::Federation;
 use crate::keys::Keys;
 use crate::mail::Courier;
 use crate::pages::{Brand, Fault};
-use crate::proxy::{self, Body, Forwarder, Peer};
+use crate::proxy::{self, Body, Forwarder, Peer, Source};
 use crate::sign_on::{Recognized, SignOn, Visitor};
 use crate::store;
 use crate::target::{self, RequestTarget};
@@ -137,7 +136,7 @@ impl Routes {
 
     /// Answers a request; never fails. A request for the application is moved from hand to hand, so what is done for
     /// others takes no room in it.
-    pub async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
+    pub async fn handle(&self, request: Request<Source>, peer: &Peer) -> Response<Body> {
         let settings = self.shared.settings.load_full();
         if let Some(auth) = settings.forward_auth.as_ref().filter(|auth| auth.is_asked(&request, peer)) {
             return Box::pin(forward_auth::answer(auth, &self.shared, &settings, &request)).await;
@@ -183,7 +182,7 @@ impl Routes {
 }
 
 impl Call {
-    fn new(request: &Request<Incoming>, peer: &Peer, shared: &Arc<Shared>, settings: Arc<Settings>) -> Self {
+    fn new(request: &Request<Source>, peer: &Peer, shared: &Arc<Shared>, settings: Arc<Settings>) -> Self {
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
@@ -196,7 +195,7 @@ impl Call {
         }
     }
 
-    async fn answer(self, route: Route, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(self, route: Route, request: Request<Source>) -> Response<Body> {
         if route == Route::Nothing {
             return self.fault(&Fault::NotFound);
         }

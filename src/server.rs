@@ -10,6 +10,7 @@
 
 mod admission;
 mod connection;
+mod conversation;
 mod cores;
 mod doors;
 mod inspect;
@@ -17,7 +18,6 @@ mod listener;
 mod open;
 mod preamble;
 mod refusal;
-mod rest;
 mod tls;
 mod watch;
 
@@ -28,11 +28,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::{Clock, SystemClock};
 use crate::id::Randomness;
-use crate::proxy::{Body, Peer, TrustedProxies};
+use crate::proxy::{Body, Peer, Source, TrustedProxies};
 
 pub use self::cores::Serving;
 pub use self::doors::{Gauge, Pressure, TurnedAway};
@@ -44,7 +44,7 @@ use self::listener::Listeners;
 /// Answers requests; one value per core, used by that core's connections only.
 pub trait Handler: 'static {
     /// Answers a request. Its head is sound and carries exactly one `Host` and one `X-Request-Id`.
-    fn handle(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Response<Body>>;
+    fn handle(&self, request: Request<Source>, peer: Peer) -> impl Future<Output = Response<Body>>;
 
     /// Waits for what goes on after its response, such as a connection that was upgraded; called when the core has
     /// drained, for no longer than [`FINISH_MAX`].
@@ -83,6 +83,8 @@ pub struct Settings {
     pub draining: CancellationToken,
     /// Where the names of requests begin.
     pub randomness: Arc<dyn Randomness>,
+    /// What responses are dated by.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Whether an address is ours alone.
@@ -129,6 +131,7 @@ impl Settings {
             turned_away: TurnedAway::default(),
             draining: CancellationToken::new(),
             randomness,
+            clock: Arc::new(SystemClock),
         }
     }
 }
@@ -154,9 +157,8 @@ pub struct Limits {
     pub head: Duration,
     /// Between two requests of a connection.
     pub keep_alive: Duration,
-    /// How long nothing happens on a connection before the memory for a request is given back. At the latest as often,
-    /// each connection looks at its deadline.
-    pub rest_after: Duration,
+    /// How often a connection of HTTP/2 looks at its deadline at the latest.
+    pub look_every: Duration,
     /// How long a client may take no byte of its response.
     pub write_stall: Duration,
     /// How often a client of HTTP/2 is asked whether it is there.
@@ -184,7 +186,7 @@ impl Default for Limits {
             first_byte: Duration::from_secs(10),
             head: Duration::from_secs(15),
             keep_alive: Duration::from_secs(75),
-            rest_after: Duration::from_millis(250),
+            look_every: Duration::from_millis(250),
             write_stall: Duration::from_mins(1),
             ping: Duration::from_secs(30),
             pong: Duration::from_secs(20),

@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use http::header::HOST;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::id::{SessionName, UserId};
-use crate::proxy::{Body, End, Handshake, Peer, REQUEST_ID, Trace, Witness};
+use crate::proxy::{Body, End, Handshake, Peer, REQUEST_ID, Source, Trace, Witness};
 use crate::routes::Outcome;
 use crate::telemetry::{CoreLog, Line};
 
@@ -49,7 +48,7 @@ struct Answered {
 
 impl Entry {
     /// Begins with a request.
-    pub(super) fn begin(request: &Request<Incoming>, peer: &Peer, log: Option<CoreLog>) -> Self {
+    pub(super) fn begin(request: &Request<Source>, peer: &Peer, log: Option<CoreLog>) -> Self {
         let asked = log.is_some().then(|| Asked {
             request_id: request.headers().get(&REQUEST_ID).cloned(),
             method: request.method().clone(),

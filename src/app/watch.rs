@@ -5,12 +5,11 @@
 use std::sync::Arc;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::mail::Courier;
-use crate::proxy::{Body, Peer};
+use crate::proxy::{Body, Peer, Source};
 use crate::routes::ops::{Ops, Probed};
 use crate::routes::{Decision, Outcome, Routes, Shared};
 use crate::server::{Gauge, Handler, Pressure, TurnedAway};
@@ -91,7 +90,7 @@ impl Front {
 }
 
 impl Handler for Front {
-    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+    async fn handle(&self, request: Request<Source>, peer: Peer) -> Response<Body> {
         let entry = Entry::begin(&request, &peer, self.log.clone());
         let mut response = self.routes.handle(request, &peer).await;
         self.count(&response, &entry);
@@ -110,7 +109,7 @@ impl Handler for Front {
 pub(super) struct Probes(pub(super) Ops);
 
 impl Handler for Probes {
-    async fn handle(&self, request: Request<Incoming>, _peer: Peer) -> Response<Body> {
+    async fn handle(&self, request: Request<Source>, _peer: Peer) -> Response<Body> {
         self.0.handle(&request)
     }
 }

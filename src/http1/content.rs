@@ -148,7 +148,8 @@ impl Chunks {
             match &mut self.place {
                 Place::Size => {
                     let Some(size) = self.take_size(inbox)? else { return Ok(Part::More) };
-                    self.place = if size == 0 { Place::Trailers(Search::default()) } else { Place::Data(size) };
+                    self.place =
+                        if size == 0 { Place::Trailers(Search::default()) } else { Place::Data(size) };
                 }
                 Place::Data(left) => {
                     let part = take_some(left, inbox);

@@ -72,8 +72,7 @@ pub(crate) fn parse_request(head: &Bytes, extent: Extent, room: usize) -> Result
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(method).map_err(|_| Malformed::StartLine)?;
     *request.version_mut() = version_of(version)?;
-    *request.uri_mut() =
-        Uri::from_maybe_shared(head.slice_ref(target)).map_err(|_| Malformed::StartLine)?;
+    *request.uri_mut() = Uri::from_maybe_shared(head.slice_ref(target)).map_err(|_| Malformed::StartLine)?;
     *request.headers_mut() = fields(lines, head, extent.lines, room)?;
     Ok(request)
 }
@@ -109,13 +108,14 @@ pub(crate) fn put_request_line(out: &mut Vec<u8>, method: &Method, target: &str)
 }
 
 /// Writes a status line.
-pub(crate) fn put_status_line(out: &mut Vec<u8>, status: StatusCode) {
-    if status == StatusCode::OK {
+pub(crate) fn put_status_line(out: &mut Vec<u8>, version: Version, status: StatusCode) {
+    if status == StatusCode::OK && version == Version::HTTP_11 {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
         return;
     }
+    let version = if version == Version::HTTP_10 { "HTTP/1.0 " } else { "HTTP/1.1 " };
     let reason = status.canonical_reason().unwrap_or_default();
-    for part in ["HTTP/1.1 ", status.as_str(), " ", reason, "\r\n"] {
+    for part in [version, status.as_str(), " ", reason, "\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
 }
@@ -160,8 +160,11 @@ pub(crate) fn trailers_to_send(mut trailers: HeaderMap, announced: Option<&Heade
         let mut names = names.split(|octet| *octet == b',').map(<[u8]>::trim_ascii);
         names.any(|one| one.eq_ignore_ascii_case(name.as_str().as_bytes()))
     };
-    let refused: Vec<HeaderName> =
-        trailers.keys().filter(|name| NEVER_TRAILERS.contains(name) || !is_announced(name)).cloned().collect();
+    let refused: Vec<HeaderName> = trailers
+        .keys()
+        .filter(|name| NEVER_TRAILERS.contains(name) || !is_announced(name))
+        .cloned()
+        .collect();
     for name in refused {
         trailers.remove(name);
     }

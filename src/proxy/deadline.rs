@@ -65,40 +65,15 @@ pub(super) fn to_millis(duration: Duration) -> u64 {
 /// The deadline is looked at whenever the future wakes, and at the latest every `tick`, which bounds how late
 /// a deadline is noticed that somebody else has moved nearer.
 pub(crate) async fn drive<F: Future>(
-    future: Pin<&mut F>,
-    deadline: &Deadline,
-    tick: Duration,
-) -> Option<F::Output> {
-    match drive_while(future, deadline, tick, || true).await {
-        Driven::Ended(output) => Some(output),
-        Driven::Overdue | Driven::Stopped => None,
-    }
-}
-
-/// How polling a future has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Driven<T> {
-    /// The future has ended.
-    Ended(T),
-    /// Its deadline has passed.
-    Overdue,
-    /// It is not worth going on.
-    Stopped,
-}
-
-/// The same, also until it is not worth going on, which is asked every `tick`.
-pub(crate) async fn drive_while<F: Future>(
     mut future: Pin<&mut F>,
     deadline: &Deadline,
     tick: Duration,
-    mut is_worth_it: impl FnMut() -> bool,
-) -> Driven<F::Output> {
-    let mut asked_at = Instant::now() + tick;
-    let mut armed = asked_at;
+) -> Option<F::Output> {
+    let mut armed = Instant::now() + tick;
     let mut timer = pin!(sleep_until(armed));
     std::future::poll_fn(move |context| {
         if let Poll::Ready(output) = future.as_mut().poll(context) {
-            return Poll::Ready(Driven::Ended(output));
+            return Poll::Ready(Some(output));
         }
         if let Some(at) = deadline.instant()
             && at < armed
@@ -108,15 +83,10 @@ pub(crate) async fn drive_while<F: Future>(
         }
         while timer.as_mut().poll(context).is_ready() {
             if deadline.has_passed() {
-                return Poll::Ready(Driven::Overdue);
+                return Poll::Ready(None);
             }
-            if asked_at <= armed {
-                if !is_worth_it() {
-                    return Poll::Ready(Driven::Stopped);
-                }
-                asked_at = Instant::now() + tick;
-            }
-            armed = deadline.instant().map_or(asked_at, |at| at.min(asked_at));
+            let tick = Instant::now() + tick;
+            armed = deadline.instant().map_or(tick, |at| at.min(tick));
             timer.as_mut().reset(armed);
         }
         Poll::Pending

@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use crate::http1::pipe::Taker;
 use crate::sign_on::Lease;
 
 use super::fields::{Fate, Reserved};
@@ -41,10 +42,15 @@ struct Upload {
     pace: Pace,
 }
 
-/// Where the body of a request comes from.
+/// The body of a request, by where it comes from.
 #[derive(Debug)]
-pub enum Source {
-    /// The client, as it sends.
+pub struct Source(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    /// A client of HTTP/1, as it sends.
+    Taken(Taker),
+    /// A client of HTTP/2.
     Incoming(Incoming),
     /// It was kept, and is all there.
     Kept(Full<Bytes>),
@@ -52,13 +58,19 @@ pub enum Source {
 
 impl From<Incoming> for Source {
     fn from(body: Incoming) -> Self {
-        Self::Incoming(body)
+        Self(Kind::Incoming(body))
+    }
+}
+
+impl From<Taker> for Source {
+    fn from(body: Taker) -> Self {
+        Self(Kind::Taken(body))
     }
 }
 
 impl From<Bytes> for Source {
     fn from(octets: Bytes) -> Self {
-        Self::Kept(Full::new(octets))
+        Self(Kind::Kept(Full::new(octets)))
     }
 }
 
@@ -70,23 +82,26 @@ impl http_body::Body for Source {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut *self {
-            Self::Incoming(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
-            Self::Kept(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+        match &mut self.0 {
+            Kind::Taken(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+            Kind::Incoming(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+            Kind::Kept(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Incoming(body) => body.is_end_stream(),
-            Self::Kept(body) => body.is_end_stream(),
+        match &self.0 {
+            Kind::Taken(body) => body.is_end_stream(),
+            Kind::Incoming(body) => body.is_end_stream(),
+            Kind::Kept(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Incoming(body) => body.size_hint(),
-            Self::Kept(body) => body.size_hint(),
+        match &self.0 {
+            Kind::Taken(body) => body.size_hint(),
+            Kind::Incoming(body) => body.size_hint(),
+            Kind::Kept(body) => body.size_hint(),
         }
     }
 }

@@ -13,9 +13,8 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::sign_on::Lease;
 
 use super::pool::{Connection, Switched};
+use super::upgrade::Upgraded;
 use super::{Body, Deadline, Failure, Observe, Observed, Settings, cookies, drive, request, response};
 
 use self::frames::{Close, Framed, Place, Side};
@@ -33,7 +33,7 @@ const FAREWELL: Duration = Duration::from_millis(300);
 
 /// Both halves of a connection that is about to be upgraded, and what ends it.
 pub(super) struct Tunnel {
-    pub(super) client: OnUpgrade,
+    pub(super) client: oneshot::Receiver<Upgraded>,
     pub(super) upstream: Switched,
     pub(super) connection: Connection,
     pub(super) access: Option<Lease>,
@@ -66,7 +66,9 @@ impl Tunnel {
         // It fails when the client is gone; then there is nobody left to tell but the upstream, which sees the end.
         let Ok(client) = client.await else { return };
         let pulse = Arc::new(Pulse { deadline: Deadline::new(idle), idle });
-        let client = Observed::new(TokioIo::new(client), Arc::clone(&pulse));
+        let Upgraded { io, octets, holds } = client;
+        let mut client = Observed::new(io, Arc::clone(&pulse));
+        client.put_back(&octets);
         let mut client = Framed::new(client, Side::Client);
         let Switched { wire, octets, open } = upstream;
         // What comes from there is noted when it goes to the client.
@@ -101,7 +103,7 @@ impl Tunnel {
         if let Some(why) = why {
             tokio::join!(client.part(why, FAREWELL), upstream.part(why, FAREWELL));
         }
-        drop((connection, open));
+        drop((connection, open, holds));
     }
 }
 

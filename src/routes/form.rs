@@ -10,7 +10,8 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+
+use crate::proxy::Source;
 
 /// The fields of a form.
 #[derive(Debug, Default)]
@@ -62,12 +63,12 @@ impl Shape {
 
 impl Form {
     /// Reads a plain form of at most `bytes_max`.
-    pub(super) async fn read(request: Request<Incoming>, bytes_max: usize) -> Result<Self, Problem> {
+    pub(super) async fn read(request: Request<Source>, bytes_max: usize) -> Result<Self, Problem> {
         Self::read_as(request, Shape::plain(bytes_max)).await
     }
 
     /// Reads a form of a shape.
-    pub(super) async fn read_as(request: Request<Incoming>, shape: Shape) -> Result<Self, Problem> {
+    pub(super) async fn read_as(request: Request<Source>, shape: Shape) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let boundary = match shape.files {
             Files::Allowed => boundary(&parts.headers),

@@ -18,12 +18,11 @@ use std::sync::Arc;
 
 use http::header::{COOKIE, HOST, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use hyper::body::Incoming;
 use serde_json::Map;
 
 use crate::identity::presets::{self, Preset};
 use crate::pages::Fault;
-use crate::proxy::{self, Body, Fate, Peer, TrustedProxies};
+use crate::proxy::{self, Body, Fate, Peer, Source, TrustedProxies};
 use crate::routes::gate::{About, activity_of, sign_in_first, wait};
 use crate::routes::reply::{self, Decision, Rule};
 use crate::routes::table::Route;
@@ -142,7 +141,7 @@ pub(super) async fn answer(
     auth: &ForwardAuth,
     shared: &Arc<Shared>,
     settings: &Arc<Settings>,
-    request: &Request<Incoming>,
+    request: &Request<Source>,
 ) -> Response<Body> {
     let mut response = decide(auth.front, shared, settings, request).await;
     // Whoever passes the answer on may not be at the address that a path alone would be relative to.
@@ -161,7 +160,7 @@ async fn decide(
     front: Front,
     shared: &Arc<Shared>,
     settings: &Arc<Settings>,
-    request: &Request<Incoming>,
+    request: &Request<Source>,
 ) -> Response<Body> {
     let headers = request.headers();
     let Some(original) = front.original(request) else {

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use serde_json::Map;
 
 use crate::pages::Fault;
@@ -25,7 +24,7 @@ pub(super) async fn pass(
     settings: &Arc<Settings>,
     forwarder: &Forwarder,
     target: RequestTarget,
-    request: Request<Incoming>,
+    request: Request<Source>,
     peer: &Peer,
 ) -> Response<Body> {
     let about = About::new(request.method(), request.headers());

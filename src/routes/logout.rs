@@ -4,10 +4,9 @@
 //! address. No cookie counts here: the browser may be in a frame of the provider's page, where it sends none.
 
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 
 use crate::pages::{Notice, Onward as OnwardPage};
-use crate::proxy::Body;
+use crate::proxy::{Body, Source};
 use crate::routes::Call;
 use crate::routes::form::Form;
 use crate::routes::reply::{self, Decision};
@@ -16,7 +15,7 @@ use crate::sign_on::LogoutEnd;
 
 impl Call {
     /// `GET` and `POST /saml2/logout` (SAML Bindings 3.4, 3.5).
-    pub(super) async fn log_out(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(super) async fn log_out(&self, request: Request<Source>) -> Response<Body> {
         let message = if self.method == Method::POST {
             match Form::read(request, FORM_BYTES_MAX).await {
                 Ok(form) => logout::Incoming::from_form(

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::{Body as _, Incoming};
 
 use crate::pages::{Fault, Notice, Repeat};
 use crate::proxy::{Body, Failure, Forwarder, Peer, Source};
@@ -73,7 +73,7 @@ pub(super) async fn hold(
 
 /// Whether a form may be the token that [`Call::confirm_repeat`] has sent here: by the cookie, and by a length that
 /// hardly any other form has. What it is shows when it has been read.
-pub(super) fn may_be_token(settings: &Settings, request: &Request<Incoming>) -> bool {
+pub(super) fn may_be_token(settings: &Settings, request: &Request<Source>) -> bool {
     let length = request.body().size_hint().exact();
     length == Some(TOKEN_FORM_LENGTH) && settings.transport.read(request.headers(), Kind::Repeat).is_some()
 }
@@ -86,14 +86,16 @@ pub(super) async fn resend(
     forwarder: &Forwarder,
     (about, rule): (About, PathRule),
     target: RequestTarget,
-    request: Request<Incoming>,
+    request: Request<Source>,
     peer: &Peer,
 ) -> Response<Body> {
     let forget = |response| reply::with_cookie(response, settings.transport.clear(Kind::Repeat));
     let (mut parts, body) = request.into_parts();
     let octets = match tokio::time::timeout(READ_TIME_MAX, body.collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) => return broken_off(settings, &about, Failure::RequestBroken(error.into()), parts.version),
+        Ok(Err(error)) => {
+            return broken_off(settings, &about, Failure::RequestBroken(error.into()), parts.version);
+        }
         Err(_) => return broken_off(settings, &about, Failure::RequestStalled, parts.version),
     };
     // By now it is all here.
@@ -155,7 +157,7 @@ impl Call {
     }
 
     /// `POST /.anteroom/repeat`: the person wants it sent.
-    pub(super) async fn confirm_repeat(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(super) async fn confirm_repeat(&self, request: Request<Source>) -> Response<Body> {
         if !self.is_own_form() {
             return self.fault(&Fault::ForeignForm);
         }

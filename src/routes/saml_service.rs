@@ -7,11 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::pages::Notice;
-use crate::proxy::Body;
+use crate::proxy::{Body, Source};
 use crate::routes::Call;
 use crate::routes::form::Form;
 use crate::routes::reply::{self, Decision};
@@ -20,7 +19,7 @@ use crate::sign_on::Answer;
 
 impl Call {
     /// `POST` to the assertion consumer service (SAML Bindings 3.5.4).
-    pub(super) async fn consume_assertion(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(super) async fn consume_assertion(&self, request: Request<Source>) -> Response<Body> {
         let form = match Form::read(request, RESPONSE_FORM_BYTES_MAX).await {
             Ok(form) => form,
             Err(problem) => return self.bad_form(problem),

@@ -6,13 +6,12 @@
 use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::email::EmailAddress;
 use crate::id::ConnectionId;
 use crate::pages::{Choice, Fault, Notice, SignIn};
-use crate::proxy::Body;
+use crate::proxy::{Body, Source};
 use crate::routes::Call;
 use crate::routes::cookies::Kind;
 use crate::routes::form::{Form, Problem};
@@ -51,7 +50,7 @@ impl Call {
     }
 
     /// `POST /.anteroom/sign-in`: from the address to the identity providers of its domain.
-    pub(super) async fn choose_provider(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(super) async fn choose_provider(&self, request: Request<Source>) -> Response<Body> {
         if !self.is_own_form() {
             return self.fault(&Fault::ForeignForm);
         }
@@ -75,7 +74,7 @@ impl Call {
     }
 
     /// `POST /.anteroom/sign-in/start`: on to the identity provider.
-    pub(super) async fn start_login(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(super) async fn start_login(&self, request: Request<Source>) -> Response<Body> {
         if !self.is_own_form() {
             return self.fault(&Fault::ForeignForm);
         }

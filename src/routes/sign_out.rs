@@ -4,10 +4,9 @@
 //! store (T-E1), whatever state either is in.
 
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 
 use crate::pages::{ConfirmSignOut, Fault, Notice, ProviderSession};
-use crate::proxy::Body;
+use crate::proxy::{Body, Source};
 use crate::routes::Call;
 use crate::routes::cookies::Kind;
 use crate::routes::form::Form;
@@ -31,12 +30,12 @@ impl Call {
     }
 
     /// `POST /.anteroom/sign-out`.
-    pub(super) async fn sign_out(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(super) async fn sign_out(&self, request: Request<Source>) -> Response<Body> {
         if !self.is_own_form() {
             return self.fault(&Fault::ForeignForm);
         }
         // The button alone sends nothing.
-        let form = if hyper::body::Body::is_end_stream(request.body()) {
+        let form = if http_body::Body::is_end_stream(request.body()) {
             Ok(Form::default())
         } else {
             Form::read(request, FORM_BYTES_MAX).await

@@ -8,7 +8,6 @@ mod events;
 use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 
 use crate::admin::{self, Actor, Progress, Refused, RoomView};
 use crate::directory::request::State;
@@ -16,7 +15,7 @@ use crate::directory::{Account, Note, Role, Scope, Standing, Workplace};
 use crate::pages::{
     Fault, Field, Moment, Select, SelectItem, Told, WaitingRoom, WaitingState, WorkplaceForm,
 };
-use crate::proxy::Body;
+use crate::proxy::{Body, Source};
 use crate::routes::form::Form;
 use crate::routes::manage::managers_of;
 use crate::routes::negotiation::Audience;
@@ -60,7 +59,7 @@ impl Call {
     }
 
     /// `POST /.anteroom/waiting-room`: where the visitor works.
-    pub(super) async fn say_workplace(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(super) async fn say_workplace(&self, request: Request<Source>) -> Response<Body> {
         if !self.is_own_form() {
             return self.fault(&Fault::ForeignForm);
         }

@@ -9,7 +9,6 @@
 use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use jiff::Timestamp;
 use serde_json::Map;
 
@@ -17,7 +16,7 @@ use crate::admin::{self, Actor, Admin, Refused};
 use crate::directory::{Account, Property, Role, Scope, Standing};
 use crate::pages::support::{Agent, Refusal};
 use crate::pages::{ALL_PROPERTIES, Brand, Fault, Field, Moment};
-use crate::proxy::Body;
+use crate::proxy::{Body, Source};
 use crate::routes::form::{Files, Form, Shape};
 use crate::routes::negotiation::Audience;
 use crate::routes::reply::{self, Decision};
@@ -74,7 +73,7 @@ impl Query {
 
 impl Call {
     /// A page that people work on, opened or posted to.
-    pub(super) async fn work(&self, place: Place, request: Request<Incoming>) -> Response<Body> {
+    pub(super) async fn work(&self, place: Place, request: Request<Source>) -> Response<Body> {
         let is_post = self.method == Method::POST;
         if is_post && !self.is_own_form() {
             return self.fault(&Fault::ForeignForm);

@@ -1,7 +1,7 @@
 //! One connection from its first byte to its last.
 //!
-//! Separate because hyper serves requests but does not watch the clock between them: by when a connection must leave
-//! which phase is kept in `watch`, and what happens then is here.
+//! Separate because who speaks HTTP does not watch the clock: by when a connection must leave which phase is kept in
+//! `watch`, and what happens then is here.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -9,13 +9,14 @@ use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use http::header::{HOST, UPGRADE};
 use http::{Request, Response, StatusCode, Version};
-use hyper::body::{Body as _, Incoming};
-use hyper::server::conn::{http1, http2};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -25,25 +26,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::admit;
+use super::conversation::{Conversation, Sundries};
 use super::doors::{Doors, Pressure, Reason, Slot};
 use super::inspect::Inspected;
 use super::open::{Entry, Open};
 use super::refusal::{Refusal, closing};
-use super::rest;
 use super::tls::{Acceptor, describe};
 use super::watch::{Exchange, Protocol, Tracked, Watch};
 use super::{FINISH_MAX, Greeting, Handler, Limits, Settings, preamble};
-use crate::proxy::{
-    Body, BoxError, Driven, Observed, Peer, REQUEST_ID, RequestIds, TrustedProxies, drive_while,
-};
+use crate::proxy::{Body, BoxError, Observed, Peer, REQUEST_ID, RequestIds, Source, TrustedProxies, drive};
 use crate::routes::grpc;
-
-/// The largest head of a request. Of fields, hyper takes 100; to say so would cost it an allocation for
-/// every request.
-const HEAD_BYTES_MAX: u16 = 32 * 1024;
 
 /// HTTP/2: streams, windows, frames that may wait.
 const STREAMS_MAX: u32 = 100;
+/// The largest head of a request, as HPACK counts it.
+const HEAD_LIST_BYTES_MAX: u32 = 32 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 const RESETS_PENDING_MAX: usize = 20;
@@ -51,9 +48,6 @@ const RESETS_LOCAL_MAX: usize = 256;
 
 /// How long a connection that was told to end may take to say so to its client.
 pub(super) const FAREWELL: Duration = Duration::from_secs(1);
-
-/// A connection that is looked at and watched.
-pub(super) type Watched<IO> = Observed<Inspected<IO>, Watch>;
 
 /// Everything that one core's connections share.
 pub(super) struct Front<H> {
@@ -70,7 +64,7 @@ struct Desk<H> {
     greeting: Greeting,
     limits: Limits,
     doors: Doors,
-    http1: http1::Builder,
+    sundries: Sundries,
     http2: http2::Builder<LocalExecutor>,
     /// Whether HTTP/1 clients are told that their connections end.
     ends: Cell<bool>,
@@ -87,7 +81,7 @@ impl<H: Handler> Front<H> {
             greeting: settings.greeting,
             limits: settings.limits,
             doors,
-            http1: http1_builder(),
+            sundries: Sundries::new(Arc::clone(&settings.clock)),
             http2: http2_builder(&settings.limits),
             ends: Cell::new(false),
             shutdown,
@@ -206,45 +200,21 @@ impl<H: Handler> Desk<H> {
         }
     }
 
-    /// Serves an HTTP/1 connection: with the library while there is something to do, and with its socket alone while
-    /// there is not.
     async fn serve_http1<IO>(self: Rc<Self>, stream: IO, peer: Peer, watch: Arc<Watch>)
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         watch.speaks(Protocol::Http1);
-        let inspected = Inspected::http1(stream, Arc::clone(&watch), Arc::clone(&self.request_ids));
-        let mut io = Observed::new(inspected, Arc::clone(&watch));
-        loop {
-            let served = Box::pin(Rc::clone(&self).serve_busy(io, peer.clone(), Arc::clone(&watch))).await;
-            let Some(idle) = served else { return };
-            let Some(woken) = rest::wait(idle, &watch, &self.limits, &self.shutdown).await else { return };
-            io = woken;
-        }
-    }
-
-    /// Serves an HTTP/1 connection until it ends, or until nothing has happened on it for a while.
-    async fn serve_busy<IO>(
-        self: Rc<Self>,
-        io: Watched<IO>,
-        peer: Peer,
-        watch: Arc<Watch>,
-    ) -> Option<Watched<IO>>
-    where
-        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let service =
-            service_fn(|request| Rc::clone(&self).answer(request, peer.clone(), Arc::clone(&watch)));
-        let mut connection = self.http1.serve_connection(TokioIo::new(io), service).with_upgrades();
-        match self.attend(Pin::new(&mut connection), &watch, Protocol::Http1).await {
-            Ended::AtRest => {
-                let parts = connection.into_parts()?;
-                let mut io = parts.io.into_inner();
-                io.put_back(&parts.read_buf);
-                Some(io)
-            }
-            Ended::InOrder | Ended::Overdue => None,
-        }
+        let conversation = Conversation::new(stream, Arc::clone(&watch), self.sundries.clone());
+        // A request needs much room, and most connections have none most of the time.
+        let service = |request| Box::pin(Rc::clone(&self).answer(request, peer.clone(), Arc::clone(&watch)));
+        let refuse = |refusal: Refusal| {
+            let response = closing(refusal.answer(Some(self.request_ids.next())), Version::HTTP_11);
+            response.map(|body| Tracked::new(body, Exchange::begin(Arc::clone(&watch))))
+        };
+        let serving = pin!(conversation.serve(service, refuse));
+        let mut spoken = Spoken { serving, watch: &watch };
+        self.attend(Pin::new(&mut spoken), &watch, Protocol::Http1).await;
     }
 
     async fn serve_http2<IO>(self: Rc<Self>, stream: IO, peer: Peer, watch: Arc<Watch>)
@@ -252,24 +222,21 @@ impl<H: Handler> Desk<H> {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         watch.speaks(Protocol::Http2);
-        let inspected = Inspected::http2(stream, Arc::clone(&watch));
+        let inspected = Inspected::new(stream);
         let io = TokioIo::new(Observed::new(inspected, Arc::clone(&watch)));
-        let service =
-            service_fn(|request| Rc::clone(&self).answer(request, peer.clone(), Arc::clone(&watch)));
+        let service = service_fn(|request: Request<Incoming>| {
+            let answer = Rc::clone(&self).answer(request.map(Source::from), peer.clone(), Arc::clone(&watch));
+            answer.map(Ok::<_, std::convert::Infallible>)
+        });
         let connection = pin!(self.http2.serve_connection(io, service));
         self.attend(connection, &watch, Protocol::Http2).await;
     }
 
-    /// Serves a connection to its end, which may be its own, its deadline's, or the shutdown's, or to its rest.
-    async fn attend<C: Closes>(
-        &self,
-        mut connection: Pin<&mut C>,
-        watch: &Watch,
-        protocol: Protocol,
-    ) -> Ended {
+    /// Serves a connection to its end, which may be its own, its deadline's, or the shutdown's.
+    async fn attend<C: Closes>(&self, mut connection: Pin<&mut C>, watch: &Watch, protocol: Protocol) {
         let ended = tokio::select! {
             biased;
-            ended = self.drive(connection.as_mut(), watch, protocol == Protocol::Http1) => ended,
+            ended = self.drive(connection.as_mut(), watch, protocol) => ended,
             () = self.shutdown.cancelled() => {
                 // A client may have sent a request that has not come yet, and would not know what became of it.
                 if protocol == Protocol::Http1 && watch.is_between() {
@@ -277,26 +244,30 @@ impl<H: Handler> Desk<H> {
                 } else {
                     connection.as_mut().close();
                 }
-                self.drive(connection.as_mut(), watch, false).await
+                self.drive(connection.as_mut(), watch, protocol).await
             }
         };
         if ended == Ended::Overdue {
-            connection.as_mut().close();
+            connection.as_mut().give_up();
             drop(timeout(FAREWELL, connection).await);
         }
-        ended
     }
 
-    async fn drive<C: Closes>(&self, mut connection: Pin<&mut C>, watch: &Watch, may_rest: bool) -> Ended {
-        let mut is_active = watch.activity();
-        let mut goes_on = || !may_rest || is_active();
+    async fn drive<C: Closes>(
+        &self,
+        mut connection: Pin<&mut C>,
+        watch: &Watch,
+        protocol: Protocol,
+    ) -> Ended {
+        let tick = match protocol {
+            Protocol::Http1 => self.limits.keep_alive,
+            Protocol::Http2 => self.limits.look_every,
+        };
         loop {
-            let tick = self.limits.rest_after;
-            match drive_while(connection.as_mut(), &watch.deadline, tick, &mut goes_on).await {
-                Driven::Ended(_) => return Ended::InOrder,
-                Driven::Stopped => return Ended::AtRest,
-                Driven::Overdue if !watch.takes_retirement() => return Ended::Overdue,
-                Driven::Overdue => connection.as_mut().close(),
+            match drive(connection.as_mut(), &watch.deadline, tick).await {
+                Some(_) => return Ended::InOrder,
+                None if !watch.takes_retirement() => return Ended::Overdue,
+                None => connection.as_mut().close(),
             }
         }
     }
@@ -304,19 +275,16 @@ impl<H: Handler> Desk<H> {
     /// Answers one request.
     async fn answer(
         self: Rc<Self>,
-        mut request: Request<Incoming>,
+        mut request: Request<Source>,
         mut peer: Peer,
         watch: Arc<Watch>,
-    ) -> Result<Response<Tracked>, std::convert::Infallible> {
+    ) -> Response<Tracked> {
         let exchange = Exchange::begin(Arc::clone(&watch));
         if !watch.is_first_request() {
             peer.handshake = None;
         }
         let version = request.version();
         let asks_upgrade = request.headers().contains_key(UPGRADE);
-        if !request.body().is_end_stream() {
-            watch.carries_body();
-        }
         self.request_ids.stamp(request.headers_mut(), &peer);
         let response = match check(&mut request, &watch) {
             Ok(()) => {
@@ -346,11 +314,11 @@ impl<H: Handler> Desk<H> {
                 if refusal == Refusal::Misdirected { response } else { closing(response, version) }
             }
         };
-        Ok(response.map(|body| Tracked::new(body, exchange)))
+        response.map(|body| Tracked::new(body, exchange))
     }
 
     /// A panic is answered too, and hurts no other request.
-    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+    async fn handle(&self, request: Request<Source>, peer: Peer) -> Response<Body> {
         let request_id = request.headers().get(REQUEST_ID).cloned();
         let is_grpc = grpc::is_call(request.headers());
         let handled = AssertUnwindSafe(self.handler.handle(request, peer)).catch_unwind().await;
@@ -363,12 +331,9 @@ impl<H: Handler> Desk<H> {
 }
 
 /// Whether a request may be handled at all.
-fn check(request: &mut Request<Incoming>, watch: &Watch) -> Result<(), Refusal> {
+fn check(request: &mut Request<Source>, watch: &Watch) -> Result<(), Refusal> {
     if watch.is_turned_away() {
         return Err(Refusal::Overloaded);
-    }
-    if watch.is_ambiguous() {
-        return Err(Refusal::Ambiguous);
     }
     admit(request)?;
     let host = request.headers().get(HOST);
@@ -385,22 +350,12 @@ enum Ended {
     InOrder,
     /// Its deadline has passed, and it is still there.
     Overdue,
-    /// Nothing has happened on it for a while.
-    AtRest,
-}
-
-fn http1_builder() -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    // The deadlines are kept by `Watch`; hyper's own would cost a timer for every request.
-    builder.timer(TokioTimer::new()).header_read_timeout(None);
-    builder.max_header_size(HEAD_BYTES_MAX.into());
-    builder
 }
 
 fn http2_builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
     let mut builder = http2::Builder::new(LocalExecutor);
     builder.timer(TokioTimer::new()).keep_alive_interval(limits.ping).keep_alive_timeout(limits.pong);
-    builder.max_concurrent_streams(STREAMS_MAX).max_header_list_size(HEAD_BYTES_MAX.into());
+    builder.max_concurrent_streams(STREAMS_MAX).max_header_list_size(HEAD_LIST_BYTES_MAX);
     builder.initial_stream_window_size(STREAM_WINDOW_BYTES);
     builder.initial_connection_window_size(CONNECTION_WINDOW_BYTES);
     builder.max_pending_accept_reset_streams(RESETS_PENDING_MAX);
@@ -421,19 +376,38 @@ where
     }
 }
 
-/// A connection that can be told to end after the requests at hand.
+/// A connection that can be told to end.
 trait Closes: Future {
+    /// After the requests at hand.
     fn close(self: Pin<&mut Self>);
+
+    /// As soon as it can: nobody waits for a request to be complete.
+    fn give_up(self: Pin<&mut Self>) {
+        self.close();
+    }
 }
 
-impl<IO, S> Closes for http1::UpgradeableConnection<IO, S>
-where
-    IO: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-    S: hyper::service::HttpService<Incoming, ResBody = Tracked>,
-    S::Error: Into<BoxError>,
-{
+/// A connection of HTTP/1.
+struct Spoken<'a, F> {
+    serving: Pin<&'a mut F>,
+    watch: &'a Watch,
+}
+
+impl<F: Future> Future for Spoken<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.serving.as_mut().poll(context)
+    }
+}
+
+impl<F: Future> Closes for Spoken<'_, F> {
     fn close(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+        self.watch.close();
+    }
+
+    fn give_up(self: Pin<&mut Self>) {
+        self.watch.give_up();
     }
 }
 

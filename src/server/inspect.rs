@@ -1,31 +1,22 @@
-//! The octets of a connection, looked at before the HTTP library gets them.
+//! The octets of a connection of HTTP/2, looked at before the HTTP library gets them.
 //!
-//! Separate because the library forgives what a proxy must not (R-25: line feeds alone, two framings of one body, a
-//! fragment in the target) and answers floods of frames that cost their sender nothing: both can be
-//! seen only here. So can what it answers by itself, which is said in our way.
+//! Separate because the library answers floods of frames that cost their sender nothing, and that can be seen
+//! only here.
 //!
-//! Rules: what is seen never changes what the library is given; it only ends in a refusal. A look costs a
-//! search for line ends in HTTP/1, and nine octets of each frame in HTTP/2.
+//! Rules: what is seen never changes what the library is given; it only ends the connection. A look costs nine octets
+//! of each frame.
 
-mod answers;
 mod frames;
-mod heads;
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::watch::Watch;
-use crate::proxy::RequestIds;
-
-use self::answers::Answers;
 use self::frames::{Budget, Frames};
-use self::heads::Heads;
 
 /// How long a client that was told to calm down may go on sending, so that it can read why.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -34,13 +25,11 @@ const FAREWELL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Inspected<IO> {
     io: IO,
-    watch: Arc<Watch>,
     look: Look,
 }
 
 #[derive(Debug)]
 enum Look {
-    Heads(Heads, Answers),
     Frames(Box<Flood>),
     /// The client was told to go; what it still sends is thrown away until then.
     Muted(Pin<Box<Sleep>>),
@@ -77,20 +66,15 @@ impl Flood {
 }
 
 impl<IO> Inspected<IO> {
-    /// Looks at the heads of HTTP/1.
-    pub(super) fn http1(io: IO, watch: Arc<Watch>, names: Arc<RequestIds>) -> Self {
-        Self { io, watch, look: Look::Heads(Heads::default(), Answers::new(names)) }
-    }
-
     /// Looks at the frames of HTTP/2.
-    pub(super) fn http2(io: IO, watch: Arc<Watch>) -> Self {
+    pub(super) fn new(io: IO) -> Self {
         let flood = Flood {
             incoming: Frames::after_preface(),
             outgoing: Frames::default(),
             budget: Budget::new(),
             is_measured: false,
         };
-        Self { io, watch, look: Look::Frames(Box::new(flood)) }
+        Self { io, look: Look::Frames(Box::new(flood)) }
     }
 }
 
@@ -98,11 +82,6 @@ impl<IO: AsyncWrite + Unpin> Inspected<IO> {
     /// Looks at what has come in.
     fn look_at(&mut self, octets: &[u8], context: &mut Context<'_>) {
         match &mut self.look {
-            Look::Heads(heads, _) => {
-                if !self.watch.is_tunnel() && !heads.feed(octets) {
-                    self.watch.found_ambiguous();
-                }
-            }
             Look::Frames(flood) => {
                 if !flood.allows(octets) {
                     tracing::debug!("a client floods its connection with frames and is told to calm down");
@@ -125,21 +104,9 @@ impl<IO: AsyncWrite + Unpin> Inspected<IO> {
         }
     }
 
-    /// Whether what is to be written is not written: another has the last word.
-    fn swallows(&mut self, octets: &[u8]) -> bool {
-        match &mut self.look {
-            Look::Heads(_, answers) => answers.replaces(octets, &self.watch),
-            Look::Frames(_) => false,
-            Look::Muted(_) => true,
-        }
-    }
-
-    /// Writes what is left of our own last word.
-    fn poll_last_word(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.look {
-            Look::Heads(_, answers) => answers.poll_say(&mut self.io, context),
-            Look::Frames(_) | Look::Muted(_) => Poll::Ready(Ok(())),
-        }
+    /// Whether nothing is written any more: the last word has been said.
+    const fn is_muted(&self) -> bool {
+        matches!(self.look, Look::Muted(_))
     }
 
     fn wrote(&mut self, slices: &[io::IoSlice<'_>], written: &Poll<io::Result<usize>>) {
@@ -187,7 +154,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Inspected<IO> {
         context: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.swallows(octets) {
+        if self.is_muted() {
             return Poll::Ready(Ok(octets.len()));
         }
         let written = Pin::new(&mut self.io).poll_write(context, octets);
@@ -200,8 +167,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Inspected<IO> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let begin = slices.iter().find(|slice| !slice.is_empty());
-        if self.swallows(begin.map_or(&[][..], |slice| slice)) {
+        if self.is_muted() {
             return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
         }
         let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
@@ -214,16 +180,10 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Inspected<IO> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        ready!(this.poll_last_word(context))?;
-        if let Look::Heads(_, answers) = &mut this.look {
-            answers.settle(&this.watch);
-        }
-        Pin::new(&mut this.io).poll_flush(context)
+        Pin::new(&mut self.io).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_last_word(context))?;
         Pin::new(&mut self.io).poll_shutdown(context)
     }
 }

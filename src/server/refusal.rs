@@ -77,22 +77,6 @@ impl Refusal {
         response
     }
 
-    /// The answer as it stands on a connection of HTTP/1.1, and ends it; `date` is the line that says when.
-    pub(super) fn octets(self, request_id: HeaderValue, date: Option<&[u8]>) -> Vec<u8> {
-        let (head, _) = closing(self.answer(Some(request_id)), Version::HTTP_11).into_parts();
-        let text = self.text();
-        let mut octets =
-            format!("HTTP/1.1 {}\r\ncontent-length: {}\r\n", head.status, text.len()).into_bytes();
-        for (name, value) in &head.headers {
-            octets.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
-        }
-        if let Some(date) = date {
-            octets.extend([date, b"\r\n"].concat());
-        }
-        octets.extend([b"\r\n", text.as_bytes()].concat());
-        octets
-    }
-
     /// One line for a person.
     fn text(self) -> String {
         let status = self.status();

@@ -42,9 +42,9 @@ pub(super) struct Watch {
     requests: AtomicU32,
     /// Whether it shall end after the requests at hand because it has lasted long enough.
     retires: AtomicBool,
-    /// Whether a request had a body. Its rest may come after the answer.
-    carried_body: AtomicBool,
-    is_ambiguous: AtomicBool,
+    /// Whether it was told to end.
+    is_closing: AtomicBool,
+    is_overdue: AtomicBool,
     is_tunnel: AtomicBool,
     server_name: OnceLock<Box<str>>,
     slot: Slot,
@@ -65,8 +65,8 @@ impl Watch {
             exchanges: AtomicU32::new(0),
             requests: AtomicU32::new(0),
             retires: AtomicBool::new(false),
-            carried_body: AtomicBool::new(false),
-            is_ambiguous: AtomicBool::new(false),
+            is_closing: AtomicBool::new(false),
+            is_overdue: AtomicBool::new(false),
             is_tunnel: AtomicBool::new(false),
             server_name: OnceLock::new(),
             slot,
@@ -101,18 +101,23 @@ impl Watch {
         self.slot.is_turned_away()
     }
 
-    /// Notes that a request has a body.
-    pub(super) fn carries_body(&self) {
-        self.carried_body.store(true, Ordering::Relaxed);
+    /// Notes that it shall end after the request at hand.
+    pub(super) fn close(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that octets have come which could be read in two ways.
-    pub(super) fn found_ambiguous(&self) {
-        self.is_ambiguous.store(true, Ordering::Relaxed);
+    pub(super) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_ambiguous(&self) -> bool {
-        self.is_ambiguous.load(Ordering::Relaxed)
+    /// Notes that it shall end whatever is on its way.
+    pub(super) fn give_up(&self) {
+        self.close();
+        self.is_overdue.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_overdue(&self) -> bool {
+        self.is_overdue.load(Ordering::Relaxed)
     }
 
     /// Notes that what follows is no HTTP.
@@ -120,13 +125,8 @@ impl Watch {
         self.is_tunnel.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_tunnel(&self) -> bool {
+    fn is_tunnel(&self) -> bool {
         self.is_tunnel.load(Ordering::Relaxed)
-    }
-
-    /// How many requests have come.
-    pub(super) fn requests(&self) -> u32 {
-        self.requests.load(Ordering::Relaxed)
     }
 
     /// Whether no request is being answered; one may be on its way.
@@ -138,20 +138,6 @@ impl Watch {
     pub(super) fn is_idle(&self) -> bool {
         let waits = self.awaits_byte.load(Ordering::Relaxed) || self.is_http2.load(Ordering::Relaxed);
         self.is_between() && waits
-    }
-
-    /// Tells, each time it is asked, whether something has happened since the last time, or may be going on. Where a
-    /// request had a body that is said for ever: of one that was answered early a rest may be to come, or lie in the
-    /// HTTP library, and must never be read as the next request (T-G1).
-    pub(super) fn activity(&self) -> impl FnMut() -> bool {
-        let mut known = 0;
-        move || {
-            let requests = self.requests.load(Ordering::Relaxed);
-            let is_new = std::mem::replace(&mut known, requests) != requests;
-            let may_go_on =
-                self.write_stalled.load(Ordering::Relaxed) || self.carried_body.load(Ordering::Relaxed);
-            is_new || !self.is_idle() || may_go_on
-        }
     }
 
     /// Whether it has lasted, or answered, long enough.

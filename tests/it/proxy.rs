@@ -45,7 +45,6 @@ use anteroom::store::{self, AuditEvent, NewUser};
 use anteroom::target::{PathRule, RequestTarget, ReturnPath};
 use anteroom::{clock::Clock, identity};
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 
 use crate::upstream::{self, Head, PATIENCE, Upstream};
@@ -74,7 +73,7 @@ impl Plan {
         server.workers = Some(NonZero::<usize>::MIN);
         server.limits.last_call = Duration::from_millis(50);
         // Rests are short, so that every test may meet one.
-        server.limits.rest_after = Duration::from_millis(20);
+        server.limits.look_every = Duration::from_millis(20);
         Self { server, proxy }
     }
 
@@ -237,7 +236,7 @@ struct Doorman {
 }
 
 impl Handler for Doorman {
-    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+    async fn handle(&self, request: Request<proxy::Source>, peer: Peer) -> Response<Body> {
         let Ok(target) = RequestTarget::parse(request.uri()) else {
             return refusal(StatusCode::BAD_REQUEST, "target");
         };

@@ -140,10 +140,7 @@ impl Connection {
         sent
     }
 
-    async fn send_on_line(
-        &mut self,
-        mut request: Request<RequestBody>,
-    ) -> Result<Response<()>, Box<Lost>> {
+    async fn send_on_line(&mut self, mut request: Request<RequestBody>) -> Result<Response<()>, Box<Lost>> {
         let Held::Alone(line) = &mut self.held else {
             return Err(Box::new(Lost { failure: Failure::NoUpstream, request: None, is_unprocessed: true }));
         };

@@ -343,11 +343,7 @@ impl Line {
         Ok(())
     }
 
-    fn poll_head(
-        &mut self,
-        context: &mut Context<'_>,
-        method: &Method,
-    ) -> Poll<Result<Response<()>, Cause>> {
+    fn poll_head(&mut self, context: &mut Context<'_>, method: &Method) -> Poll<Result<Response<()>, Cause>> {
         loop {
             let extent = self.search.go_on(&self.inbox);
             if extent.map_or(self.inbox.len(), |extent| extent.octets) > HEAD_BYTES_MAX {

@@ -235,7 +235,7 @@ fn the_rest_of_a_body_is_no_request_after_a_rest() {
         ended.lock().unwrap().recv_timeout(PATIENCE).map_err(std::io::Error::other)
     });
     let mut plan = Plan::before(&[&upstream]);
-    plan.server.limits.rest_after = Duration::from_millis(1);
+    plan.server.limits.look_every = Duration::from_millis(1);
     // Each has an application of its own, which is busy from then on.
     plan.proxy.timeouts.pool_idle = Duration::ZERO;
     let front = plan.start();

@@ -32,7 +32,7 @@ fn exchange(stream: &mut TcpStream) {
 fn connections_that_rest_cost_little_and_are_served_again() {
     let upstream = Upstream::start(|exchange| exchange.respond("200 OK", &[], b"body"));
     let mut plan = Plan::before(&[&upstream]);
-    plan.server.limits.rest_after = Duration::from_millis(1);
+    plan.server.limits.look_every = Duration::from_millis(1);
     let front = plan.start();
     let connect = || {
         let mut stream = TcpStream::connect(front.address).unwrap();
@@ -54,7 +54,7 @@ fn connections_that_rest_cost_little_and_are_served_again() {
 fn a_request_in_pieces_wakes_a_connection() {
     let upstream = Upstream::polite();
     let mut plan = Plan::before(&[&upstream]);
-    plan.server.limits.rest_after = Duration::from_millis(1);
+    plan.server.limits.look_every = Duration::from_millis(1);
     let front = plan.start();
     let mut client = front.connect();
     for _ in 0..3 {

@@ -13,6 +13,7 @@ mod cookies;
 mod deadline;
 mod failure;
 mod fields;
+mod interim;
 mod message;
 mod pace;
 mod peer;
@@ -44,6 +45,7 @@ pub use self::body::{Body, BoxError, End, Witness};
 pub(crate) use self::deadline::{Deadline, Observe, Observed, drive};
 pub use self::failure::{Failure, Unanswered};
 pub use self::fields::Fate;
+pub(crate) use self::interim::Interim;
 pub use self::message::Source;
 pub(crate) use self::peer::REQUEST_ID;
 pub use self::peer::{Handshake, Peer, RequestIds, TrustedProxies};
@@ -54,8 +56,9 @@ pub(crate) use self::upgrade::{Upgrade, Upgraded};
 pub use self::upstream::{Identity, Offer, Resolve, Roots, State, SystemResolver, Tls, TlsError};
 
 use self::fields::Reserved;
-use self::message::{RequestBody, ResponseBody};
+use self::message::ResponseBody;
 use self::pool::{Connection, Next, Pool, Unconnected, Wish};
+use self::request::Prepared;
 use self::tunnel::Tunnel;
 use self::upstream::Inside;
 
@@ -134,7 +137,8 @@ impl Forwarder {
             return Err(Failure::ForeignOrigin.into());
         }
         let upgrade = request.extensions_mut().remove::<Upgrade>().filter(|_| wants_tunnel);
-        let outgoing = request::prepare(request, &grant, peer, &self.settings, &self.reserved);
+        let outgoing =
+            request::prepare(request, wants_tunnel, &grant, peer, (&self.settings, &self.reserved));
 
         let wish = Wish {
             replayable: is_replayable(&outgoing),
@@ -173,7 +177,7 @@ impl Forwarder {
     /// acted on it, or acting twice is acting once. Where there are several upstreams, another one is asked.
     async fn send(
         &self,
-        mut request: Request<RequestBody>,
+        mut request: Prepared,
         wish: Wish,
         sent: &mut Sent,
     ) -> Result<(Response<()>, Connection), Failure> {
@@ -228,21 +232,17 @@ pub fn fate_of(name: &HeaderName, settings: &Settings) -> Fate {
 /// The cookies of a request without ours, as the application gets them; `None` if none are left.
 #[must_use]
 pub fn foreign_cookies(headers: &HeaderMap, settings: &Settings) -> Option<HeaderValue> {
-    let mut kept = HeaderMap::new();
-    for line in headers.get_all(COOKIE) {
-        kept.append(COOKIE, line.clone());
-    }
-    cookies::strip(&mut kept, &settings.own_cookie_names);
-    kept.remove(COOKIE)
+    let lines: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();
+    cookies::strip(&lines, &settings.own_cookie_names)
 }
 
 /// What the application is told of where a request came from, by a client that was told nothing itself.
 #[must_use]
 pub fn origin_headers(client: IpAddr, settings: &Settings) -> HeaderMap {
     let peer = Peer::new(SocketAddr::new(client, 0), false, &TrustedProxies::default());
-    let mut headers = HeaderMap::new();
-    request::set_origin(&mut headers, client, &peer, settings);
-    headers
+    let mut fields = request::Fields::new();
+    request::Origin { client, peer: &peer, settings }.tell_alone(&mut fields);
+    fields.into_iter().collect()
 }
 
 /// What it took to send a request.
@@ -271,9 +271,9 @@ struct Grant<'a> {
 }
 
 /// Whether sending the request twice does no more than sending it once (RFC 9110 9.2.2), and we still could.
-fn is_replayable(request: &Request<RequestBody>) -> bool {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    safe && request.body().is_none()
+fn is_replayable(request: &Prepared) -> bool {
+    let safe = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    safe && request.body.is_none()
 }
 
 #[cfg(test)]

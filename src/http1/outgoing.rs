@@ -85,11 +85,9 @@ impl Outgoing {
         *self = Self { written: self.written, ..Self::default() };
     }
 
-    /// Gives back what is not needed while nothing goes on.
-    pub(crate) fn rest(&mut self) {
-        if self.front.is_empty() {
-            self.front = Vec::new();
-        }
+    /// Gives back the room that is not needed while nothing goes on.
+    pub(crate) fn take_room(&mut self) -> Vec<u8> {
+        if self.front.is_empty() { std::mem::take(&mut self.front) } else { Vec::new() }
     }
 
     /// Adds content; there must be room for it.
@@ -177,3 +175,6 @@ impl Outgoing {
         self.end = self.end.get(from_end..).unwrap_or_default();
     }
 }
+
+#[cfg(test)]
+mod tests;

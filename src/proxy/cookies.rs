@@ -2,22 +2,22 @@
 //!
 //! Separate because both directions must agree on what the name of a cookie is. What stays, stays byte for byte.
 
-use http::header::{COOKIE, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
 
-/// Removes the named cookies from a request, and joins several `Cookie` lines, which HTTP/2 allows, into
-/// one (RFC 9113 8.2.3).
-pub(super) fn strip(headers: &mut HeaderMap, own: &[String]) {
-    let mut lines = headers.get_all(COOKIE).iter();
-    let Some(first) = lines.next() else { return };
-    let several = lines.next().is_some();
-    if !several && !first.as_bytes().split(|octet| *octet == b';').any(|pair| is_own(pair, own)) {
-        return;
+/// The cookies in these lines without those of ours; several lines, which HTTP/2 allows, become one (RFC 9113 8.2.3).
+/// `None` if none are left.
+pub(super) fn strip(lines: &[HeaderValue], own: &[String]) -> Option<HeaderValue> {
+    let mut pairs = lines.iter().flat_map(|line| line.as_bytes().split(|octet| *octet == b';'));
+    if let [only] = lines
+        && !pairs.any(|pair| is_own(pair, own))
+    {
+        return Some(only.clone());
     }
     // Several lines need a separator each.
-    let octets = headers.get_all(COOKIE).iter().map(|line| line.len() + 2).sum();
+    let octets = lines.iter().map(|line| line.len() + 2).sum();
     let mut kept: Vec<u8> = Vec::with_capacity(octets);
-    for line in headers.get_all(COOKIE) {
+    for line in lines {
         let mut first_of_line = true;
         for pair in line.as_bytes().split(|octet| *octet == b';') {
             if is_own(pair, own) {
@@ -31,12 +31,8 @@ pub(super) fn strip(headers: &mut HeaderMap, own: &[String]) {
             first_of_line = false;
         }
     }
-    headers.remove(COOKIE);
-    if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(kept))
-        && !value.is_empty()
-    {
-        headers.insert(COOKIE, value);
-    }
+    let kept = HeaderValue::from_maybe_shared(bytes::Bytes::from(kept)).ok();
+    kept.filter(|kept| !kept.is_empty())
 }
 
 /// Removes those `Set-Cookie` fields of a response that would overwrite one of the named cookies.

@@ -10,8 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::EXPECT;
-use http::{HeaderMap, HeaderName, Request};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -22,6 +21,7 @@ use crate::http1::pipe::Taker;
 use crate::sign_on::Lease;
 
 use super::fields::{Fate, Reserved};
+use super::interim::Interim;
 use super::pace::Pace;
 use super::pool::Connection;
 use super::{BoxError, End, Trace};
@@ -44,7 +44,10 @@ struct Upload {
 
 /// The body of a request, by where it comes from.
 #[derive(Debug)]
-pub struct Source(Kind);
+pub struct Source {
+    kind: Kind,
+    interim: Option<Interim>,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -56,21 +59,37 @@ enum Kind {
     Kept(Full<Bytes>),
 }
 
+impl Source {
+    const fn of(kind: Kind) -> Self {
+        Self { kind, interim: None }
+    }
+
+    /// The same, of a client that takes interim responses.
+    pub(crate) fn with_interim(self, interim: Interim) -> Self {
+        Self { interim: Some(interim), ..self }
+    }
+
+    /// Where interim responses go, if the client takes any.
+    pub(super) const fn take_interim(&mut self) -> Option<Interim> {
+        self.interim.take()
+    }
+}
+
 impl From<Incoming> for Source {
     fn from(body: Incoming) -> Self {
-        Self(Kind::Incoming(body))
+        Self::of(Kind::Incoming(body))
     }
 }
 
 impl From<Taker> for Source {
     fn from(body: Taker) -> Self {
-        Self(Kind::Taken(body))
+        Self::of(Kind::Taken(body))
     }
 }
 
 impl From<Bytes> for Source {
     fn from(octets: Bytes) -> Self {
-        Self(Kind::Kept(Full::new(octets)))
+        Self::of(Kind::Kept(Full::new(octets)))
     }
 }
 
@@ -82,7 +101,7 @@ impl http_body::Body for Source {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Taken(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
             Kind::Incoming(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
             Kind::Kept(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
@@ -90,7 +109,7 @@ impl http_body::Body for Source {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Taken(body) => body.is_end_stream(),
             Kind::Incoming(body) => body.is_end_stream(),
             Kind::Kept(body) => body.is_end_stream(),
@@ -98,7 +117,7 @@ impl http_body::Body for Source {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.kind {
             Kind::Taken(body) => body.size_hint(),
             Kind::Incoming(body) => body.size_hint(),
             Kind::Kept(body) => body.size_hint(),
@@ -162,11 +181,8 @@ struct SessionEnded;
 struct Silent;
 
 impl RequestBody {
-    /// Takes over what comes in; a request without a body has no upload.
+    /// Takes over what comes in.
     pub(super) fn new(incoming: Source, pace: Pace, reserved: Arc<Reserved>) -> Self {
-        if incoming.is_end_stream() {
-            return Self(None);
-        }
         let progress = Arc::default();
         Self(Some(Box::new(Upload { incoming, reserved, progress, permission: None, pace })))
     }
@@ -200,10 +216,9 @@ impl RequestBody {
 
     /// Makes a body that was announced with `Expect: 100-continue` wait until the application asks for it
     /// our own client is told to continue when the first frame is pulled.
-    pub(super) fn await_continue(request: &mut Request<Self>) {
-        let expects =
-            request.headers().get(EXPECT).is_some_and(|e| e.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-        if let Some(upload) = request.body_mut().0.as_mut().filter(|_| expects) {
+    pub(super) fn await_continue(&mut self, expectation: &HeaderValue) {
+        let expects = expectation.as_bytes().eq_ignore_ascii_case(b"100-continue");
+        if let Some(upload) = self.0.as_mut().filter(|_| expects) {
             upload.permission = Some(Box::pin(sleep(CONTINUE_AFTER)));
         }
     }
@@ -269,15 +284,6 @@ impl Upload {
         self.progress.set(Progress::STALLED);
         Poll::Ready(Some(Err(Stalled.into())))
     }
-}
-
-/// The same request once more, for one whose connection died unanswered; only for requests without a body.
-pub(super) fn replay(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut again = Request::new(RequestBody::none());
-    *again.method_mut() = request.method().clone();
-    *again.uri_mut() = request.uri().clone();
-    *again.headers_mut() = request.headers().clone();
-    again
 }
 
 /// The body of a response on its way to the client.

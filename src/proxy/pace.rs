@@ -11,8 +11,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::Timeouts;
@@ -31,10 +29,8 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// For the body behind these headers. A call of gRPC sends when it has something to say.
-    pub(super) fn new(timeouts: &Timeouts, headers: &HeaderMap) -> Self {
-        let kind = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
-        let may_pause = kind.starts_with(b"application/grpc");
+    /// For one body. A call of gRPC sends when it has something to say, and may pause.
+    pub(super) fn new(timeouts: &Timeouts, may_pause: bool) -> Self {
         Self {
             stall_after: timeouts.request_body,
             grace: timeouts.request_body_grace,

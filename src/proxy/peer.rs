@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use rustls::{CipherSuite, ProtocolVersion};
@@ -123,7 +124,8 @@ impl Peer {
 /// Names requests, for logs and for visitors who call support: a random prefix per core, and a count.
 #[derive(Debug)]
 pub struct RequestIds {
-    prefix: [u8; 8],
+    /// In hexadecimal digits, like the count.
+    prefix: [u8; 16],
     count: AtomicU64,
 }
 
@@ -133,7 +135,7 @@ impl RequestIds {
     pub fn new(randomness: &dyn Randomness) -> Self {
         let mut prefix = [0_u8; 8];
         randomness.fill(&mut prefix);
-        Self { prefix, count: AtomicU64::new(0) }
+        Self { prefix: digits(prefix), count: AtomicU64::new(0) }
     }
 
     /// Makes sure that a request has a name in `X-Request-Id`: a trusted peer's own, or a new one.
@@ -147,14 +149,19 @@ impl RequestIds {
     /// A new name.
     pub(crate) fn next(&self) -> HeaderValue {
         let count = self.count.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let octets = self.prefix.into_iter().chain(count.to_be_bytes());
-        let digits = octets.flat_map(|octet| [octet >> 4, octet & 0xf]);
-        let mut text = [b'0'; 32];
-        for (place, digit) in text.iter_mut().zip(digits) {
+        let text = [self.prefix, digits(count.to_be_bytes())].concat();
+        HeaderValue::from_maybe_shared(Bytes::from(text)).expect("hexadecimal digits are valid in a header")
+    }
+}
+
+fn digits(octets: [u8; 8]) -> [u8; 16] {
+    let mut text = [b'0'; 16];
+    for (pair, octet) in text.chunks_exact_mut(2).zip(octets) {
+        for (place, digit) in pair.iter_mut().zip([octet >> 4, octet & 0xf]) {
             *place = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
         }
-        HeaderValue::from_bytes(&text).expect("hexadecimal digits are valid in a header")
     }
+    text
 }
 
 fn is_sound(id: &HeaderValue) -> bool {

@@ -32,7 +32,7 @@ use crate::http1::content::{Content, Part};
 use crate::http1::head::{self, Search};
 use crate::http1::outgoing::{Framing, Outgoing};
 use crate::http1::pipe::{Broken, Giver, Wish, pipe};
-use crate::proxy::{Observe as _, Source, Upgrade, Upgraded};
+use crate::proxy::{Interim, Observe as _, Source, Upgrade, Upgraded};
 
 /// The largest head of a request.
 pub(super) const HEAD_BYTES_MAX: usize = 32 * 1024;
@@ -56,8 +56,9 @@ pub(super) struct Sundries(Rc<Shelf>);
 
 #[derive(Debug)]
 struct Shelf {
-    /// Buffers that nobody uses.
+    /// Buffers to read into, and room to write in, that nobody uses.
     buffers: RefCell<Vec<BytesMut>>,
+    rooms: RefCell<Vec<Vec<u8>>>,
     clock: Arc<dyn Clock>,
     /// The second that was written down last, and how it is written in a head.
     today: RefCell<(i64, String)>,
@@ -66,17 +67,30 @@ struct Shelf {
 impl Sundries {
     /// Nothing yet.
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self(Rc::new(Shelf { buffers: RefCell::default(), clock, today: RefCell::default() }))
+        Self(Rc::new(Shelf {
+            buffers: RefCell::default(),
+            rooms: RefCell::default(),
+            clock,
+            today: RefCell::default(),
+        }))
     }
 
     fn take_buffer(&self) -> BytesMut {
         self.0.buffers.borrow_mut().pop().unwrap_or_else(|| BytesMut::with_capacity(READ_BYTES_MIN))
     }
 
-    fn put_back(&self, buffer: BytesMut) {
-        let mut kept = self.0.buffers.borrow_mut();
-        if buffer.capacity() >= ROOM_BYTES_MIN && kept.len() < BUFFERS_KEPT {
-            kept.push(buffer);
+    fn take_room(&self) -> Vec<u8> {
+        self.0.rooms.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(HEAD_BYTES_USUAL))
+    }
+
+    fn put_back(&self, buffer: BytesMut, room: Vec<u8>) {
+        let mut buffers = self.0.buffers.borrow_mut();
+        if buffer.capacity() >= ROOM_BYTES_MIN && buffers.len() < BUFFERS_KEPT {
+            buffers.push(buffer);
+        }
+        let mut rooms = self.0.rooms.borrow_mut();
+        if room.capacity() >= HEAD_BYTES_USUAL && rooms.len() < BUFFERS_KEPT {
+            rooms.push(room);
         }
     }
 
@@ -103,6 +117,7 @@ pub(super) struct Conversation<IO> {
     read_bytes: usize,
     search: Search,
     outgoing: Outgoing,
+    interim: Interim,
 }
 
 /// What comes next on a connection.
@@ -164,6 +179,7 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
             read_bytes: READ_BYTES_MIN,
             search: Search::default(),
             outgoing: Outgoing::default(),
+            interim: Interim::default(),
         }
     }
 
@@ -181,7 +197,7 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
                 Next::End => After::Ends,
                 Next::Refused(why) => self.refuse(why, &mut refuse).await,
                 Next::Request(head, content) => {
-                    let (request, exchange, switch) = Exchange::begin(head, content);
+                    let (request, exchange, switch) = Exchange::begin(head, content, &self.interim);
                     let after = self.exchange(exchange, service(request)).await;
                     if after == After::Switches
                         && let Some(switch) = switch
@@ -238,8 +254,7 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => {
                     if self.inbox.is_empty() {
-                        self.outgoing.rest();
-                        self.sundries.put_back(std::mem::take(&mut self.inbox));
+                        self.sundries.put_back(std::mem::take(&mut self.inbox), self.outgoing.take_room());
                         self.read_bytes = READ_BYTES_MIN;
                     }
                     return Poll::Pending;
@@ -289,10 +304,12 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
         let mut answering = pin!(answering);
         poll_fn(|context| {
             loop {
-                if !exchange.has_begun
-                    && let Poll::Ready(response) = answering.as_mut().poll(context)
-                {
-                    self.begin_response(&mut exchange, response);
+                if !exchange.has_begun {
+                    let answer = answering.as_mut().poll(context);
+                    self.pass_interim();
+                    if let Poll::Ready(response) = answer {
+                        self.begin_response(&mut exchange, response);
+                    }
                 }
                 let Ok(is_fed) = self.feed(&mut exchange, context) else {
                     return Poll::Ready(After::Breaks);
@@ -351,6 +368,16 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
         }
     }
 
+    /// Writes down what the application has said ahead of its response.
+    fn pass_interim(&mut self) {
+        for (status, headers) in self.interim.take() {
+            let out = self.outgoing.front();
+            head::put_status_line(out, Version::HTTP_11, status);
+            head::put_fields(out, &headers);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+
     /// Writes down the head of a response.
     fn begin_response(&mut self, exchange: &mut Exchange, response: Response<Tracked>) {
         let (parts, body) = response.into_parts();
@@ -379,6 +406,9 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
             false => After::Ends,
         };
 
+        if self.outgoing.front().capacity() == 0 {
+            *self.outgoing.front() = self.sundries.take_room();
+        }
         let out = self.outgoing.front();
         out.reserve(HEAD_BYTES_USUAL);
         head::put_status_line(out, if asked.is_old { Version::HTTP_10 } else { Version::HTTP_11 }, status);
@@ -535,6 +565,7 @@ impl Exchange {
     fn begin(
         head: Request<()>,
         content: Content,
+        interim: &Interim,
     ) -> (Request<Source>, Self, Option<tokio::sync::oneshot::Sender<Upgraded>>) {
         let (mut parts, ()) = head.into_parts();
         let headers = &parts.headers;
@@ -563,6 +594,7 @@ impl Exchange {
             parts.extensions.insert(upgrade);
             switch
         });
+        let source = if is_old { source } else { source.with_interim(interim.clone()) };
         (Request::from_parts(parts, source), exchange, switch)
     }
 
@@ -595,4 +627,4 @@ impl Exchange {
 }
 
 /// Room for most heads of responses.
-const HEAD_BYTES_USUAL: usize = 1024;
+const HEAD_BYTES_USUAL: usize = 2 * 1024;

@@ -1,1 +1,154 @@
+//! Heads by tables, in pieces of every size.
 
+use super::*;
+
+/// The head at the beginning of these octets, found whatever the pieces are in which they come.
+fn extent_of(octets: &[u8]) -> Option<Extent> {
+    let whole = Search::default().go_on(octets);
+    for size in 1..octets.len() {
+        let mut search = Search::default();
+        let ends = (size..octets.len()).step_by(size).chain([octets.len()]);
+        let found = ends.filter_map(|end| octets.get(..end)).find_map(|begin| search.go_on(begin));
+        assert_eq!(found, whole, "{:?} in pieces of {size}", octets.escape_ascii().to_string());
+    }
+    whole
+}
+
+fn request(text: &str) -> Result<Request<()>, Malformed> {
+    let octets = Bytes::copy_from_slice(text.as_bytes());
+    let extent = extent_of(&octets).expect("the head has an end");
+    parse_request(&octets.slice(..extent.octets), extent, 0)
+}
+
+fn response(text: &str) -> Result<Response<()>, Malformed> {
+    let octets = Bytes::copy_from_slice(text.as_bytes());
+    let extent = extent_of(&octets).expect("the head has an end");
+    parse_response(&octets.slice(..extent.octets), extent)
+}
+
+#[test]
+fn a_head_ends_with_an_empty_line() {
+    assert_eq!(extent_of(b"GET / HTTP/1.1\r\nA: b\r\n\r\nrest"), Some(Extent { octets: 24, lines: 2 }));
+    assert_eq!(extent_of(b"A: b\n\nrest"), Some(Extent { octets: 6, lines: 1 }));
+    assert_eq!(extent_of(b"\r\nGET"), Some(Extent { octets: 2, lines: 0 }));
+    for open in ["", "\r", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\n\r", "A: b\r\n\rx\r\n"] {
+        assert_eq!(extent_of(open.as_bytes()), None, "{open:?}");
+    }
+}
+
+#[test]
+fn a_request_is_read_as_it_stands() {
+    let read =
+        request("PURGE /a?b=c HTTP/1.1\r\nHost: x\r\nX-A:\t 1 \t\r\nx-a:2\r\nEmpty:\r\n\r\nbody").unwrap();
+    assert_eq!((read.method().as_str(), read.uri().to_string()), ("PURGE", "/a?b=c".to_owned()));
+    assert_eq!(read.version(), Version::HTTP_11);
+    let values: Vec<_> = read.headers().get_all("x-a").iter().collect();
+    assert_eq!(values, ["1", "2"]);
+    assert_eq!(read.headers()["empty"], "");
+    assert_eq!(read.headers().len(), 4);
+    assert_eq!(request("GET http://x/y HTTP/1.0\r\n\r\n").unwrap().version(), Version::HTTP_10);
+    assert_eq!(request("OPTIONS * HTTP/1.1\r\n\r\n").unwrap().uri(), "*");
+}
+
+#[test]
+fn what_could_be_read_in_two_ways_is_no_request() {
+    for (text, why) in [
+        ("\n", Malformed::LineFeed),
+        ("GET / HTTP/1.1\n\r\n", Malformed::LineFeed),
+        ("GET / HTTP/1.1\r\nHost: x\nX: y\r\n\r\n", Malformed::LineFeed),
+        ("GET / HTTP/1.1\r\nHost: x\r\n\n", Malformed::LineFeed),
+        ("GET /a#b HTTP/1.1\r\n\r\n", Malformed::StartLine),
+        ("GET /a b HTTP/1.1\r\n\r\n", Malformed::StartLine),
+        ("GET  / HTTP/1.1\r\n\r\n", Malformed::StartLine),
+        ("GET / HTTP/1.1 \r\n\r\n", Malformed::StartLine),
+        (" GET / HTTP/1.1\r\n\r\n", Malformed::StartLine),
+        ("GET\t/\tHTTP/1.1\r\n\r\n", Malformed::StartLine),
+        ("G{T / HTTP/1.1\r\n\r\n", Malformed::StartLine),
+        ("GET /\r\n\r\n", Malformed::StartLine),
+        ("GET / http/1.1\r\n\r\n", Malformed::StartLine),
+        ("GET / HTTP/1.2\r\n\r\n", Malformed::Version),
+        ("PRI * HTTP/2.0\r\n\r\n", Malformed::Version),
+        ("GET / HTTP/1.1\r\nHost\r\n\r\n", Malformed::Field),
+        ("GET / HTTP/1.1\r\nHost : x\r\n\r\n", Malformed::Field),
+        ("GET / HTTP/1.1\r\n Host: x\r\n\r\n", Malformed::Field),
+        ("GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", Malformed::Field),
+        ("GET / HTTP/1.1\r\n: x\r\n\r\n", Malformed::Field),
+        ("GET / HTTP/1.1\r\nA: b\rc: d\r\n\r\n", Malformed::Field),
+        ("GET / HTTP/1.1\r\nA: b\r\r\n\r\n", Malformed::Field),
+        ("GET / HTTP/1.1\r\nA: b\0\r\n\r\n", Malformed::Field),
+        ("GET / HTTP/1.1\r\nA:\u{c}b\r\n\r\n", Malformed::Field),
+        ("GET / HTTP/1.1\r\nÄ: b\r\n\r\n", Malformed::Field),
+    ] {
+        assert_eq!(request(text).map(drop), Err(why), "{text:?}");
+    }
+}
+
+#[test]
+fn a_head_has_so_many_fields_and_no_more() {
+    let with = |count: usize| format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(count));
+    assert_eq!(request(&with(FIELDS_MAX)).unwrap().headers().len(), FIELDS_MAX);
+    assert_eq!(request(&with(FIELDS_MAX + 1)).map(drop), Err(Malformed::TooLarge));
+    assert_eq!(request(&with(FIELDS_MAX + 9)).map(drop), Err(Malformed::TooLarge));
+}
+
+#[test]
+fn a_response_may_come_from_an_old_program() {
+    for (text, status) in [
+        ("HTTP/1.1 200 OK\r\nA: b\r\n\r\n", 200),
+        ("HTTP/1.0 404 Not here, sorry\r\nA: b\r\n\r\n", 404),
+        ("HTTP/1.1 204\r\nA: b\r\n\r\n", 204),
+        ("HTTP/1.1 299 \nA: b\n\n", 299),
+    ] {
+        let read = response(text).unwrap();
+        assert_eq!(read.status(), status, "{text:?}");
+        assert_eq!(read.headers()["a"], "b", "{text:?}");
+    }
+    for (text, why) in [
+        ("200 OK\r\n\r\n", Malformed::StartLine),
+        ("HTTP/1.1 20 OK\r\n\r\n", Malformed::StartLine),
+        ("HTTP/1.1 2000 OK\r\n\r\n", Malformed::StartLine),
+        ("HTTP/1.1  200 OK\r\n\r\n", Malformed::StartLine),
+        ("HTTP/1.1200 OK\r\n\r\n", Malformed::StartLine),
+        ("HTTP/2.0 200 OK\r\n\r\n", Malformed::Version),
+        ("HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", Malformed::Field),
+    ] {
+        assert_eq!(response(text).map(drop), Err(why), "{text:?}");
+    }
+}
+
+#[test]
+fn what_is_written_is_what_is_read() {
+    let mut out = Vec::new();
+    put_request_line(&mut out, &Method::POST, "/x?y");
+    put_field(&mut out, &HOST, b"a.example");
+    put_length(&mut out, 12);
+    out.extend_from_slice(b"\r\n");
+    assert_eq!(out, b"POST /x?y HTTP/1.1\r\nhost: a.example\r\ncontent-length: 12\r\n\r\n");
+    for (version, status, line) in [
+        (Version::HTTP_11, 200, "HTTP/1.1 200 OK\r\n"),
+        (Version::HTTP_10, 200, "HTTP/1.0 200 OK\r\n"),
+        (Version::HTTP_11, 404, "HTTP/1.1 404 Not Found\r\n"),
+        (Version::HTTP_11, 299, "HTTP/1.1 299 \r\n"),
+    ] {
+        let mut out = Vec::new();
+        put_status_line(&mut out, version, StatusCode::from_u16(status).unwrap());
+        assert_eq!(String::from_utf8(out).unwrap(), line);
+    }
+}
+
+#[test]
+fn trailers_are_announced_and_frame_nothing() {
+    let trailers = || {
+        let pairs = [("x-sum", "1"), ("x-other", "2"), ("content-length", "3"), ("authorization", "4")];
+        pairs.into_iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    };
+    let sent = |announced: Option<&'static str>| -> Vec<String> {
+        let announced = announced.map(HeaderValue::from_static);
+        let kept: HeaderMap = trailers_to_send(trailers(), announced.as_ref());
+        kept.keys().map(ToString::to_string).collect()
+    };
+    assert_eq!(sent(Some("Authorization, X-Sum , content-length")), ["x-sum"]);
+    assert_eq!(sent(Some("x-sum,x-other")).len(), 2);
+    assert!(sent(Some("x-su")).is_empty());
+    assert!(sent(None).is_empty());
+}

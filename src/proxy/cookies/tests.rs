@@ -1,6 +1,6 @@
 //! What is a cookie of ours in which header, by tables.
 
-use http::header::{COOKIE, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 use super::{keep_ours, strip};
@@ -26,23 +26,16 @@ fn exactly_our_cookies_are_taken_out() {
         (&[""], Some("")),
     ];
     for (lines, expected) in cases {
-        let mut headers = HeaderMap::new();
-        for line in lines {
-            headers.append(COOKIE, HeaderValue::from_str(line).unwrap());
-        }
-        strip(&mut headers, &own());
-        let left: Vec<_> = headers.get_all(COOKIE).iter().map(|value| value.to_str().unwrap()).collect();
-        assert_eq!(left, expected.into_iter().collect::<Vec<_>>(), "{lines:?}");
+        let values: Vec<_> = lines.iter().map(|line| HeaderValue::from_str(line).unwrap()).collect();
+        let left = strip(&values, &own());
+        assert_eq!(left.as_ref().map(|value| value.to_str().unwrap()), expected, "{lines:?}");
     }
 }
 
 #[test]
 fn values_that_are_no_text_survive() {
-    let mut headers = HeaderMap::new();
-    let value = HeaderValue::from_bytes(b"a=\xff\xfe; __Host-anteroom=x; b=\x80").unwrap();
-    headers.insert(COOKIE, value);
-    strip(&mut headers, &own());
-    assert_eq!(headers.get(COOKIE).unwrap().as_bytes(), b"a=\xff\xfe; b=\x80");
+    let lines = [HeaderValue::from_bytes(b"a=\xff\xfe; __Host-anteroom=x; b=\x80").unwrap()];
+    assert_eq!(strip(&lines, &own()).unwrap().as_bytes(), b"a=\xff\xfe; b=\x80");
 }
 
 #[test]

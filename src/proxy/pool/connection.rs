@@ -9,11 +9,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Version};
+use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::proxy::message::{self, Progress, RequestBody};
+use crate::proxy::message::Progress;
+use crate::proxy::request::Prepared;
 use crate::proxy::upstream::{Sign, Slot};
 use crate::proxy::{BoxError, Failure};
 
@@ -47,7 +48,7 @@ enum Held {
 pub(in crate::proxy) struct Lost {
     pub(in crate::proxy) failure: Failure,
     /// The request, as far as it can be sent once more.
-    request: Option<Request<RequestBody>>,
+    request: Option<Prepared>,
     /// Whether the upstream cannot have acted on it: not an octet was sent, or it has said so.
     is_unprocessed: bool,
 }
@@ -55,9 +56,9 @@ pub(in crate::proxy) struct Lost {
 /// What can be done about a lost request.
 pub(in crate::proxy) enum Next {
     /// It was never sent, or never looked at: send it, it is the first time.
-    Send(Request<RequestBody>, Failure),
+    Send(Prepared, Failure),
     /// Send it a second time.
-    Repeat(Request<RequestBody>, Failure),
+    Repeat(Prepared, Failure),
     /// Nothing.
     Fail(Failure),
 }
@@ -112,11 +113,8 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of the response.
-    pub(in crate::proxy) async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<()>, Box<Lost>> {
-        self.upload = request.body().progress();
+    pub(in crate::proxy) async fn send(&mut self, request: Prepared) -> Result<Response<()>, Box<Lost>> {
+        self.upload = request.body.progress();
         let sent = match &mut self.held {
             Held::Stream { .. } => Box::pin(self.send_on_stream(request)).await,
             _ => self.send_on_line(request).await,
@@ -140,13 +138,10 @@ impl Connection {
         sent
     }
 
-    async fn send_on_line(&mut self, mut request: Request<RequestBody>) -> Result<Response<()>, Box<Lost>> {
+    async fn send_on_line(&mut self, mut request: Prepared) -> Result<Response<()>, Box<Lost>> {
         let Held::Alone(line) = &mut self.held else {
             return Err(Box::new(Lost { failure: Failure::NoUpstream, request: None, is_unprocessed: true }));
         };
-        if request.version() == Version::HTTP_2 {
-            streams::to_http1(&mut request);
-        }
         let limit = self.pool.timeouts.first_byte;
         match line.send(&mut request, self.is_reused, limit).await {
             Ok(response) => {
@@ -156,29 +151,27 @@ impl Connection {
             Err(cause) => {
                 let is_unprocessed = matches!(cause, Cause::Unsent(_));
                 // Without a body there is nothing of it that could have been sent already.
-                let request = (is_unprocessed || request.body().is_none()).then_some(request);
+                let request = (is_unprocessed || request.body.is_none()).then_some(request);
                 Err(Box::new(Lost { failure: self.failure(cause), request, is_unprocessed }))
             }
         }
     }
 
     /// Sends what is left of a request, if there is anything, while the response is taken.
-    fn relay_upload(&mut self, request: Request<RequestBody>) {
+    fn relay_upload(&mut self, request: Prepared) {
         let is_uploading = |line: &Line| !line.is_sent();
         self.held = match std::mem::replace(&mut self.held, Held::Nothing) {
-            Held::Alone(line) if is_uploading(&line) => {
-                Held::Relayed(Relay::begin(line, request.into_body()))
-            }
+            Held::Alone(line) if is_uploading(&line) => Held::Relayed(Relay::begin(line, request.body)),
             other => other,
         };
     }
 
-    async fn send_on_stream(&mut self, request: Request<RequestBody>) -> Result<Response<()>, Box<Lost>> {
+    async fn send_on_stream(&mut self, mut request: Prepared) -> Result<Response<()>, Box<Lost>> {
         let Held::Stream { channel, incoming, .. } = &mut self.held else {
             return Err(Box::new(Lost { failure: Failure::NoUpstream, request: None, is_unprocessed: true }));
         };
-        let spare = request.body().is_none().then(|| message::replay(&request));
-        match channel.send(request, self.pool.timeouts.first_byte).await {
+        let is_alone = request.body.is_none();
+        match channel.send(&mut request, self.pool.timeouts.first_byte).await {
             Some(Ok(response)) => {
                 let (parts, body) = response.into_parts();
                 *incoming = Some(body);
@@ -188,8 +181,12 @@ impl Connection {
                 let unsent = error.take_message();
                 let error = error.into_error();
                 let is_unprocessed = unsent.is_some() || streams::is_unprocessed(&error);
+                let is_whole = is_alone || unsent.is_some();
+                if let Some(unsent) = unsent {
+                    request.body = unsent.into_body();
+                }
                 let failure = self.stream_failure(error);
-                Err(Box::new(Lost { failure, request: unsent.or(spare), is_unprocessed }))
+                Err(Box::new(Lost { failure, request: is_whole.then_some(request), is_unprocessed }))
             }
             None => Err(Box::new(Lost { failure: Failure::Timeout, request: None, is_unprocessed: false })),
         }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, TRAILER, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -25,6 +25,7 @@ use crate::http1::content::{Content, Part};
 use crate::http1::head::{self, Search};
 use crate::http1::outgoing::{Framing, Outgoing};
 use crate::proxy::message::RequestBody;
+use crate::proxy::request::Prepared;
 use crate::proxy::tally::Open;
 use crate::proxy::upstream::{Seen, Wire};
 use crate::proxy::{BoxError, Timeouts};
@@ -33,6 +34,8 @@ use crate::proxy::{BoxError, Timeouts};
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Responses of another kind before the one that counts (RFC 9110 15.2).
 const INTERIM_MAX: usize = 16;
+/// Room for most heads of requests.
+const HEAD_BYTES_USUAL: usize = 2 * 1024;
 /// How much is read at once: more and more while there is more than that.
 const READ_BYTES_MIN: usize = 8 * 1024;
 const READ_BYTES_MAX: usize = 128 * 1024;
@@ -138,7 +141,7 @@ impl Line {
     /// not sent by then is left in it.
     pub(super) async fn send(
         &mut self,
-        request: &mut Request<RequestBody>,
+        request: &mut Prepared,
         is_reused: bool,
         limit: Duration,
     ) -> Result<Response<()>, Cause> {
@@ -187,7 +190,6 @@ impl Line {
     pub(super) fn rest(&mut self, idle: Duration) {
         self.patience.begin(idle);
         self.since = Instant::now();
-        self.outgoing.rest();
         if self.read_bytes > READ_BYTES_MIN {
             self.read_bytes = READ_BYTES_MIN;
             self.inbox = BytesMut::new();
@@ -215,18 +217,19 @@ impl Line {
         Switched { wire: self.wire, octets: self.inbox.freeze(), open: self.open }
     }
 
-    fn write_head(&mut self, request: &Request<RequestBody>) {
+    fn write_head(&mut self, request: &Prepared) {
         let out = self.outgoing.front();
-        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-        head::put_request_line(out, request.method(), target);
-        head::put_fields(out, request.headers());
-        let body = request.body();
-        self.upload = if body.is_none() {
-            if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
+        out.reserve(HEAD_BYTES_USUAL);
+        head::put_request_line(out, &request.method, request.target.as_str());
+        for (name, value) in &request.fields {
+            head::put_field(out, name, value.as_bytes());
+        }
+        self.upload = if request.body.is_none() {
+            if matches!(request.method, Method::POST | Method::PUT | Method::PATCH) {
                 head::put_length(out, 0);
             }
             Upload::Over
-        } else if let Some(length) = body.size_hint().exact() {
+        } else if let Some(length) = request.body.size_hint().exact() {
             head::put_length(out, length);
             Upload::Goes(Framing::Sized(length))
         } else {
@@ -234,7 +237,7 @@ impl Line {
             Upload::Goes(Framing::Chunked)
         };
         out.extend_from_slice(b"\r\n");
-        self.announced = request.headers().get(TRAILER).cloned();
+        self.announced = if request.body.is_none() { None } else { request.field(&TRAILER).cloned() };
         self.interim_left = INTERIM_MAX;
         self.is_kept = true;
     }
@@ -242,14 +245,14 @@ impl Line {
     fn poll_exchange(
         &mut self,
         context: &mut Context<'_>,
-        request: &mut Request<RequestBody>,
+        request: &mut Prepared,
     ) -> Poll<Result<Response<()>, Cause>> {
         loop {
-            self.move_upload(context, request.body_mut()).map_err(Cause::Upload)?;
-            let Poll::Ready(head) = self.poll_head(context, request.method()) else { break };
+            self.move_upload(context, &mut request.body).map_err(Cause::Upload)?;
+            let Poll::Ready(head) = self.poll_head(context, &request.method) else { break };
             let head = head?;
             if !head.status().is_informational() || head.status() == StatusCode::SWITCHING_PROTOCOLS {
-                if request.body().is_withheld() {
+                if request.body.is_withheld() {
                     // It was asked whether it wants the body, and has said something else (RFC 9110 10.1.1).
                     self.refuse_upload();
                 }
@@ -258,7 +261,9 @@ impl Line {
             self.interim_left =
                 self.interim_left.checked_sub(1).ok_or_else(|| Cause::Malformed(Broken::Endless.into()))?;
             if head.status() == StatusCode::CONTINUE {
-                request.body_mut().send_at_once();
+                request.body.send_at_once();
+            } else if let Some(interim) = &request.interim {
+                interim.leave(head);
             }
         }
         if self.patience.poll_over(context) { Poll::Ready(Err(Cause::Silent)) } else { Poll::Pending }

@@ -11,9 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::{EXPECT, HOST};
-use http::uri::{Authority, Parts, PathAndQuery, Scheme};
-use http::{HeaderValue, Request, Response, Uri, Version};
+use http::uri::Scheme;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2::{self, SendRequest};
@@ -22,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
 use crate::proxy::message::{Progress, RequestBody};
+use crate::proxy::request::Prepared;
 use crate::proxy::tally::Open;
 use crate::proxy::upstream::{Seen, Wire};
 use crate::proxy::{Deadline, Failure, Timeouts, drive};
@@ -101,15 +101,15 @@ impl Channel {
         }
     }
 
-    /// Sends a request and waits for the head of the response; the wait begins anew whenever a part of the request's
+    /// Sends a request, which gives its body away, and waits for the head of the response; the wait begins anew whenever a part of the request's
     /// body has been sent. `None` if it took too long.
     pub(super) async fn send(
         &self,
-        mut request: Request<RequestBody>,
+        request: &mut Prepared,
         limit: Duration,
     ) -> Option<Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> {
-        to_http2(&mut request, &self.scheme);
-        let progress = request.body().progress();
+        let progress = request.body.progress();
+        let request = request.to_http2(&self.scheme);
         let sent = |progress: &Option<Arc<Progress>>| progress.as_ref().map_or(0, |upload| upload.frames());
         let mut sender = self.sender.clone();
         let mut response = pin!(sender.try_send_request(request));
@@ -188,33 +188,4 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Future for Counted<'_,
         }
         polled
     }
-}
-
-/// Gives a request the form of HTTP/2: the host is its authority (RFC 9113 8.3.1), and a body is not asked for, since
-/// an application that does not want it can say so at any time.
-fn to_http2(request: &mut Request<RequestBody>, scheme: &Scheme) {
-    let host = request.headers_mut().remove(HOST);
-    let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
-    let mut parts = Parts::default();
-    parts.path_and_query = request.uri().path_and_query().cloned();
-    parts.authority = authority.or_else(|| request.uri().authority().cloned());
-    parts.scheme = Some(scheme.clone());
-    if let Ok(uri) = Uri::from_parts(parts) {
-        *request.uri_mut() = uri;
-    }
-    *request.version_mut() = Version::HTTP_2;
-    if request.headers_mut().remove(EXPECT).is_some() {
-        request.body_mut().send_at_once();
-    }
-}
-
-/// Gives a request back the form of HTTP/1.1.
-pub(super) fn to_http1(request: &mut Request<RequestBody>) {
-    let authority = request.uri().authority().and_then(|one| HeaderValue::from_str(one.as_str()).ok());
-    if let Some(authority) = authority {
-        request.headers_mut().insert(HOST, authority);
-    }
-    let target = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-    *request.uri_mut() = Uri::from(target);
-    *request.version_mut() = Version::HTTP_11;
 }

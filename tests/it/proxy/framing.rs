@@ -408,12 +408,15 @@ fn an_old_client_gets_a_plain_answer_and_the_end_of_the_connection() {
     assert_eq!(upstream.only_request().head.word(2), "HTTP/1.1");
 }
 
-/// R-28: informational responses come before the response and are none; the connection stays in step.
+/// R-28: interim responses overtake the response, without what is of the hop, and the connection stays in step.
 #[test]
-fn an_early_hint_disturbs_nothing() {
+fn early_hints_reach_the_client_that_takes_them() {
     let upstream = Upstream::start(|exchange| {
         exchange.read_body()?;
-        exchange.write("HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n")?;
+        exchange.write(
+            "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: x-hop\r\nX-Hop: 1\r\n\
+             Set-Cookie: a=b\r\n\r\n",
+        )?;
         exchange.write("HTTP/1.1 102 Processing\r\n\r\n")?;
         exchange.respond("200 OK", &[], b"ok")
     });
@@ -421,9 +424,17 @@ fn an_early_hint_disturbs_nothing() {
     let mut client = front.connect();
     for _ in 0..3 {
         client.send(format!("GET /x HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+        let hint = client.head();
+        assert_eq!((hint.word(1), hint.one("link")), ("103", Some("</a.css>; rel=preload")));
+        for name in ["connection", "x-hop", "set-cookie", "content-length"] {
+            assert_eq!(hint.one(name), None, "{name}");
+        }
+        assert_eq!(client.head().word(1), "102");
         let answer = client.answer();
         assert_eq!((answer.status, answer.body.as_slice()), (200, b"ok".as_slice()));
         assert_eq!(answer.head.one("link"), None);
     }
+    client.send(format!("GET /x HTTP/1.0\r\nHost: {HOST}\r\nConnection: keep-alive\r\n\r\n"));
+    assert_eq!(client.answer().status, 200, "HTTP/1.0 knows no interim responses");
     assert_eq!(upstream.connections(), 1);
 }

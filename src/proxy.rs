@@ -152,23 +152,23 @@ impl Forwarder {
         if grant.access.is_some_and(Lease::is_over) {
             return Err(unanswered(Failure::SessionEnded));
         }
+        let trace =
+            Trace { upstream: connection.upstream(), given_at, connect: sent.connect, retries: sent.retries };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let client = upgrade.and_then(|upgrade| upgrade.wait());
-            let client = client.ok_or_else(|| unanswered(Failure::BadResponse(None)))?;
-            let upstream =
-                connection.take_switched().ok_or_else(|| unanswered(Failure::BadResponse(None)))?;
+            let client = upgrade.and_then(|upgrade| upgrade.wait()).zip(connection.take_switched());
+            let Some((client, upstream)) = client else { return Err(unanswered(Failure::BadResponse(None))) };
             let (access, closing) = (grant.access.cloned(), self.closing.clone());
             let idle = self.settings.timeouts.tunnel_idle;
             let tracker = self.tunnels.clone();
             let tunnel = Tunnel { client, upstream, connection, access, closing, idle, tracker };
-            return tunnel.open(response.into_parts().0.headers, &self.settings).map_err(unanswered);
+            let response =
+                tunnel.open(response.into_parts().0.headers, &self.settings).map_err(unanswered)?;
+            return Ok(response.map(|()| Body::forwarded(ResponseBody::switched(trace))));
         }
         let (mut parts, ()) = response.into_parts();
         let limit = self.settings.timeouts.between_bytes(&parts.headers);
         connection.head_arrived(limit);
         response::clean(&mut parts, &self.settings, &self.reserved);
-        let trace =
-            Trace { upstream: connection.upstream(), given_at, connect: sent.connect, retries: sent.retries };
         let body = ResponseBody::new(connection, grant.access.cloned(), trace);
         Ok(Response::from_parts(parts, Body::forwarded(body)))
     }

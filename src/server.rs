@@ -22,12 +22,12 @@ mod tls;
 mod watch;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, SystemClock};
@@ -46,11 +46,29 @@ pub trait Handler: 'static {
     /// Answers a request. Its head is sound and carries exactly one `Host` and one `X-Request-Id`.
     fn handle(&self, request: Request<Source>, peer: Peer) -> impl Future<Output = Response<Body>>;
 
+    /// Takes note of a request that was answered without it, because it is unsound or there is no room.
+    fn refused(&self, refused: &Refused<'_>) {
+        let _ = refused;
+    }
+
     /// Waits for what goes on after its response, such as a connection that was upgraded; called when the core has
     /// drained, for no longer than [`FINISH_MAX`].
     fn finish(&self) -> impl Future<Output = ()> {
         std::future::ready(())
     }
+}
+
+/// A request that no handler gets to see.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused<'a> {
+    /// The name that it goes by.
+    pub request_id: Option<&'a HeaderValue>,
+    /// Who sent it, as far as the connection tells.
+    pub client: IpAddr,
+    /// What it was answered with.
+    pub status: StatusCode,
+    /// Why, for machines.
+    pub code: &'static str,
 }
 
 /// Upgraded connections are told that we go away, and need not take long to hear it.

@@ -15,7 +15,8 @@ use tokio::time::Instant;
 
 use crate::id::{SessionName, UserId};
 use crate::proxy::{Body, End, Handshake, Peer, REQUEST_ID, Source, Trace, Witness};
-use crate::routes::Outcome;
+use crate::routes::{Decision, Outcome};
+use crate::server::Refused;
 use crate::telemetry::{CoreLog, Line};
 
 /// One line of the access log, R-46. It is written when it is dropped.
@@ -144,6 +145,15 @@ impl Answered {
         };
         line.text_if("closed_by", closed_by);
     }
+}
+
+/// What there is to say of a request that was refused before anybody could read it.
+pub(super) fn fill_refused(refused: &Refused<'_>, line: &mut Line<'_>) {
+    line.text_if("request_id", refused.request_id.and_then(|id| id.to_str().ok()));
+    line.address("client", refused.client);
+    line.number("status", refused.status.as_u16().into());
+    line.text("decision", Decision::Refused.as_str());
+    line.text("code", refused.code);
 }
 
 fn fill_person(outcome: &Outcome, line: &mut Line<'_>) {

@@ -3,6 +3,7 @@
 //! Separate because it stands around the routes and not in them: they say what was decided, this has it written down.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use tokio_util::sync::CancellationToken;
@@ -12,10 +13,10 @@ use crate::mail::Courier;
 use crate::proxy::{Body, Peer, Source};
 use crate::routes::ops::{Ops, Probed};
 use crate::routes::{Decision, Outcome, Routes, Shared};
-use crate::server::{Gauge, Handler, Pressure, TurnedAway};
+use crate::server::{Gauge, Handler, Pressure, Refused, TurnedAway};
 use crate::telemetry::{AccessLog, CoreLog, CoreMetrics, Metrics, Moment, Provider, Upstream};
 
-use super::entry::Entry;
+use super::entry::{self, Entry};
 
 /// What is counted and asked for.
 #[derive(Debug)]
@@ -97,6 +98,14 @@ impl Handler for Front {
         // From here on the entry waits for the end of the body.
         entry.answered(&mut response);
         response
+    }
+
+    fn refused(&self, refused: &Refused<'_>) {
+        let decision = Decision::Refused.as_str();
+        self.metrics.request(decision, refused.status.as_u16(), Duration::ZERO);
+        if let Some(log) = &self.log {
+            log.write(|line| entry::fill_refused(refused, line));
+        }
     }
 
     async fn finish(&self) {

@@ -336,6 +336,11 @@ impl ResponseBody {
         body
     }
 
+    /// A response after whose head there is no HTTP any more.
+    pub(super) const fn switched(trace: Trace) -> Self {
+        Self { connection: None, session: None, trace, silence: None, broken: None }
+    }
+
     pub(super) fn poll_frame(
         &mut self,
         context: &mut Context<'_>,

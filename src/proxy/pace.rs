@@ -19,6 +19,8 @@ use super::Timeouts;
 pub(super) struct Pace {
     stall_after: Duration,
     grace: Duration,
+    /// Whether silence says nothing: whoever answers watches for that.
+    may_pause: bool,
     /// Bytes a second.
     rate_min: Option<NonZero<u64>>,
     /// Runs while the client is waited for.
@@ -29,11 +31,13 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// For one body. A call of gRPC sends when it has something to say, and may pause.
+    /// For one body. A call of gRPC sends when it has something to say, and may pause: how long it is borne without an
+    /// answer, and within one, is limited on the side of the application.
     pub(super) fn new(timeouts: &Timeouts, may_pause: bool) -> Self {
         Self {
             stall_after: timeouts.request_body,
             grace: timeouts.request_body_grace,
+            may_pause,
             rate_min: timeouts.request_body_rate_min.filter(|_| !may_pause),
             stall: None,
             waited: Duration::ZERO,
@@ -43,6 +47,9 @@ impl Pace {
 
     /// There is nothing at the moment; ready once it has been so for too long.
     pub(super) fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.may_pause {
+            return Poll::Pending;
+        }
         let stall_after = self.stall_after;
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(stall_after)));
         ready!(stall.as_mut().poll(context));

@@ -23,7 +23,7 @@ use crate::sign_on::Lease;
 
 use super::pool::{Connection, Switched};
 use super::upgrade::Upgraded;
-use super::{Body, Deadline, Failure, Observe, Observed, Settings, cookies, drive, request, response};
+use super::{Deadline, Failure, Observe, Observed, Settings, cookies, drive, request, response};
 
 use self::frames::{Close, Framed, Place, Side};
 
@@ -44,7 +44,7 @@ pub(super) struct Tunnel {
 
 impl Tunnel {
     /// Makes the 101 for the client; the bytes flow as soon as it is sent.
-    pub(super) fn open(self, answered: HeaderMap, settings: &Settings) -> Result<Response<Body>, Failure> {
+    pub(super) fn open(self, answered: HeaderMap, settings: &Settings) -> Result<Response<()>, Failure> {
         if !request::names_websocket(&answered) {
             return Err(Failure::BadResponse(None));
         }
@@ -53,7 +53,7 @@ impl Tunnel {
         cookies::keep_ours(&mut headers, &settings.own_cookie_names);
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        let mut response = Response::new(Body::empty());
+        let mut response = Response::new(());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *response.headers_mut() = headers;
         let tracker = self.tracker.clone();

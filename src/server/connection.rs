@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use http::header::{HOST, UPGRADE};
-use http::{Request, Response, StatusCode, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -33,7 +33,7 @@ use super::open::{Entry, Open};
 use super::refusal::{Refusal, closing};
 use super::tls::{Acceptor, describe};
 use super::watch::{Exchange, Protocol, Tracked, Watch};
-use super::{FINISH_MAX, Greeting, Handler, Limits, Settings, preamble};
+use super::{FINISH_MAX, Greeting, Handler, Limits, Refused, Settings, preamble};
 use crate::proxy::{Body, BoxError, Observed, Peer, REQUEST_ID, RequestIds, Source, TrustedProxies, drive};
 use crate::routes::grpc;
 
@@ -209,7 +209,9 @@ impl<H: Handler> Desk<H> {
         // A request needs much room, and most connections have none most of the time.
         let service = |request| Box::pin(Rc::clone(&self).answer(request, peer.clone(), Arc::clone(&watch)));
         let refuse = |refusal: Refusal| {
-            let response = closing(refusal.answer(Some(self.request_ids.next())), Version::HTTP_11);
+            let name = self.request_ids.next();
+            self.note(refusal, Some(&name), &peer);
+            let response = closing(refusal.answer(Some(name)), Version::HTTP_11);
             response.map(|body| Tracked::new(body, Exchange::begin(Arc::clone(&watch))))
         };
         let serving = pin!(conversation.serve(service, refuse));
@@ -307,6 +309,7 @@ impl<H: Handler> Desk<H> {
                 if refusal == Refusal::Overloaded && version == Version::HTTP_2 {
                     watch.retire();
                 }
+                self.note(refusal, request.headers().get(REQUEST_ID), &peer);
                 let is_grpc = grpc::is_call(request.headers());
                 let response = refusal.answer(request.headers_mut().remove(REQUEST_ID));
                 let response = if is_grpc { grpc::answer(response) } else { response };
@@ -318,6 +321,12 @@ impl<H: Handler> Desk<H> {
     }
 
     /// A panic is answered too, and hurts no other request.
+    /// Has a refusal written down.
+    fn note(&self, refusal: Refusal, request_id: Option<&HeaderValue>, peer: &Peer) {
+        let (client, status, code) = (peer.address.ip(), refusal.status(), refusal.code());
+        self.handler.refused(&Refused { request_id, client, status, code });
+    }
+
     async fn handle(&self, request: Request<Source>, peer: Peer) -> Response<Body> {
         let request_id = request.headers().get(REQUEST_ID).cloned();
         let is_grpc = grpc::is_call(request.headers());

@@ -398,7 +398,7 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
         let is_closing = head::tokens(headers, &CONNECTION).any(|one| one.eq_ignore_ascii_case(b"close"));
         let goes_on =
             asked.goes_on && !is_closing && exchange.framing != Framing::Close && !self.watch.is_closing();
-        let is_unwanted = exchange.giver.as_ref().is_some_and(Giver::is_unwanted);
+        let is_unwanted = exchange.giver.as_ref().is_none_or(Giver::is_unwanted);
         let goes_on = goes_on && (!is_unwanted || self.pass_over(&mut exchange.content));
         exchange.after = match goes_on {
             _ if is_switch => After::Switches,

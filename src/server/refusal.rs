@@ -34,7 +34,7 @@ const ERROR_CODE: HeaderName = HeaderName::from_static("x-anteroom-error");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl Refusal {
-    const fn status(self) -> StatusCode {
+    pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::Ambiguous => StatusCode::BAD_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -47,7 +47,7 @@ impl Refusal {
     }
 
     /// The code for machines; it never changes for the same cause.
-    const fn code(self) -> &'static str {
+    pub(super) const fn code(self) -> &'static str {
         match self {
             Self::Ambiguous => "bad_request",
             Self::Method => "method_not_allowed",

@@ -127,6 +127,54 @@ async fn what_is_not_forwarded_is_written_down_too() {
     assert_eq!((line["decision"].as_str(), line["code"].as_str()), (Some("refused"), Some("not_found")));
 }
 
+/// What has become a WebSocket says where it leads, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_an_upgrade_names_the_upstream() {
+    let written = Written::new();
+    let app = written.start().await;
+    let mia = app.member(MIA).await;
+    let cookies = mia.browser.cookie_header(&app.url("/socket"), true, false);
+    let mut stream = app.net.connect(&app.app_url).await;
+    let request = format!(
+        "GET /socket HTTP/1.1\r\nHost: app.localhost\r\nOrigin: http://app.localhost\r\nCookie: {cookies}\r\n\
+         Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.expect("it is sent");
+    let mut begin = [0; 12];
+    stream.read_exact(&mut begin).await.expect("an answer");
+    assert_eq!(&begin, b"HTTP/1.1 101");
+    let line = written.line("/socket").await;
+    assert_eq!((&line["status"], &line["decision"]), (&101.into(), &"forwarded".into()), "{line}");
+    assert_eq!(line["upstream"], app.application.address.to_string());
+}
+
+/// R-46: nor is a request without a line that nobody could read, or that the server refuses by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_request_is_written_down_too() {
+    let written = Written::new();
+    let app = written.start().await;
+    let large = format!("GET / HTTP/1.1\r\nX: {}\r\n", "y".repeat(40_000));
+    for (octets, status, code) in [
+        ("nonsense\r\n\r\n", 400, "bad_request"),
+        ("GET / HTTP/1.1\r\nHost: app.localhost\r\nHost: other\r\n\r\n", 400, "bad_request"),
+        ("TRACE / HTTP/1.1\r\nHost: app.localhost\r\n\r\n", 405, "method_not_allowed"),
+        (&large, 431, "headers_too_large"),
+    ] {
+        let mut stream = app.net.connect(&app.app_url).await;
+        stream.write_all(octets.as_bytes()).await.expect("it is sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        let id = answer.lines().find_map(|line| line.strip_prefix("x-request-id: ")).expect("it has a name");
+        let text = written.text();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("each line is JSON"));
+        let lines: Vec<_> = lines.filter(|line| line["request_id"] == id).collect();
+        let [line] = lines.as_slice() else { panic!("one line for {octets:?}: {text}") };
+        assert_eq!((&line["status"], &line["code"]), (&status.into(), &code.into()), "{line}");
+        assert_eq!((&line["decision"], &line["client"]), (&"refused".into(), &"127.0.0.1".into()), "{line}");
+    }
+}
+
 /// T-G10: what a request holds stays within its field and its line.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_can_forge_a_line_or_a_field() {

@@ -229,10 +229,9 @@ async fn a_response_of_trailers_only_stays_one() {
     assert!(http_body::Body::is_end_stream(response.body()));
 }
 
-/// Messages flow in both directions while the call is open.
-#[tokio::test]
-async fn a_call_streams_in_both_directions() {
-    let streams = Streams::start(100, |mut call| {
+/// Answers each message with the same one.
+fn echo() -> Streams {
+    Streams::start(100, |mut call| {
         Box::pin(async move {
             let mut stream = call.respond.send_response(Response::new(()), false).unwrap();
             while let Some(Ok(data)) = call.body.data().await {
@@ -243,7 +242,13 @@ async fn a_call_streams_in_both_directions() {
                 .send_trailers(HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]))
                 .unwrap();
         })
-    });
+    })
+}
+
+/// Messages flow in both directions while the call is open.
+#[tokio::test]
+async fn a_call_streams_in_both_directions() {
+    let streams = echo();
     let (_front, mut sender) = client(streams.plan()).await;
     let (messages, body) = tokio::sync::mpsc::channel::<Bytes>(1);
     let body = Channel(body);
@@ -257,6 +262,27 @@ async fn a_call_streams_in_both_directions() {
     drop(messages);
     let trailers = response.body_mut().frame().await.unwrap().unwrap().into_trailers().unwrap();
     assert_eq!(trailers["grpc-status"], "0");
+}
+
+/// a call that has nothing to say for a while stays open, where an upload is given up that stalls as long.
+#[tokio::test]
+async fn a_call_may_pause() {
+    let streams = echo();
+    let mut plan = streams.plan();
+    plan.proxy.timeouts.request_body = Duration::from_millis(100);
+    let (_front, mut sender) = client(plan).await;
+    let (messages, body) = tokio::sync::mpsc::channel::<Bytes>(1);
+    let request = grpc("/shop.Orders/Watch").body(Channel(body)).unwrap();
+    let mut call = sender.send_request(request).await.unwrap();
+
+    let (_stalled, body) = tokio::sync::mpsc::channel::<Bytes>(1);
+    let upload = Request::post(format!("http://{HOST}/upload")).body(Channel(body)).unwrap();
+    let mut upload = sender.send_request(upload).await.unwrap();
+    assert!(upload.body_mut().frame().await.unwrap().is_err(), "it is given up");
+
+    messages.send(Bytes::from_static(b"still here")).await.unwrap();
+    let frame = call.body_mut().frame().await.unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap(), "still here");
 }
 
 /// A body that is written message by message.

@@ -16,9 +16,13 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")
 }
 
-fn exchange(stream: &mut TcpStream) {
+fn post(path: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 4\r\n\r\nform")
+}
+
+fn exchange(stream: &mut TcpStream, request: &str) {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(get("/x").as_bytes()).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
     let (mut answer, mut octets) = (Vec::new(), [0; 512]);
     while !answer.ends_with(b"body") {
         let count = stream.read(&mut octets).unwrap();
@@ -30,13 +34,15 @@ fn exchange(stream: &mut TcpStream) {
 
 #[test]
 fn connections_that_rest_cost_little_and_are_served_again() {
-    let upstream = Upstream::start(|exchange| exchange.respond("200 OK", &[], b"body"));
-    let mut plan = Plan::before(&[&upstream]);
-    plan.server.limits.look_every = Duration::from_millis(1);
-    let front = plan.start();
+    let upstream = Upstream::start(|exchange| {
+        exchange.read_body()?;
+        exchange.respond("200 OK", &[], b"body")
+    });
+    let front = Plan::before(&[&upstream]).start();
     let connect = || {
         let mut stream = TcpStream::connect(front.address).unwrap();
-        exchange(&mut stream);
+        exchange(&mut stream, &get("/x"));
+        exchange(&mut stream, &post("/x"));
         stream
     };
     // Whatever is needed once is there afterwards.
@@ -46,16 +52,14 @@ fn connections_that_rest_cost_little_and_are_served_again() {
     let each = super::resident_bytes().saturating_sub(before) / CONNECTIONS;
 
     assert!(each < BYTES_EACH, "{each} bytes each");
-    streams.iter_mut().for_each(exchange);
+    streams.iter_mut().for_each(|stream| exchange(stream, &get("/x")));
 }
 
 /// A request may come in any pieces, with a rest between them.
 #[test]
 fn a_request_in_pieces_wakes_a_connection() {
     let upstream = Upstream::polite();
-    let mut plan = Plan::before(&[&upstream]);
-    plan.server.limits.look_every = Duration::from_millis(1);
-    let front = plan.start();
+    let front = Plan::before(&[&upstream]).start();
     let mut client = front.connect();
     for _ in 0..3 {
         for octet in get("/x").into_bytes() {

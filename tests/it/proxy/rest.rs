@@ -8,7 +8,7 @@ use super::{Client, HOST, Plan};
 use crate::upstream::{PATIENCE, Upstream};
 
 /// What a resting connection may cost, in bytes; in a debug build, and beside its client's side.
-const BYTES_EACH: usize = 8 * 1024;
+const BYTES_EACH: usize = 12 * 1024;
 
 const CONNECTIONS: usize = 800;
 

@@ -62,10 +62,8 @@ pub(crate) fn parse_request(head: &Bytes, extent: Extent, room: usize) -> Result
     let mut lines = Lines { rest: head, ends: LineEnds::Strict };
     let line = lines.next().ok_or(Malformed::StartLine)??;
     let mut words = line.split(|octet| *octet == b' ');
-    let (method, target, version) = match (words.next(), words.next(), words.next(), words.next()) {
-        (Some(method), Some(target), Some(version), None) => (method, target, version),
-        _ => return Err(Malformed::StartLine),
-    };
+    let words = (words.next(), words.next(), words.next(), words.next());
+    let (Some(method), Some(target), Some(version), None) = words else { return Err(Malformed::StartLine) };
     if memchr(b'#', target).is_some() {
         return Err(Malformed::StartLine);
     }

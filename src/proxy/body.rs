@@ -58,10 +58,6 @@ impl Drop for Watched {
 }
 
 #[derive(Default)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are forwarded, and a box is an allocation for each"
-)]
 enum Kind {
     #[default]
     Empty,

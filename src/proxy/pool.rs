@@ -397,6 +397,7 @@ impl Site {
         }
     }
 
+    #[expect(clippy::vec_box, reason = "a connection is moved from hand to hand")]
     fn parked(&self) -> MutexGuard<'_, Vec<Box<Line>>> {
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }

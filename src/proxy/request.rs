@@ -51,7 +51,7 @@ impl Prepared {
 
     /// The same request in the form of HTTP/2, with the body: the host is its authority (RFC 9113 8.3.1), and the body is
     /// not asked for, since an application that does not want it can say so at any time.
-    pub(super) fn to_http2(&mut self, scheme: &Scheme) -> Request<RequestBody> {
+    pub(super) fn begin_http2(&mut self, scheme: &Scheme) -> Request<RequestBody> {
         let mut body = std::mem::replace(&mut self.body, RequestBody::none());
         body.send_at_once();
         let mut request = Request::new(body);
@@ -164,12 +164,11 @@ fn sift(headers: HeaderMap, fields: &mut Fields, is_trusted: bool, reserved: &Re
         }
         let Some(name) = &known else { continue };
         match reserved.fate(name.as_str()) {
-            Fate::Ours => {}
             Fate::Hop if *name == TE => {
                 noted.takes_trailers |= members(&value).any(|one| one.eq_ignore_ascii_case(b"trailers"));
             }
             Fate::Hop if *name == TRAILER => noted.trailer.push(value),
-            Fate::Hop => {}
+            Fate::Ours | Fate::Hop => {}
             Fate::FromTrusted | Fate::Pass if named.contains(name) => {}
             Fate::FromTrusted if !is_trusted => {}
             Fate::FromTrusted if *name == FORWARDED => noted.told.forwarded.push(value),

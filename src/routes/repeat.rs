@@ -94,7 +94,7 @@ pub(super) async fn resend(
     let octets = match tokio::time::timeout(READ_TIME_MAX, body.collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) => {
-            return broken_off(settings, &about, Failure::RequestBroken(error.into()), parts.version);
+            return broken_off(settings, &about, Failure::RequestBroken(error), parts.version);
         }
         Err(_) => return broken_off(settings, &about, Failure::RequestStalled, parts.version),
     };

@@ -121,6 +121,7 @@ pub(super) struct Conversation<IO> {
 }
 
 /// What comes next on a connection.
+#[expect(clippy::large_enum_variant, reason = "nearly all are requests, and a box is an allocation for each")]
 enum Next {
     Request(Request<()>, Content),
     Refused(Malformed),
@@ -145,6 +146,7 @@ enum After {
 
 /// What of a request matters for its response.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Asked {
     is_head: bool,
     is_old: bool,
@@ -240,7 +242,7 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
                 }
                 return Poll::Ready(match head::parse_request(&head, extent, FIELDS_ADDED) {
                     Ok(request) => match Content::of_request(request.version(), request.headers()) {
-                        Ok(content) => Next::Request(request, content),
+                        Ok(body) => Next::Request(request, body),
                         Err(why) => Next::Refused(why),
                     },
                     Err(why) => Next::Refused(why),

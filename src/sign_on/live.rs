@@ -9,8 +9,8 @@
 //! - Losing any access that one had cancels what is streaming; gaining some does not.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -35,7 +35,8 @@ pub struct LiveSession {
     written_millis: AtomicI64,
     wanted: ArcSwapOption<ReturnPath>,
     ended: Lease,
-    changes: watch::Sender<()>,
+    /// Made for the first who listens: most sessions never wait for anything.
+    changes: OnceLock<watch::Sender<()>>,
     applying: Mutex<()>,
 }
 
@@ -80,7 +81,7 @@ impl LiveSession {
             written_millis: AtomicI64::new(seen),
             wanted: ArcSwapOption::empty(),
             ended: Lease::default(),
-            changes: watch::Sender::new(()),
+            changes: OnceLock::new(),
             applying: Mutex::default(),
             session: view.session,
         }
@@ -113,7 +114,17 @@ impl LiveSession {
     /// Wakes whenever the user's standing may have changed.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
-        self.changes.subscribe()
+        let changes = self.changes.get_or_init(|| watch::Sender::new(())).subscribe();
+        // Who listens looks at the state from now on: either that shows the change, or `tell` sees the listener.
+        fence(Ordering::SeqCst);
+        changes
+    }
+
+    fn tell(&self) {
+        fence(Ordering::SeqCst);
+        if let Some(changes) = self.changes.get() {
+            changes.send_replace(());
+        }
     }
 
     /// Notes that the session was used.
@@ -155,7 +166,7 @@ impl LiveSession {
         if is_same && account == old.account {
             // Something about the user that decides nothing here, such as a request for access.
             drop(one_at_a_time);
-            self.changes.send_replace(());
+            self.tell();
             return;
         }
         let kept = keeps_all(&old.standing, &standing);
@@ -172,7 +183,7 @@ impl LiveSession {
             old.access.end();
         }
         drop(one_at_a_time);
-        self.changes.send_replace(());
+        self.tell();
     }
 
     fn end(&self) {
@@ -180,7 +191,7 @@ impl LiveSession {
         self.ended.end();
         self.state.load().access.end();
         drop(one_at_a_time);
-        self.changes.send_replace(());
+        self.tell();
     }
 
     /// What has to be written down, if anything has happened since the last time.

@@ -21,6 +21,7 @@ mod limits;
 mod preamble;
 mod rest;
 mod secure;
+mod sessions;
 mod streams;
 mod tls;
 mod tunnels;
@@ -266,8 +267,13 @@ fn refusal(status: StatusCode, code: &'static str) -> Response<Body> {
 
 /// A sign-on over a store of its own, and a visitor with a session in it.
 async fn one_session() -> (SignOn, Visitor) {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = store::open(&store::Settings::Memory).await.unwrap();
+    sessions_in(store).await
+}
+
+/// A sign-on over a store, and a visitor with a session in it.
+async fn sessions_in(store: Arc<dyn store::Store>) -> (SignOn, Visitor) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let secret = ClusterSecret::new([7; 32]);
     let identity = identity_settings();
     let seal = secret.seal_key("identity keys");
@@ -304,8 +310,34 @@ fn identity_settings() -> identity::Settings {
 
 async fn populate(store: &dyn store::Store, clock: &dyn Clock) -> (UserId, anteroom::session::SessionHash) {
     let now = clock.now();
-    let audit = |action| AuditEvent {
-        at: now,
+    let audit = |action| audit(action, now);
+    let organization = OrganizationId::parse("contoso").unwrap();
+    let name = DisplayName::parse("Contoso").unwrap();
+    let declared = Organization { id: organization.clone(), name, domains: Vec::new() };
+    store.declare_organizations(&[declared], audit("organizations.declared")).await.unwrap();
+    let user = new_user("ada@contoso.com", organization);
+    store.add_user(&user, audit("user.added"), Vec::new()).await.unwrap();
+    let session = session_of(&user.id, now);
+    let hash = session.hash;
+    store.begin_session(&session, audit("session.begun")).await.unwrap();
+    (user.id, hash)
+}
+
+fn new_user(email: &str, organization: OrganizationId) -> NewUser {
+    let level = Levels::new(vec!["viewer".to_owned()]).parse("viewer").unwrap();
+    NewUser {
+        id: UserId::random(&SystemRandomness),
+        email: EmailAddress::parse(email).unwrap(),
+        name: None,
+        organization,
+        role: Role::Member,
+        grants: vec![Grant { scope: Scope::parse("*").unwrap(), level, until: None }],
+    }
+}
+
+fn audit(action: &'static str, at: jiff::Timestamp) -> AuditEvent {
+    AuditEvent {
+        at,
         action,
         actor: "test".to_owned(),
         subject: None,
@@ -313,26 +345,14 @@ async fn populate(store: &dyn store::Store, clock: &dyn Clock) -> (UserId, anter
         reference: None,
         request_id: None,
         details: serde_json::Value::Null,
-    };
-    let organization = OrganizationId::parse("contoso").unwrap();
-    let name = DisplayName::parse("Contoso").unwrap();
-    let declared = Organization { id: organization.clone(), name, domains: Vec::new() };
-    store.declare_organizations(&[declared], audit("organizations.declared")).await.unwrap();
-    let level = Levels::new(vec!["viewer".to_owned()]).parse("viewer").unwrap();
-    let user = NewUser {
-        id: UserId::random(&SystemRandomness),
-        email: EmailAddress::parse("ada@contoso.com").unwrap(),
-        name: None,
-        organization,
-        role: Role::Member,
-        grants: vec![Grant { scope: Scope::parse("*").unwrap(), level, until: None }],
-    };
-    store.add_user(&user, audit("user.added"), Vec::new()).await.unwrap();
-    let hash = SessionId::random(&SystemRandomness).hash();
-    let session = Session {
-        hash,
+    }
+}
+
+fn session_of(user: &UserId, now: jiff::Timestamp) -> Session {
+    Session {
+        hash: SessionId::random(&SystemRandomness).hash(),
         name: SessionName::random(&SystemRandomness),
-        user: user.id.clone(),
+        user: user.clone(),
         connection: ConnectionId::parse("contoso").unwrap(),
         created_at: now,
         last_seen_at: now,
@@ -343,7 +363,5 @@ async fn populate(store: &dyn store::Store, clock: &dyn Clock) -> (UserId, anter
         return_path: ReturnPath::root(),
         name_id: None,
         session_index: None,
-    };
-    store.begin_session(&session, audit("session.begun")).await.unwrap();
-    (user.id, hash)
+    }
 }

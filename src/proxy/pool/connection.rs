@@ -65,7 +65,7 @@ pub(in crate::proxy) enum Next {
 
 impl Lost {
     /// What can be done; `may_repeat` says whether sending it twice does no harm.
-    pub(in crate::proxy) fn next(self: Box<Self>, may_repeat: bool) -> Next {
+    pub(in crate::proxy) fn next(self, may_repeat: bool) -> Next {
         match self.request {
             Some(request) if self.is_unprocessed => Next::Send(request, self.failure),
             Some(request) if may_repeat && matches!(self.failure, Failure::Reset(_)) => {
@@ -227,7 +227,7 @@ impl Connection {
     pub(in crate::proxy) fn size_hint(&self) -> SizeHint {
         match &self.held {
             Held::Alone(line) => line.size_hint(),
-            Held::Relayed(relay) => relay.size_hint().clone(),
+            Held::Relayed(relay) => relay.size_hint(),
             Held::Stream { incoming: Some(incoming), .. } => incoming.size_hint(),
             Held::Stream { .. } | Held::Nothing => SizeHint::with_exact(0),
         }

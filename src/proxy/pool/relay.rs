@@ -26,9 +26,12 @@ pub(super) struct Relay {
     is_over: bool,
 }
 
+/// A frame, or why there is none.
+type Part = Result<Frame<Bytes>, BoxError>;
+
 /// A part of the response.
 struct Item {
-    frame: Option<Result<Frame<Bytes>, BoxError>>,
+    frame: Option<Part>,
     is_last: bool,
     /// The connection behind the last one, if it may carry another request.
     line: Option<Box<Line>>,
@@ -52,15 +55,15 @@ impl Relay {
         self.is_over
     }
 
-    pub(super) const fn size_hint(&self) -> &SizeHint {
-        &self.size
+    pub(super) const fn size_hint(&self) -> SizeHint {
+        self.size
     }
 
     /// The next frame of the response, and the connection if it is free again.
     pub(super) fn poll_frame(
         &mut self,
         context: &mut Context<'_>,
-    ) -> Poll<(Option<Result<Frame<Bytes>, BoxError>>, Option<Box<Line>>)> {
+    ) -> Poll<(Option<Part>, Option<Box<Line>>)> {
         let item = ready!(self.items.poll_recv(context));
         let gone = || Item { frame: Some(Err(Gone.into())), is_last: true, line: None };
         let Item { frame, is_last, line } = item.unwrap_or_else(gone);

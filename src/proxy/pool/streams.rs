@@ -109,7 +109,7 @@ impl Channel {
         limit: Duration,
     ) -> Option<Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> {
         let progress = request.body.progress();
-        let request = request.to_http2(&self.scheme);
+        let request = request.begin_http2(&self.scheme);
         let sent = |progress: &Option<Arc<Progress>>| progress.as_ref().map_or(0, |upload| upload.frames());
         let mut sender = self.sender.clone();
         let mut response = pin!(sender.try_send_request(request));

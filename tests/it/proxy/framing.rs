@@ -441,3 +441,61 @@ fn early_hints_reach_the_client_that_takes_them() {
     assert_eq!(client.answer().status, 200, "HTTP/1.0 knows no interim responses");
     assert_eq!(upstream.connections(), 1);
 }
+
+/// RFC 9112 9.6: a connection that the application says it ends carries no other request, though it stays open.
+#[test]
+fn a_connection_that_shall_end_is_not_used_again() {
+    for (head, is_kept) in [
+        ("HTTP/1.1 200 OK\r\nConnection: close\r\n", false),
+        ("HTTP/1.1 200 OK\r\nConnection: x, Close\r\n", false),
+        ("HTTP/1.0 200 OK\r\n", false),
+        ("HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\n", true),
+        ("HTTP/1.1 200 OK\r\n", true),
+    ] {
+        let upstream =
+            Upstream::start(move |exchange| exchange.write(format!("{head}Content-Length: 2\r\n\r\nok")));
+        let front = Front::before(&upstream);
+        let mut client = front.connect();
+        for _ in 0..2 {
+            client.send(format!("GET /x HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+            assert_eq!(client.answer().body, b"ok");
+        }
+        assert_eq!(upstream.connections(), if is_kept { 1 } else { 2 }, "{head:?}");
+    }
+}
+
+/// interim responses without end are no response.
+#[test]
+fn interim_responses_have_an_end() {
+    let upstream = Upstream::start(|exchange| {
+        while exchange.write("HTTP/1.1 102 Processing\r\n\r\n").is_ok() {}
+        exchange.close()
+    });
+    let front = Front::before(&upstream);
+    let mut client = front.connect();
+    client.send(format!("GET /x HTTP/1.0\r\nHost: {HOST}\r\n\r\n"));
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.body.as_slice()), (502, b"upstream_bad_response".as_slice()));
+}
+
+/// A body that nobody wants is passed over where it is here, and ends the connection where it is not: in order, so that
+/// the answer arrives whatever is still sent.
+#[test]
+fn an_unwanted_body_costs_nobody_the_answer() {
+    let upstream = Upstream::polite();
+    let front = Front::before(&upstream);
+    let head = |length| format!("POST /a%2fb HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {length}\r\n\r\n");
+    let mut client = front.connect();
+    client.send(head(4) + "body");
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.head.one("connection")), (400, None));
+    client.send(head(100_000));
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.head.one("connection")), (400, Some("close")));
+    assert!(client.is_closed());
+    for _ in 0..20 {
+        let mut client = front.connect();
+        client.send(head(200_000) + &"x".repeat(200_000));
+        assert_eq!(client.answer().status, 400);
+    }
+}

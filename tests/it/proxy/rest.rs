@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use super::{Client, HOST, Plan};
 use crate::upstream::{PATIENCE, Upstream};
@@ -52,7 +51,9 @@ fn connections_that_rest_cost_little_and_are_served_again() {
     let each = super::resident_bytes().saturating_sub(before) / CONNECTIONS;
 
     assert!(each < BYTES_EACH, "{each} bytes each");
-    streams.iter_mut().for_each(|stream| exchange(stream, &get("/x")));
+    for stream in &mut streams {
+        exchange(stream, &get("/x"));
+    }
 }
 
 /// A request may come in any pieces, with a rest between them.

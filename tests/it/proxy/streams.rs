@@ -199,10 +199,14 @@ fn a_response_that_comes_after_the_session_ended_is_withheld() {
 /// the body is pulled when the application wants it; a final answer instead leaves it where it is.
 #[test]
 fn a_body_waits_until_the_application_asks_for_it() {
-    let upstream = Upstream::start(|exchange| {
+    let (refused, rest) = mpsc::channel();
+    let upstream = Upstream::start(move |exchange| {
         assert_eq!(exchange.recorded.head.one("expect"), Some("100-continue"));
         if exchange.recorded.target() == "/refused" {
-            return exchange.respond("417 Expectation Failed", &[], b"no");
+            exchange.respond("417 Expectation Failed", &[], b"no")?;
+            let mut rest = Vec::new();
+            Read::read_to_end(&mut exchange.stream, &mut rest)?;
+            return refused.send(rest).map_err(std::io::Error::other);
         }
         exchange.write("HTTP/1.1 100 Continue\r\n\r\n")?;
         exchange.read_body()?;
@@ -221,6 +225,11 @@ fn a_body_waits_until_the_application_asks_for_it() {
     let mut client = front.connect();
     client.send(head("/refused"));
     assert_eq!(client.answer().status, 417);
+    assert_eq!(
+        rest.recv_timeout(PATIENCE),
+        Ok(Vec::new()),
+        "not an octet of it, and the connection has ended"
+    );
 }
 
 /// an upload that stops is given up, and the application is told.

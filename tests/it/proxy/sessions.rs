@@ -1,0 +1,40 @@
+//! What a session costs that a node knows.
+
+use std::sync::Arc;
+
+use anteroom::clock::{Clock, SystemClock};
+use anteroom::id::OrganizationId;
+use anteroom::store;
+
+/// What a session may cost in memory, in bytes; in a debug build, and with what the allocator adds.
+const BYTES_EACH: usize = 5 * 1024;
+
+const SESSIONS: usize = 1_500;
+
+#[tokio::test]
+async fn a_session_in_memory_costs_little() {
+    let store = store::open(&store::Settings::Memory).await.unwrap();
+    let (sign_on, visitor) = super::sessions_in(Arc::clone(&store)).await;
+    let organization = OrganizationId::parse("contoso").unwrap();
+    drop(visitor);
+    let now = SystemClock.now();
+    let mut hashes = Vec::new();
+    for number in 0..SESSIONS {
+        let user = super::new_user(&format!("ada{number}@contoso.com"), organization.clone());
+        store.add_user(&user, super::audit("user.added", now), Vec::new()).await.unwrap();
+        let session = super::session_of(&user.id, now);
+        store.begin_session(&session, super::audit("session.begun", now)).await.unwrap();
+        hashes.push(session.hash);
+    }
+    // Whatever is needed once is there afterwards.
+    let (warm, rest) = hashes.split_at(SESSIONS / 10);
+    for hash in warm {
+        assert!(sign_on.look_up(hash).await.unwrap().is_some());
+    }
+    let before = super::resident_bytes();
+    for hash in rest {
+        assert!(sign_on.look_up(hash).await.unwrap().is_some());
+    }
+    let each = super::resident_bytes().saturating_sub(before) / rest.len();
+    assert!(each < BYTES_EACH, "{each} bytes each");
+}

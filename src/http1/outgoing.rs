@@ -71,6 +71,11 @@ impl Outgoing {
         self.front.is_empty() && self.is_all_in_front()
     }
 
+    /// Whether all that there was has left.
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.is_empty() && !self.is_unflushed
+    }
+
     const fn is_all_in_front(&self) -> bool {
         self.content.is_empty() && self.end.is_empty()
     }

@@ -158,7 +158,7 @@ impl Progress {
         self.frames.load(Ordering::Relaxed)
     }
 
-    /// Notes that the application has begun to answer: from then on it is a conversation, which may pause.
+    /// Notes that the application has begun to answer: from then on it is a conversation, which may be slow.
     pub(super) fn answered(&self) {
         self.is_answered.store(true, Ordering::Relaxed);
     }

@@ -203,10 +203,21 @@ pub(super) fn announced_trailers(lines: &[HeaderValue], reserved: &Reserved) -> 
 
 /// What the `Connection` field names, except what is taken care of anyway.
 pub(super) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
-    tokens(headers, &CONNECTION)
-        .filter(|token| !token.eq_ignore_ascii_case(b"keep-alive") && !token.eq_ignore_ascii_case(b"close"))
-        .filter_map(|token| HeaderName::from_bytes(token).ok())
-        .collect()
+    let mut named = Vec::new();
+    for token in tokens(headers, &CONNECTION) {
+        if token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close") {
+            continue;
+        }
+        // Thousands may be named, of which none was sent.
+        let sent = str::from_utf8(token).is_ok_and(|name| headers.contains_key(name));
+        if let Ok(name) = HeaderName::from_bytes(token)
+            && sent
+            && !named.contains(&name)
+        {
+            named.push(name);
+        }
+    }
+    named
 }
 
 /// Who asked for what at which address.

@@ -46,7 +46,7 @@ const ROOM_BYTES_MIN: usize = 2 * 1024;
 /// How much is read while nobody wants it, only to see whether the client is there.
 const AHEAD_BYTES_MAX: usize = 8 * 1024;
 /// How much of a body that nobody wanted is passed over, so that the connection or at least the answer survives it.
-const UNWANTED_BYTES_MAX: usize = 256 * 1024;
+const UNWANTED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Buffers that a core keeps for the next ones who need them.
 const BUFFERS_KEPT: usize = 64;
 
@@ -166,6 +166,8 @@ struct Exchange {
     is_deaf: bool,
     has_begun: bool,
     body: Option<Tracked>,
+    /// The body that has come to its end: as long as it is there, the exchange counts as going on.
+    spent: Option<Tracked>,
     framing: Framing,
     trailers: Option<HeaderValue>,
     after: After,
@@ -446,7 +448,11 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
 
         exchange.has_begun = true;
         exchange.trailers = headers.get(TRAILER).filter(|_| asked.takes_trailers).cloned();
-        exchange.body = Some(body).filter(|body| has_content && !body.is_end_stream());
+        if has_content && !body.is_end_stream() {
+            exchange.body = Some(body);
+        } else {
+            exchange.spent = Some(body);
+        }
     }
 
     /// Sends what there is of the response; ready when nothing more comes.
@@ -455,7 +461,8 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
             let is_waiting = self.gather(exchange, context).is_pending();
             let before = self.outgoing.written();
             let written = self.outgoing.poll_write(&mut self.io, context);
-            if self.outgoing.written() > before {
+            // Under TLS the last octets may have been taken and not have left.
+            if self.outgoing.written() > before || matches!(written, Poll::Ready(Ok(()))) {
                 self.watch.wrote();
             }
             match written {
@@ -500,7 +507,7 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
                 Some(Err(_)) => false,
                 None => self.end_content(exchange.framing, None),
             };
-            exchange.body = None;
+            exchange.spent = exchange.body.take();
             if !is_whole {
                 exchange.after = After::Breaks;
             }
@@ -609,6 +616,7 @@ impl Exchange {
             is_deaf: false,
             has_begun: false,
             body: None,
+            spent: None,
             framing: Framing::Sized(0),
             trailers: None,
             after: After::Ends,

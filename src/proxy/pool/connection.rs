@@ -145,6 +145,7 @@ impl Connection {
         let limit = self.pool.timeouts.first_byte;
         match line.send(&mut request, self.is_reused, limit).await {
             Ok(response) => {
+                line.expect_octets_every(self.pool.timeouts.between_bytes(response.headers()));
                 self.relay_upload(request);
                 Ok(response)
             }
@@ -247,9 +248,9 @@ impl Connection {
     /// The head of the response is there; from now on silence may last this long.
     pub(in crate::proxy) fn head_arrived(&mut self, limit: Duration) {
         match &mut self.held {
-            Held::Alone(line) => line.expect_octets_every(limit),
             Held::Stream { silence, .. } => *silence = limit,
-            Held::Relayed(_) | Held::Nothing => {}
+            // It is known to the line already.
+            Held::Alone(_) | Held::Relayed(_) | Held::Nothing => {}
         }
     }
 

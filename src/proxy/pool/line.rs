@@ -148,7 +148,9 @@ impl Line {
         self.patience.begin(limit);
         if is_reused {
             // What was closed while it was unused gets no request.
-            let disturbed = poll_fn(|context| Poll::Ready(self.poll_disturbed(context))).await;
+            let look = poll_fn(|context| Poll::Ready(self.poll_disturbed(context)));
+            // Not even a task that has done much may take one for sound that it has not looked at.
+            let disturbed = tokio::task::unconstrained(look).await;
             if let Poll::Ready(why) = disturbed {
                 return Err(Cause::Unsent(why));
             }
@@ -164,7 +166,7 @@ impl Line {
 
     /// Whether all of the request has been sent, or nothing more can be.
     pub(super) fn is_sent(&self) -> bool {
-        self.upload == Upload::Refused || (self.upload == Upload::Over && self.outgoing.is_empty())
+        self.upload == Upload::Refused || (self.upload == Upload::Over && self.outgoing.is_settled())
     }
 
     /// Whether all of the response has been taken.
@@ -183,7 +185,7 @@ impl Line {
             && self.is_received()
             && self.inbox.is_empty()
             && self.upload == Upload::Over
-            && self.outgoing.is_empty()
+            && self.outgoing.is_settled()
     }
 
     /// Begins to be unused, for so long at most.

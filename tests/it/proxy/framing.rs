@@ -493,9 +493,9 @@ fn an_unwanted_body_costs_nobody_the_answer() {
     let answer = client.answer();
     assert_eq!((answer.status, answer.head.one("connection")), (400, Some("close")));
     assert!(client.is_closed());
-    for _ in 0..20 {
+    for length in [200_000, 1_000_000, 5_000_000].repeat(5) {
         let mut client = front.connect();
-        client.send(head(200_000) + &"x".repeat(200_000));
-        assert_eq!(client.answer().status, 400);
+        client.send(head(length) + &"x".repeat(length));
+        assert_eq!(client.answer().status, 400, "{length} octets");
     }
 }

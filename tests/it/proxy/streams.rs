@@ -232,6 +232,37 @@ fn a_body_waits_until_the_application_asks_for_it() {
     );
 }
 
+/// a response that has begun may pause as long as any other, also where its request is still being sent.
+#[test]
+fn a_response_ahead_of_its_upload_may_pause() {
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = std::sync::Mutex::new(gone);
+    let upstream = Upstream::start(move |exchange| {
+        if exchange.recorded.target() == "/silent" {
+            return exchange.wait_for_close();
+        }
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhe")?;
+        gone.lock().unwrap().recv_timeout(PATIENCE).map_err(std::io::Error::other)?;
+        exchange.read_body()?;
+        exchange.write("re")
+    });
+    let mut plan = Plan::before(&[&upstream]);
+    plan.proxy.timeouts.first_byte = Duration::from_millis(200);
+    let front = plan.start();
+    let mut client = front.connect();
+    client.send(format!("POST /early HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 4\r\n\r\nbo"));
+    let head = client.head();
+    assert_eq!(head.word(1), "200");
+
+    let mut other = front.connect();
+    other.send(format!("GET /silent HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+    assert_eq!(other.answer().status, 504, "by now the other one has been silent as long");
+    go.send(()).unwrap();
+    client.send("dy");
+    let (body, _) = crate::upstream::read_body(&mut client.0, &head).unwrap();
+    assert_eq!(body, b"here");
+}
+
 /// an upload that stops is given up, and the application is told.
 #[test]
 fn an_upload_that_stalls_is_given_up() {

@@ -7,6 +7,7 @@
 
 pub(crate) mod content;
 pub(crate) mod head;
+pub(crate) mod inbox;
 pub(crate) mod outgoing;
 pub(crate) mod pipe;
 

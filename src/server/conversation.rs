@@ -20,7 +20,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, EXPECT, TE, TRAILER, TRANSF
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::{Body as _, Frame};
 use jiff::fmt::rfc2822::DateTimePrinter;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::connection::FAREWELL;
@@ -30,6 +30,7 @@ use crate::clock::Clock;
 use crate::http1::Malformed;
 use crate::http1::content::{Content, Part};
 use crate::http1::head::{self, Search};
+use crate::http1::inbox::{self, READ_BYTES_MIN, ROOM_BYTES_MIN};
 use crate::http1::outgoing::{Framing, Outgoing};
 use crate::http1::pipe::{Broken, Giver, Wish, pipe};
 use crate::proxy::{Interim, Observe as _, Source, Upgrade, Upgraded};
@@ -38,11 +39,6 @@ use crate::proxy::{Interim, Observe as _, Source, Upgrade, Upgraded};
 pub(super) const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Fields that are added to those of a request.
 const FIELDS_ADDED: usize = 12;
-/// How much is read at once: more and more while there is more than that.
-const READ_BYTES_MIN: usize = 8 * 1024;
-const READ_BYTES_MAX: usize = 128 * 1024;
-/// The least room that is worth a read.
-const ROOM_BYTES_MIN: usize = 2 * 1024;
 /// How much is read while nobody wants it, only to see whether the client is there.
 const AHEAD_BYTES_MAX: usize = 8 * 1024;
 /// How much of a body that nobody wanted is passed over, so that the connection or at least the answer survives it.
@@ -271,16 +267,10 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
         if self.inbox.capacity() == 0 {
             self.inbox = self.sundries.take_buffer();
         }
-        if self.inbox.capacity() - self.inbox.len() < ROOM_BYTES_MIN {
-            self.inbox.reserve(self.read_bytes);
-        }
-        let room = self.inbox.capacity() - self.inbox.len();
-        let count = ready!(pin!(self.io.read_buf(&mut self.inbox)).poll(context))?;
+        let Self { io, inbox, read_bytes, .. } = self;
+        let count = ready!(inbox::poll_read(inbox, read_bytes, io, context))?;
         if count > 0 {
             self.watch.read();
-        }
-        if count == room {
-            self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
         }
         Poll::Ready(Ok(count))
     }

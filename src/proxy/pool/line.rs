@@ -9,7 +9,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,12 +17,13 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
-use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
+use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::http1::Malformed;
 use crate::http1::content::{Content, Part};
 use crate::http1::head::{self, Search};
+use crate::http1::inbox::{self, READ_BYTES_MIN};
 use crate::http1::outgoing::{Framing, Outgoing};
 use crate::proxy::message::RequestBody;
 use crate::proxy::request::Prepared;
@@ -36,12 +37,6 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 const INTERIM_MAX: usize = 16;
 /// Room for most heads of requests.
 const HEAD_BYTES_USUAL: usize = 2 * 1024;
-/// How much is read at once: more and more while there is more than that.
-const READ_BYTES_MIN: usize = 8 * 1024;
-const READ_BYTES_MAX: usize = 128 * 1024;
-/// The least room that is worth a read.
-const ROOM_BYTES_MIN: usize = 2 * 1024;
-
 /// A connection with its state.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -412,17 +407,10 @@ impl Line {
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let room = self.inbox.capacity() - self.inbox.len();
-        if room < ROOM_BYTES_MIN {
-            self.inbox.reserve(self.read_bytes);
-        }
-        let room = self.inbox.capacity() - self.inbox.len();
-        let count = ready!(pin!(self.wire.read_buf(&mut self.inbox)).poll(context))?;
+        let Self { wire, inbox, read_bytes, .. } = self;
+        let count = ready!(inbox::poll_read(inbox, read_bytes, wire, context))?;
         if count > 0 {
             self.patience.moved();
-        }
-        if count == room {
-            self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
         }
         Poll::Ready(Ok(count))
     }

@@ -1,4 +1,4 @@
-//! What hyper would pass on and we do not; the same cases arrive over sockets in `tests/it/proxy/framing.rs`.
+//! What a parser would pass on and we do not; the same cases arrive over sockets in `tests/it/proxy/framing.rs`.
 
 use http::{Request, Version};
 

@@ -1,0 +1,34 @@
+//! Octets that have come in and are not understood yet.
+//!
+//! Separate because both sides read in the same way: little at first, and more and more while there is more than that.
+
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+/// How much is read at once.
+pub(crate) const READ_BYTES_MIN: usize = 8 * 1024;
+const READ_BYTES_MAX: usize = 128 * 1024;
+/// The least room that is worth a read.
+pub(crate) const ROOM_BYTES_MIN: usize = 2 * 1024;
+
+/// Reads into `octets`; `read_bytes` is how much at once, and grows with what comes. Nothing read is the end.
+pub(crate) fn poll_read<IO: AsyncRead + Unpin>(
+    octets: &mut BytesMut,
+    read_bytes: &mut usize,
+    io: &mut IO,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    if octets.capacity() - octets.len() < ROOM_BYTES_MIN {
+        octets.reserve(*read_bytes);
+    }
+    let room = octets.capacity() - octets.len();
+    let count = ready!(pin!(io.read_buf(octets)).poll(context))?;
+    if count == room {
+        *read_bytes = (*read_bytes * 2).min(READ_BYTES_MAX);
+    }
+    Poll::Ready(Ok(count))
+}

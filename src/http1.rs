@@ -6,6 +6,7 @@
 //! Rules: a head is looked at once it is whole; whoever collects it bounds it. Fields share the octets of their head.
 
 pub(crate) mod content;
+pub(crate) mod fields;
 pub(crate) mod head;
 pub(crate) mod inbox;
 pub(crate) mod outgoing;

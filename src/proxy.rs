@@ -13,6 +13,7 @@ mod cookies;
 mod deadline;
 mod failure;
 mod fields;
+mod incoming;
 mod interim;
 mod message;
 mod pace;
@@ -32,11 +33,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::COOKIE;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::http1::head::ResponseHead;
 use crate::sign_on::Lease;
 use crate::sign_on::gate::{Authenticated, Public};
 use crate::target::RequestTarget;
@@ -45,10 +47,11 @@ pub use self::body::{Body, BoxError, End, Witness};
 pub(crate) use self::deadline::{Deadline, Observe, Observed, drive};
 pub use self::failure::{Failure, Unanswered};
 pub use self::fields::Fate;
+pub(crate) use self::incoming::Head;
+pub use self::incoming::Request;
 pub(crate) use self::interim::Interim;
 pub use self::message::Source;
-pub(crate) use self::peer::REQUEST_ID;
-pub use self::peer::{Handshake, Peer, RequestIds, TrustedProxies};
+pub use self::peer::{Handshake, Peer, RequestId, RequestIds, TrustedProxies};
 pub use self::settings::{Balance, Check, Error, Protocol, PublicUrl, Settings, Timeouts, Upstream};
 pub use self::tally::{Counts, Tallies};
 pub use self::trace::Trace;
@@ -98,10 +101,10 @@ impl Forwarder {
 
     /// Forwards a request of a live session, with its identity. When the session ends, whatever is still
     /// streaming is cut.
-    pub async fn forward<B: Into<Source>>(
+    pub async fn forward(
         &self,
         authenticated: &Authenticated,
-        request: Request<B>,
+        request: Request,
         peer: &Peer,
     ) -> Result<Response<Body>, Unanswered> {
         let grant = Grant {
@@ -110,33 +113,33 @@ impl Forwarder {
             access: Some(authenticated.access()),
             session: Some(authenticated.affinity()),
         };
-        Box::pin(self.exchange(grant, request.map(Into::into), peer)).await
+        Box::pin(self.exchange(grant, request, peer)).await
     }
 
     /// Forwards a request for one of `app.public_paths`, without any identity.
-    pub async fn forward_public<B: Into<Source>>(
+    pub async fn forward_public(
         &self,
         public: &Public,
-        request: Request<B>,
+        request: Request,
         peer: &Peer,
     ) -> Result<Response<Body>, Unanswered> {
         let grant = Grant { target: public.target(), identity: &[], access: None, session: None };
-        Box::pin(self.exchange(grant, request.map(Into::into), peer)).await
+        Box::pin(self.exchange(grant, request, peer)).await
     }
 
     /// Large enough to be boxed: all that it is handed through would have to have room for it, and move it.
     async fn exchange(
         &self,
         grant: Grant<'_>,
-        mut request: Request<Source>,
+        mut request: Request,
         peer: &Peer,
     ) -> Result<Response<Body>, Unanswered> {
         let given_at = Instant::now();
         let wants_tunnel = request::wants_websocket(&request);
-        if wants_tunnel && !self.settings.public_url.is_origin_of(request.headers()) {
+        if wants_tunnel && !self.settings.public_url.is_origin_of(request.fields()) {
             return Err(Failure::ForeignOrigin.into());
         }
-        let upgrade = request.extensions_mut().remove::<Upgrade>().filter(|_| wants_tunnel);
+        let upgrade = request.upgrade.take().filter(|_| wants_tunnel);
         let outgoing =
             request::prepare(request, wants_tunnel, &grant, peer, (&self.settings, &self.reserved));
 
@@ -148,39 +151,39 @@ impl Forwarder {
         let mut sent = Sent::default();
         let sending = self.send(outgoing, wish, &mut sent).await;
         let unanswered = |failure| Unanswered { failure, trace: self.trace(&sent, given_at).map(Box::new) };
-        let (response, mut connection) = sending.map_err(unanswered)?;
+        let (mut head, mut connection) = sending.map_err(unanswered)?;
         if grant.access.is_some_and(Lease::is_over) {
             return Err(unanswered(Failure::SessionEnded));
         }
         let trace =
             Trace { upstream: connection.upstream(), given_at, connect: sent.connect, retries: sent.retries };
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let client = upgrade.and_then(|upgrade| upgrade.wait()).zip(connection.take_switched());
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            let client = upgrade.map(Upgrade::wait).zip(connection.take_switched());
             let Some((client, upstream)) = client else { return Err(unanswered(Failure::BadResponse(None))) };
             let (access, closing) = (grant.access.cloned(), self.closing.clone());
             let idle = self.settings.timeouts.tunnel_idle;
             let tracker = self.tunnels.clone();
             let tunnel = Tunnel { client, upstream, connection, access, closing, idle, tracker };
-            let response =
-                tunnel.open(response.into_parts().0.headers, &self.settings).map_err(unanswered)?;
+            let response = tunnel.open(head.fields, &self.settings).map_err(unanswered)?;
             return Ok(response.map(|()| Body::forwarded(ResponseBody::switched(trace))));
         }
-        let (mut parts, ()) = response.into_parts();
-        let limit = self.settings.timeouts.between_bytes(&parts.headers);
-        connection.head_arrived(limit);
-        response::clean(&mut parts, &self.settings, &self.reserved);
-        let body = ResponseBody::new(connection, grant.access.cloned(), trace);
-        Ok(Response::from_parts(parts, Body::forwarded(body)))
+        connection.head_arrived(self.settings.timeouts.between_bytes(&head.fields));
+        let anew = response::clean(&mut head.fields, &self.settings, &self.reserved);
+        let body = ResponseBody::new(head.fields, connection, grant.access.cloned(), trace);
+        let mut response = Response::new(Body::forwarded(body));
+        *response.status_mut() = head.status;
+        *response.headers_mut() = anew;
+        Ok(response)
     }
 
     /// Sends the request: again if it was not sent at all, and a second time only when the application cannot have
     /// acted on it, or acting twice is acting once. Where there are several upstreams, another one is asked.
     async fn send(
         &self,
-        mut request: Prepared,
+        mut request: Prepared<'_>,
         wish: Wish,
         sent: &mut Sent,
-    ) -> Result<(Response<()>, Connection), Failure> {
+    ) -> Result<(ResponseHead, Connection), Failure> {
         let mut began = Instant::now();
         let mut connection = self.pool.take(wish).await.map_err(|failed| sent.in_vain(failed))?;
         let (mut beginnings, mut may_repeat) = (0, wish.replayable);
@@ -232,17 +235,20 @@ pub fn fate_of(name: &HeaderName, settings: &Settings) -> Fate {
 /// The cookies of a request without ours, as the application gets them; `None` if none are left.
 #[must_use]
 pub fn foreign_cookies(headers: &HeaderMap, settings: &Settings) -> Option<HeaderValue> {
-    let lines: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();
-    cookies::strip(&lines, &settings.own_cookie_names)
+    let lines: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let mut kept = Vec::new();
+    let lines = lines.iter().copied();
+    let is_any = lines.len() > 0 && cookies::strip(lines, &settings.own_cookie_names, &mut kept);
+    if is_any { HeaderValue::from_maybe_shared(bytes::Bytes::from(kept)).ok() } else { None }
 }
 
 /// What the application is told of where a request came from, by a client that was told nothing itself.
 #[must_use]
 pub fn origin_headers(client: IpAddr, settings: &Settings) -> HeaderMap {
     let peer = Peer::new(SocketAddr::new(client, 0), false, &TrustedProxies::default());
-    let mut fields = request::Fields::new();
-    request::Origin { client, peer: &peer, settings }.tell_alone(&mut fields);
-    fields.into_iter().collect()
+    let mut headers = HeaderMap::new();
+    request::Origin { client, peer: &peer, settings }.tell_alone(&mut headers);
+    headers
 }
 
 /// What it took to send a request.
@@ -271,8 +277,8 @@ struct Grant<'a> {
 }
 
 /// Whether sending the request twice does no more than sending it once (RFC 9110 9.2.2), and we still could.
-fn is_replayable(request: &Prepared) -> bool {
-    let safe = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
+fn is_replayable(request: &Prepared<'_>) -> bool {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     safe && request.body.is_none()
 }
 

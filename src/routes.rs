@@ -41,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
 use crate::federation::Federation;
+use crate::http1::fields::Known;
 use crate::keys::Keys;
 use crate::mail::Courier;
 use crate::pages::{Brand, Fault};
@@ -136,14 +137,14 @@ impl Routes {
 
     /// Answers a request; never fails. A request for the application is moved from hand to hand, so what is done for
     /// others takes no room in it.
-    pub async fn handle(&self, request: Request<Source>, peer: &Peer) -> Response<Body> {
+    pub async fn handle(&self, request: proxy::Request, peer: &Peer) -> Response<Body> {
         let settings = self.shared.settings.load_full();
         if let Some(auth) = settings.forward_auth.as_ref().filter(|auth| auth.is_asked(&request, peer)) {
             return Box::pin(forward_auth::answer(auth, &self.shared, &settings, &request)).await;
         }
-        let is_grpc = grpc::is_call(request.headers());
+        let is_grpc = grpc::is_call(request.fields().get(Known::ContentType));
         let in_its_way = |response| if is_grpc { grpc::answer(response) } else { response };
-        let Some(site) = settings.sites.of(&request) else {
+        let Some(site) = settings.sites.of(request.head()) else {
             return in_its_way(Call::new(&request, peer, &self.shared, settings).misdirected());
         };
         let target = match RequestTarget::parse(request.uri()) {
@@ -154,7 +155,7 @@ impl Routes {
         };
         if let Some(route) = Route::find(site, target.path(), &settings) {
             let call = Call::new(&request, peer, &self.shared, settings);
-            return Box::pin(call.answer(route, request)).await;
+            return Box::pin(call.answer(route, request.into_http())).await;
         }
         if site == Site::Login {
             return Call::new(&request, peer, &self.shared, settings).fault(&Fault::NotFound);
@@ -182,14 +183,15 @@ impl Routes {
 }
 
 impl Call {
-    fn new(request: &Request<Source>, peer: &Peer, shared: &Arc<Shared>, settings: Arc<Settings>) -> Self {
+    fn new(request: &proxy::Request, peer: &Peer, shared: &Arc<Shared>, settings: Arc<Settings>) -> Self {
+        let headers = request.fields().to_map();
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
-            headers: request.headers().clone(),
-            client: peer.client_address(request.headers()),
-            audience: Audience::of(request.method(), request.headers()),
-            request_id: reply::request_id(request.headers()),
+            client: peer.client_address(request.fields()),
+            audience: Audience::of(request.method(), &headers),
+            request_id: request.head().id().as_str().to_owned(),
+            headers,
             settings,
             shared: Arc::clone(shared),
         }
@@ -241,7 +243,8 @@ impl Call {
 
     /// Who is asking, if there is a live session.
     async fn visitor(&self) -> store::Result<Option<Visitor>> {
-        visitor(&self.shared, self.settings.transport, &self.headers).await
+        let cookie = self.settings.transport.read(&self.headers, Kind::Session);
+        visitor(&self.shared, cookie).await
     }
 
     /// The values of a query parameter: none, or the first.
@@ -274,13 +277,9 @@ where
     shared.control.spawn(work).await.unwrap_or_else(|error| Err(store::Error::Unavailable(Box::new(error))))
 }
 
-/// The live session of a request, from memory or else from the store.
-async fn visitor(
-    shared: &Arc<Shared>,
-    transport: Transport,
-    headers: &HeaderMap,
-) -> store::Result<Option<Visitor>> {
-    match shared.sign_on.recognize(transport.read(headers, Kind::Session)) {
+/// The live session of a cookie, from memory or else from the store.
+async fn visitor(shared: &Arc<Shared>, cookie: Option<&str>) -> store::Result<Option<Visitor>> {
+    match shared.sign_on.recognize(cookie) {
         Recognized::Known(visitor) => Ok(Some(visitor)),
         Recognized::Nobody => Ok(None),
         Recognized::Ask(hash) => {

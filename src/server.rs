@@ -27,12 +27,12 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, SystemClock};
 use crate::id::Randomness;
-use crate::proxy::{Body, Peer, Source, TrustedProxies};
+use crate::proxy::{Body, Peer, Request, RequestId, TrustedProxies};
 
 pub use self::cores::Serving;
 pub use self::doors::{Gauge, Pressure, TurnedAway};
@@ -44,7 +44,7 @@ use self::listener::Listeners;
 /// Answers requests; one value per core, used by that core's connections only.
 pub trait Handler: 'static {
     /// Answers a request. Its head is sound and carries exactly one `Host` and one `X-Request-Id`.
-    fn handle(&self, request: Request<Source>, peer: Peer) -> impl Future<Output = Response<Body>>;
+    fn handle(&self, request: Request, peer: Peer) -> impl Future<Output = Response<Body>>;
 
     /// Takes note of a request that was answered without it, because it is unsound or there is no room.
     fn refused(&self, refused: &Refused<'_>) {
@@ -62,7 +62,7 @@ pub trait Handler: 'static {
 #[derive(Debug, Clone, Copy)]
 pub struct Refused<'a> {
     /// The name that it goes by.
-    pub request_id: Option<&'a HeaderValue>,
+    pub request_id: &'a RequestId,
     /// Who sent it, as far as the connection tells.
     pub client: IpAddr,
     /// What it was answered with.

@@ -7,14 +7,15 @@
 //! (T-G10), a cookie or a token.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::HOST;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{Method, Response, StatusCode};
 use tokio::time::Instant;
 
+use crate::http1::fields::Known;
 use crate::id::{SessionName, UserId};
-use crate::proxy::{Body, End, Handshake, Peer, REQUEST_ID, Source, Trace, Witness};
+use crate::proxy::{Body, End, Handshake, Head, Peer, Request, Trace, Witness};
 use crate::routes::{Decision, Outcome};
 use crate::server::Refused;
 use crate::telemetry::{CoreLog, Line};
@@ -29,10 +30,7 @@ pub(super) struct Entry {
 
 /// What was asked for; known only where it is written down.
 struct Asked {
-    request_id: Option<HeaderValue>,
-    method: Method,
-    host: Option<HeaderValue>,
-    uri: Uri,
+    head: Arc<Head>,
     client: IpAddr,
     handshake: Option<Handshake>,
 }
@@ -49,13 +47,10 @@ struct Answered {
 
 impl Entry {
     /// Begins with a request.
-    pub(super) fn begin(request: &Request<Source>, peer: &Peer, log: Option<CoreLog>) -> Self {
+    pub(super) fn begin(request: &Request, peer: &Peer, log: Option<CoreLog>) -> Self {
         let asked = log.is_some().then(|| Asked {
-            request_id: request.headers().get(&REQUEST_ID).cloned(),
-            method: request.method().clone(),
-            host: request.headers().get(HOST).cloned(),
-            uri: request.uri().clone(),
-            client: peer.client_address(request.headers()),
+            head: Arc::clone(request.head()),
+            client: peer.client_address(request.fields()),
             handshake: peer.handshake,
         });
         Self { log, begun_at: Instant::now(), asked, answered: None }
@@ -86,11 +81,12 @@ impl Entry {
     }
 
     fn fill(&self, asked: &Asked, line: &mut Line<'_>) {
-        line.text_if("request_id", asked.request_id.as_ref().and_then(|id| id.to_str().ok()));
+        let head = &asked.head;
+        line.text("request_id", head.id().as_str());
         line.address("client", asked.client);
-        line.text("method", asked.method.as_str());
-        line.text_if("host", asked.uri.host().or_else(|| asked.host.as_ref()?.to_str().ok()));
-        line.text("path", asked.uri.path());
+        line.text("method", head.method().as_str());
+        line.text_if("host", head.uri().host().or_else(|| head.fields().text(Known::Host)));
+        line.text("path", head.uri().path());
         if let Some(handshake) = &asked.handshake {
             line.text("tls", handshake.version());
             line.text("cipher", handshake.cipher());
@@ -138,7 +134,7 @@ impl Answered {
         let closed_by = match self.end {
             End::Complete => None,
             // A response to HEAD has a body that nobody takes.
-            End::Client if asked.method == Method::HEAD => None,
+            End::Client if *asked.head.method() == Method::HEAD => None,
             End::Client => Some("client"),
             End::Upstream => Some("upstream"),
             End::Session => Some("session"),
@@ -149,7 +145,7 @@ impl Answered {
 
 /// What there is to say of a request that was refused before anybody could read it.
 pub(super) fn fill_refused(refused: &Refused<'_>, line: &mut Line<'_>) {
-    line.text_if("request_id", refused.request_id.and_then(|id| id.to_str().ok()));
+    line.text("request_id", refused.request_id.as_str());
     line.address("client", refused.client);
     line.number("status", refused.status.as_u16().into());
     line.text("decision", Decision::Refused.as_str());

@@ -5,12 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::Response;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::mail::Courier;
-use crate::proxy::{Body, Peer, Source};
+use crate::proxy::{Body, Peer, Request};
 use crate::routes::ops::{Ops, Probed};
 use crate::routes::{Decision, Outcome, Routes, Shared};
 use crate::server::{Gauge, Handler, Pressure, Refused, TurnedAway};
@@ -91,7 +91,7 @@ impl Front {
 }
 
 impl Handler for Front {
-    async fn handle(&self, request: Request<Source>, peer: Peer) -> Response<Body> {
+    async fn handle(&self, request: Request, peer: Peer) -> Response<Body> {
         let entry = Entry::begin(&request, &peer, self.log.clone());
         let mut response = self.routes.handle(request, &peer).await;
         self.count(&response, &entry);
@@ -118,8 +118,8 @@ impl Handler for Front {
 pub(super) struct Probes(pub(super) Ops);
 
 impl Handler for Probes {
-    async fn handle(&self, request: Request<Source>, _peer: Peer) -> Response<Body> {
-        self.0.handle(&request)
+    async fn handle(&self, request: Request, _peer: Peer) -> Response<Body> {
+        self.0.handle(&request.into_http())
     }
 }
 

@@ -4,12 +4,12 @@
 //! place that decides.
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Response, StatusCode, Version};
+use http::{HeaderMap, Method, StatusCode, Version};
 use memchr::memchr;
 
 use super::Malformed;
-use super::head::{self, Extent, Search};
+use super::fields::{Fields, Known};
+use super::head::{self, Extent, ResponseHead, Search};
 
 /// The longest line with the size of a chunk, and what all extensions of a body may have together.
 const SIZE_LINE_BYTES_MAX: usize = 4 * 1024;
@@ -70,40 +70,45 @@ impl Content {
     pub(crate) const NONE: Self = Self::Sized(0);
 
     /// What follows the head of a request (RFC 9112 6.3): one length, or `chunked` alone.
-    pub(crate) fn of_request(version: Version, headers: &HeaderMap) -> Result<Self, Malformed> {
-        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-        let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    pub(crate) fn of_request(version: Version, fields: &Fields) -> Result<Self, Malformed> {
+        if !fields.has(Known::TransferEncoding) && !fields.has(Known::ContentLength) {
+            return Ok(Self::NONE);
+        }
+        let (mut codings, mut lengths) =
+            (fields.all(Known::TransferEncoding), fields.all(Known::ContentLength));
         match (codings.next(), lengths.next()) {
-            (None, None) => Ok(Self::NONE),
             (None, Some(length)) if lengths.next().is_none() => {
-                length_of(length.as_bytes()).map(Self::Sized).ok_or(Malformed::Length)
+                length_of(length).map(Self::Sized).ok_or(Malformed::Length)
             }
             (Some(coding), None) if codings.next().is_none() && version == Version::HTTP_11 => {
-                let is_chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-                if is_chunked { Ok(Self::chunked()) } else { Err(Malformed::Coding) }
+                if coding.eq_ignore_ascii_case(b"chunked") {
+                    Ok(Self::chunked())
+                } else {
+                    Err(Malformed::Coding)
+                }
             }
             _ => Err(Malformed::Length),
         }
     }
 
     /// What follows the head of the response to a request with this method (RFC 9112 6.3).
-    pub(crate) fn of_response(method: &Method, head: &Response<()>) -> Result<Self, Malformed> {
-        let status = head.status();
+    pub(crate) fn of_response(method: &Method, head: &ResponseHead) -> Result<Self, Malformed> {
+        let (status, fields) = (head.status, &head.fields);
         let is_bare = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         if *method == Method::HEAD || status.is_informational() || is_bare {
             return Ok(Self::NONE);
         }
-        if head.headers().contains_key(TRANSFER_ENCODING) {
-            if head.version() == Version::HTTP_10 {
+        if fields.has(Known::TransferEncoding) {
+            if head.version == Version::HTTP_10 {
                 return Err(Malformed::Coding);
             }
-            let last = head::tokens(head.headers(), &TRANSFER_ENCODING).last();
+            let last = fields.tokens(Known::TransferEncoding).last();
             let is_chunked = last.is_some_and(|last| last.eq_ignore_ascii_case(b"chunked"));
             return Ok(if is_chunked { Self::chunked() } else { Self::UntilClose });
         }
         // A length may be said several times, as long as it is the same (RFC 9110 8.6).
         let mut known = None;
-        for text in head::tokens(head.headers(), &CONTENT_LENGTH) {
+        for text in fields.tokens(Known::ContentLength) {
             let length = length_of(text).ok_or(Malformed::Length)?;
             if known.is_some_and(|known| known != length) {
                 return Err(Malformed::Length);
@@ -180,9 +185,9 @@ impl Chunks {
                     if octets > TRAILER_BYTES_MAX {
                         return Err(Malformed::TooLarge);
                     }
-                    let octets = inbox.split_to(octets).freeze();
+                    let octets = inbox.split_to(octets);
                     self.place = Place::End;
-                    let trailers = head::parse_trailers(&octets, extent)?;
+                    let trailers = head::parse_trailers(octets, extent)?;
                     return Ok(if lines == 0 { Part::End } else { Part::Trailers(trailers) });
                 }
                 Place::End => return Ok(Part::End),

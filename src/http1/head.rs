@@ -4,15 +4,17 @@
 
 use std::io::Write as _;
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     COOKIE, HOST, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 use memchr::memchr;
 
-use super::{FIELDS_MAX, Malformed};
+use super::Malformed;
+use super::fields::{Fields, LineEnds};
 
 /// Looks for the end of a head, going on where it stopped.
 #[derive(Debug, Default)]
@@ -47,38 +49,56 @@ impl Search {
     }
 }
 
-/// What the ends of lines may look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LineEnds {
-    /// CRLF.
-    Strict,
-    /// Line feeds alone, too: old programs that write a response line by line send them.
-    Tolerant,
+/// The head of a request.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestHead {
+    pub(crate) method: Method,
+    /// The target in any of its four forms (RFC 9112 3.2), without a fragment.
+    pub(crate) uri: Uri,
+    pub(crate) version: Version,
+    pub(crate) fields: Fields,
 }
 
-/// Reads the head of a request; `room` is for fields that will be added. The version is that of the request, the
-/// target is in any of its four forms (RFC 9112 3.2) and without a fragment.
-pub(crate) fn parse_request(head: &Bytes, extent: Extent, room: usize) -> Result<Request<()>, Malformed> {
-    let mut lines = Lines { rest: head, ends: LineEnds::Strict };
-    let line = lines.next().ok_or(Malformed::StartLine)??;
+impl From<&Parts> for RequestHead {
+    /// As HTTP libraries have it.
+    fn from(parts: &Parts) -> Self {
+        Self {
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            version: parts.version,
+            fields: Fields::from(&parts.headers),
+        }
+    }
+}
+
+/// The head of a response.
+#[derive(Debug)]
+pub(crate) struct ResponseHead {
+    pub(crate) status: StatusCode,
+    pub(crate) version: Version,
+    pub(crate) fields: Fields,
+}
+
+/// Reads the head of a request. The version is that of the request.
+pub(crate) fn parse_request(head: BytesMut, extent: Extent) -> Result<RequestHead, Malformed> {
+    let (line, begin) = first_line(&head, LineEnds::Strict)?;
     let mut words = line.split(|octet| *octet == b' ');
     let words = (words.next(), words.next(), words.next(), words.next());
     let (Some(method), Some(target), Some(version), None) = words else { return Err(Malformed::StartLine) };
     if memchr(b'#', target).is_some() {
         return Err(Malformed::StartLine);
     }
-    let mut request = Request::new(());
-    *request.method_mut() = Method::from_bytes(method).map_err(|_| Malformed::StartLine)?;
-    *request.version_mut() = version_of(version)?;
-    *request.uri_mut() = Uri::from_maybe_shared(head.slice_ref(target)).map_err(|_| Malformed::StartLine)?;
-    *request.headers_mut() = fields(lines, head, extent.lines, room)?;
-    Ok(request)
+    let target = method.len() + 1..method.len() + 1 + target.len();
+    let method = Method::from_bytes(method).map_err(|_| Malformed::StartLine)?;
+    let version = version_of(version)?;
+    let fields = Fields::parse(head, begin, LineEnds::Strict, extent.lines)?;
+    let uri = Uri::from_maybe_shared(fields.octets().slice(target)).map_err(|_| Malformed::StartLine)?;
+    Ok(RequestHead { method, uri, version, fields })
 }
 
 /// Reads the head of a response.
-pub(crate) fn parse_response(head: &Bytes, extent: Extent) -> Result<Response<()>, Malformed> {
-    let mut lines = Lines { rest: head, ends: LineEnds::Tolerant };
-    let line = lines.next().ok_or(Malformed::StartLine)??;
+pub(crate) fn parse_response(head: BytesMut, extent: Extent) -> Result<ResponseHead, Malformed> {
+    let (line, begin) = first_line(&head, LineEnds::Tolerant)?;
     let (version, rest) = line.split_at_checked(b"HTTP/1.1".len()).ok_or(Malformed::StartLine)?;
     let version = version_of(version)?;
     let rest = rest.strip_prefix(b" ").ok_or(Malformed::StartLine)?;
@@ -86,16 +106,17 @@ pub(crate) fn parse_response(head: &Bytes, extent: Extent) -> Result<Response<()
     if reason.first().is_some_and(|octet| *octet != b' ') {
         return Err(Malformed::StartLine);
     }
-    let mut response = Response::new(());
-    *response.version_mut() = version;
-    *response.status_mut() = StatusCode::from_bytes(code).map_err(|_| Malformed::StartLine)?;
-    *response.headers_mut() = fields(lines, head, extent.lines, 0)?;
-    Ok(response)
+    let status = StatusCode::from_bytes(code).map_err(|_| Malformed::StartLine)?;
+    Ok(ResponseHead {
+        status,
+        version,
+        fields: Fields::parse(head, begin, LineEnds::Tolerant, extent.lines)?,
+    })
 }
 
 /// Reads the trailers of a body: fields and an empty line (RFC 9112 7.1.2).
-pub(super) fn parse_trailers(octets: &Bytes, extent: Extent) -> Result<HeaderMap, Malformed> {
-    fields(Lines { rest: octets, ends: LineEnds::Strict }, octets, extent.lines, 0)
+pub(super) fn parse_trailers(octets: BytesMut, extent: Extent) -> Result<HeaderMap, Malformed> {
+    Fields::parse(octets, 0, LineEnds::Strict, extent.lines).map(|fields| fields.to_map())
 }
 
 /// Writes a request line.
@@ -127,7 +148,11 @@ pub(crate) fn put_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
 
 /// Writes one field.
 pub(crate) fn put_field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
-    let name = name.as_str().as_bytes();
+    put(out, name.as_str().as_bytes(), value);
+}
+
+/// Writes one field, whose name is in lower case.
+pub(crate) fn put(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
@@ -139,15 +164,6 @@ pub(crate) fn put_field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
 pub(crate) fn put_length(out: &mut Vec<u8>, length: u64) {
     // Writing to memory does not fail.
     drop(write!(out, "content-length: {length}\r\n"));
-}
-
-/// The members of a list field, in all its lines (RFC 9110 5.6.1).
-pub(crate) fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-    let lines = headers.get_all(name).into_iter();
-    lines
-        .flat_map(|line| line.as_bytes().split(|octet| *octet == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|token| !token.is_empty())
 }
 
 /// Of the fields at the end of a body those that may be sent there: they were announced (RFC 9110 6.6.2), and are not
@@ -195,54 +211,14 @@ fn version_of(text: &[u8]) -> Result<Version, Malformed> {
     }
 }
 
-fn fields(lines: Lines<'_>, head: &Bytes, count: usize, room: usize) -> Result<HeaderMap, Malformed> {
-    if count > FIELDS_MAX + 1 {
-        return Err(Malformed::TooLarge);
-    }
-    let mut fields = HeaderMap::with_capacity(count + room);
-    for line in lines {
-        let line = line?;
-        if line.is_empty() {
-            break;
-        }
-        let colon = memchr(b':', line).ok_or(Malformed::Field)?;
-        let (name, value) = line.split_at(colon);
-        let name = HeaderName::from_bytes(name).map_err(|_| Malformed::Field)?;
-        let value = head.slice_ref(trimmed(value.get(1..).unwrap_or_default()));
-        fields.append(name, HeaderValue::from_maybe_shared(value).map_err(|_| Malformed::Field)?);
-    }
-    if fields.len() > FIELDS_MAX {
-        return Err(Malformed::TooLarge);
-    }
-    Ok(fields)
-}
-
-/// Without the blanks around it (RFC 9110 5.6.3), and nothing else: other white space is no white space here.
-fn trimmed(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
-}
-
-/// The lines of a head, without their ends.
-struct Lines<'a> {
-    rest: &'a [u8],
-    ends: LineEnds,
-}
-
-impl<'a> Iterator for Lines<'a> {
-    type Item = Result<&'a [u8], Malformed>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let end = memchr(b'\n', self.rest)?;
-        let (line, rest) = self.rest.split_at(end);
-        self.rest = rest.get(1..).unwrap_or_default();
-        Some(match (line.strip_suffix(b"\r"), self.ends) {
-            (Some(line), _) => Ok(line),
-            (None, LineEnds::Tolerant) => Ok(line),
-            (None, LineEnds::Strict) => Err(Malformed::LineFeed),
-        })
+/// The first line without its end, and where the next one begins.
+fn first_line(head: &[u8], ends: LineEnds) -> Result<(&[u8], usize), Malformed> {
+    let end = memchr(b'\n', head).ok_or(Malformed::StartLine)?;
+    let line = head.get(..end).unwrap_or_default();
+    match line.strip_suffix(b"\r") {
+        Some(line) => Ok((line, end + 1)),
+        None if ends == LineEnds::Tolerant => Ok((line, end + 1)),
+        None => Err(Malformed::LineFeed),
     }
 }
 

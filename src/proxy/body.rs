@@ -12,6 +12,8 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 
+use crate::http1::fields::Fields;
+
 use super::message::ResponseBody;
 use super::trace::Trace;
 
@@ -62,7 +64,7 @@ enum Kind {
     #[default]
     Empty,
     Full(Bytes),
-    Forwarded(ResponseBody),
+    Forwarded(Box<ResponseBody>),
     Boxed(UnsyncBoxBody<Bytes, BoxError>),
 }
 
@@ -89,8 +91,9 @@ impl Body {
         Self::of(Kind::Boxed(body.map_err(Into::into).boxed_unsync()))
     }
 
-    pub(super) const fn forwarded(body: ResponseBody) -> Self {
-        Self::of(Kind::Forwarded(body))
+    /// It is moved from hand to hand, and so is the head that it carries.
+    pub(super) fn forwarded(body: ResponseBody) -> Self {
+        Self::of(Kind::Forwarded(Box::new(body)))
     }
 
     const fn of(kind: Kind) -> Self {
@@ -105,9 +108,18 @@ impl Body {
         self
     }
 
+    /// The application's fields that pass: those of a forwarded response stay with its body, and go out behind those of
+    /// the response itself.
+    pub(crate) fn fields(&self) -> Option<&Fields> {
+        match &self.kind {
+            Kind::Forwarded(body) => Some(body.fields()),
+            Kind::Empty | Kind::Full(_) | Kind::Boxed(_) => None,
+        }
+    }
+
     /// How it came from the application, if it did.
     #[must_use]
-    pub const fn trace(&self) -> Option<&Trace> {
+    pub fn trace(&self) -> Option<&Trace> {
         match &self.kind {
             Kind::Forwarded(body) => Some(body.trace()),
             Kind::Empty | Kind::Full(_) | Kind::Boxed(_) => None,
@@ -176,7 +188,7 @@ impl Kind {
         }
     }
 
-    const fn broken_by(&self) -> End {
+    fn broken_by(&self) -> End {
         match self {
             Self::Forwarded(body) => body.broken_by(),
             Self::Empty | Self::Full(_) | Self::Boxed(_) => End::Upstream,

@@ -6,6 +6,8 @@
 
 use http::HeaderName;
 
+use crate::http1::fields::{Field, Known};
+
 /// Names that speak about the connection to the next hop only (RFC 9110 7.6.1).
 const HOP_BY_HOP: [&[u8]; 7] =
     [b"connection", b"keepalive", b"te", b"trailer", b"trailers", b"transferencoding", b"upgrade"];
@@ -75,23 +77,36 @@ pub(super) struct Reserved {
     configured: Vec<Vec<u8>>,
     /// What the names begin with that do not simply pass, a bit for each letter and digit.
     beginnings: u64,
+    /// The fates of the names that are known, in their order.
+    known: Vec<Fate>,
 }
 
 impl Reserved {
     /// Reserves the built-in names and these.
     pub(super) fn new(configured: &[HeaderName]) -> Self {
-        let folded = |name: &HeaderName| Folded::of(name.as_str()).as_slice().to_vec();
+        let folded = |name: &HeaderName| Folded::of(name.as_str().as_bytes()).as_slice().to_vec();
         let configured: Vec<_> = configured.iter().map(folded).collect();
         let built_in: [&[&[u8]]; 5] =
             [&HOP_BY_HOP, &IDENTITY, &FROM_TRUSTED, &FROM_TRUSTED_PREFIXES, &[b"xanteroom", b"proxy", b"cf"]];
         let names = built_in.into_iter().flatten().copied().chain(configured.iter().map(Vec::as_slice));
         let beginnings = names.filter_map(|name| name.first()).fold(0, |all, first| all | bit_of(*first));
-        Self { configured, beginnings }
+        let mut reserved = Self { configured, beginnings, known: Vec::new() };
+        reserved.known = Known::ALL.iter().map(|(_, name)| reserved.fate(name)).collect();
+        reserved
+    }
+
+    /// What to do with a field.
+    pub(super) fn fate_of(&self, field: Field<'_>) -> Fate {
+        match (field.known, self.known.get(field.known as usize)) {
+            (Known::Other, _) | (_, None) => self.fate(field.name),
+            (_, Some(fate)) => *fate,
+        }
     }
 
     /// What to do with a field of this name.
-    pub(super) fn fate(&self, name: &str) -> Fate {
-        let first = name.bytes().find(u8::is_ascii_alphanumeric);
+    pub(super) fn fate(&self, name: impl AsRef<[u8]>) -> Fate {
+        let name = name.as_ref();
+        let first = name.iter().copied().find(u8::is_ascii_alphanumeric);
         if first.is_some_and(|first| self.beginnings & bit_of(first) == 0) {
             return Fate::Pass;
         }
@@ -122,8 +137,9 @@ const fn bit_of(octet: u8) -> u64 {
 }
 
 /// `Cf-*`, where the two letters alone would hit too much.
-fn is_of_cloudflare(name: &str) -> bool {
-    let name = name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()).as_bytes();
+fn is_of_cloudflare(name: &[u8]) -> bool {
+    let begin = name.iter().position(u8::is_ascii_alphanumeric).unwrap_or(name.len());
+    let name = name.get(begin..).unwrap_or_default();
     let separated = name.get(2).is_some_and(|octet| !octet.is_ascii_alphanumeric());
     separated && name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"cf"))
 }
@@ -135,9 +151,9 @@ struct Folded {
 }
 
 impl Folded {
-    fn of(name: &str) -> Self {
+    fn of(name: &[u8]) -> Self {
         let mut folded = Self { octets: [0; FOLDED_BYTES_MAX], length: 0 };
-        let letters = name.bytes().filter(u8::is_ascii_alphanumeric);
+        let letters = name.iter().filter(|octet| octet.is_ascii_alphanumeric());
         for (place, octet) in folded.octets.iter_mut().zip(letters) {
             *place = octet.to_ascii_lowercase();
             folded.length += 1;

@@ -5,32 +5,32 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::header::{CONTENT_LENGTH, SET_COOKIE};
-use http::{HeaderMap, Response, StatusCode};
+use http::StatusCode;
+
+use crate::http1::fields::{Fields, Known};
+use crate::http1::head::ResponseHead;
 
 use super::response;
 
 /// Where the interim responses of one client are left. Clones are the same place.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Interim(Arc<Mutex<Vec<(StatusCode, HeaderMap)>>>);
+pub(crate) struct Interim(Arc<Mutex<Vec<(StatusCode, Fields)>>>);
 
 impl Interim {
     /// Leaves one; without what belongs to the hop, and without cookies, which only the response may set.
-    pub(super) fn leave(&self, head: Response<()>) {
-        let (mut parts, ()) = head.into_parts();
-        response::strip_hop(&mut parts.headers);
-        for name in [SET_COOKIE, CONTENT_LENGTH] {
-            parts.headers.remove(name);
-        }
-        self.lock().push((parts.status, parts.headers));
+    pub(super) fn leave(&self, head: ResponseHead) {
+        let ResponseHead { status, mut fields, .. } = head;
+        response::strip_hop(&mut fields);
+        fields.retain(|field| !matches!(field.known, Known::SetCookie | Known::ContentLength));
+        self.lock().push((status, fields));
     }
 
     /// Takes what was left, in its order.
-    pub(crate) fn take(&self) -> Vec<(StatusCode, HeaderMap)> {
+    pub(crate) fn take(&self) -> Vec<(StatusCode, Fields)> {
         std::mem::take(&mut *self.lock())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(StatusCode, HeaderMap)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(StatusCode, Fields)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,13 +10,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use crate::http1::fields::Fields;
 use crate::http1::pipe::Taker;
 use crate::sign_on::Lease;
 
@@ -67,6 +68,11 @@ impl Source {
     /// The same, of a client that takes interim responses.
     pub(crate) fn with_interim(self, interim: Interim) -> Self {
         Self { interim: Some(interim), ..self }
+    }
+
+    /// Whether all of it is here already.
+    pub(super) const fn is_kept(&self) -> bool {
+        matches!(self.kind, Kind::Kept(_))
     }
 
     /// Where interim responses go, if the client takes any.
@@ -216,8 +222,8 @@ impl RequestBody {
 
     /// Makes a body that was announced with `Expect: 100-continue` wait until the application asks for it
     /// our own client is told to continue when the first frame is pulled.
-    pub(super) fn await_continue(&mut self, expectation: &HeaderValue) {
-        let expects = expectation.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    pub(super) fn await_continue(&mut self, expectation: &[u8]) {
+        let expects = expectation.eq_ignore_ascii_case(b"100-continue");
         if let Some(upload) = self.0.as_mut().filter(|_| expects) {
             upload.permission = Some(Box::pin(sleep(CONTINUE_AFTER)));
         }
@@ -288,6 +294,8 @@ impl Upload {
 
 /// The body of a response on its way to the client.
 pub(super) struct ResponseBody {
+    /// The fields that pass, of the head that it came with.
+    fields: Fields,
     /// Where it comes from; gone when nothing more does.
     connection: Option<Connection>,
     session: Option<Session>,
@@ -328,17 +336,22 @@ struct Session {
 
 impl ResponseBody {
     /// Takes over what comes in on a connection, which goes back to the pool at the end of it.
-    pub(super) fn new(connection: Connection, access: Option<Lease>, trace: Trace) -> Self {
+    pub(super) fn new(fields: Fields, connection: Connection, access: Option<Lease>, trace: Trace) -> Self {
         let session = access.map(|access| Session { access, waiting: None });
         let silence = connection.silence().map(|limit| Silence { limit, timer: None });
-        let mut body = Self { connection: Some(connection), session, trace, silence, broken: None };
+        let mut body = Self { fields, connection: Some(connection), session, trace, silence, broken: None };
         body.release_at_end();
         body
     }
 
     /// A response after whose head there is no HTTP any more.
-    pub(super) const fn switched(trace: Trace) -> Self {
-        Self { connection: None, session: None, trace, silence: None, broken: None }
+    pub(super) fn switched(trace: Trace) -> Self {
+        let fields = Fields::default();
+        Self { fields, connection: None, session: None, trace, silence: None, broken: None }
+    }
+
+    pub(super) const fn fields(&self) -> &Fields {
+        &self.fields
     }
 
     pub(super) fn poll_frame(

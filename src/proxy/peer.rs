@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use rustls::{CipherSuite, ProtocolVersion};
 
+use crate::http1::fields::{Fields, Known};
 use crate::id::Randomness;
 
 /// The header that carries a request's name.
@@ -97,14 +97,14 @@ impl Peer {
 
     /// The address of the client itself: the peer's, or, from a trusted peer, the last entry of
     /// `X-Forwarded-For` that is no trusted proxy.
-    #[must_use]
-    pub fn client_address(&self, headers: &HeaderMap) -> IpAddr {
+    pub(crate) fn client_address(&self, fields: &Fields) -> IpAddr {
         if !self.trusted {
             return self.address.ip();
         }
         let mut client = self.address.ip();
-        for line in headers.get_all("x-forwarded-for").iter().rev() {
-            for entry in line.as_bytes().rsplit(|octet| *octet == b',') {
+        let lines: Vec<_> = fields.all(Known::XForwardedFor).collect();
+        for line in lines.into_iter().rev() {
+            for entry in line.rsplit(|octet| *octet == b',') {
                 let Some(address) = parse_address(entry) else { return client };
                 client = address;
                 if !self.proxies.contains(address) {
@@ -138,19 +138,49 @@ impl RequestIds {
         Self { prefix: digits(prefix), count: AtomicU64::new(0) }
     }
 
-    /// Makes sure that a request has a name in `X-Request-Id`: a trusted peer's own, or a new one.
-    pub fn stamp(&self, headers: &mut HeaderMap, peer: &Peer) {
-        if peer.trusted && headers.get(&REQUEST_ID).is_some_and(is_sound) {
-            return;
-        }
-        headers.insert(REQUEST_ID, self.next());
+    /// The name of a request: what a trusted peer calls it in `X-Request-Id`, or a new one.
+    pub(crate) fn name(&self, fields: &Fields, peer: &Peer) -> RequestId {
+        let said = if peer.trusted { fields.text(Known::XRequestId).filter(|id| is_sound(id)) } else { None };
+        said.map_or_else(|| self.next(), |id| RequestId(Name::Theirs(id.into())))
     }
 
     /// A new name.
-    pub(crate) fn next(&self) -> HeaderValue {
+    pub(crate) fn next(&self) -> RequestId {
         let count = self.count.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let text = [self.prefix, digits(count.to_be_bytes())].concat();
-        HeaderValue::from_maybe_shared(Bytes::from(text)).expect("hexadecimal digits are valid in a header")
+        let mut name = [0; 32];
+        let (first, second) = name.split_at_mut(16);
+        first.copy_from_slice(&self.prefix);
+        second.copy_from_slice(&digits(count.to_be_bytes()));
+        RequestId(Name::Ours(name))
+    }
+}
+
+/// The name that a request goes by: plain ASCII.
+#[derive(Debug, Clone)]
+pub struct RequestId(Name);
+
+#[derive(Debug, Clone)]
+enum Name {
+    /// Hexadecimal digits.
+    Ours([u8; 32]),
+    /// What a trusted peer said.
+    Theirs(Box<str>),
+}
+
+impl RequestId {
+    /// The name that stands in a request already; an empty one if there is none.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let id = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        Self(Name::Theirs(id.unwrap_or_default().into()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Name::Ours(digits) => str::from_utf8(digits).unwrap_or_default(),
+            Name::Theirs(text) => text,
+        }
     }
 }
 
@@ -164,11 +194,10 @@ fn digits(octets: [u8; 8]) -> [u8; 16] {
     text
 }
 
-fn is_sound(id: &HeaderValue) -> bool {
-    let id = id.as_bytes();
+fn is_sound(id: &str) -> bool {
     let plain =
-        |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.' | b':' | b'=');
-    !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.iter().all(plain)
+        |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.' | b':' | b'=');
+    !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.bytes().all(plain)
 }
 
 fn parse_address(entry: &[u8]) -> Option<IpAddr> {

@@ -2,26 +2,27 @@
 //!
 //! Separate because the order is the security: what belonged to the hop is judged on what came in, so that no
 //! `Connection` token can name a field of ours (T-B3); so is every look-alike; what we know is set last. Each field is
-//! looked at once, and what goes out is a list: nothing that came in can still be found in it under another spelling.
+//! looked at once, and copied into the head that goes out or left behind: nothing that came in can still be found in it
+//! under another spelling.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, TE, TRAILER, UPGRADE};
+use http::header::{CONNECTION, COOKIE, EXPECT, HOST, TE, TRAILER, UPGRADE};
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
-use crate::http1::head::tokens;
+use crate::http1::fields::{Field, Fields, Known, members};
+use crate::http1::head;
 
 use super::fields::{Fate, Reserved};
+use super::incoming::{Head, Request};
 use super::interim::Interim;
-use super::message::{RequestBody, Source};
+use super::message::RequestBody;
 use super::pace::Pace;
+use super::peer::REQUEST_ID;
 use super::{Grant, Peer, Settings, cookies};
-
-/// As many fields as are set in a request at most, beside those of the identity.
-const FIELDS_SET: usize = 12;
 
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -30,166 +31,223 @@ const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// Fields in the order in which they go out. `Host` stands first; what frames the body is none of them.
-pub(super) type Fields = Vec<(HeaderName, HeaderValue)>;
+/// Where the fields of a head are put: octets of HTTP/1, or a map for HTTP/2.
+pub(super) trait Sink {
+    /// Puts those fields of which something is so.
+    fn pass(&mut self, fields: &Fields, goes: impl FnMut(Field<'_>) -> bool);
 
-/// The request for the application.
-pub(super) struct Prepared {
-    pub(super) method: Method,
-    pub(super) target: PathAndQuery,
-    pub(super) fields: Fields,
+    /// Puts a field whose value is written into a buffer; `false` takes it back.
+    fn put_with(&mut self, name: &HeaderName, write: impl FnOnce(&mut Vec<u8>) -> bool);
+
+    /// Puts a field.
+    fn put(&mut self, name: &HeaderName, value: &HeaderValue);
+}
+
+impl Sink for Vec<u8> {
+    fn pass(&mut self, fields: &Fields, goes: impl FnMut(Field<'_>) -> bool) {
+        fields.put_where(self, goes);
+    }
+
+    fn put_with(&mut self, name: &HeaderName, write: impl FnOnce(&mut Vec<u8>) -> bool) {
+        let begin = self.len();
+        self.extend_from_slice(name.as_str().as_bytes());
+        self.extend_from_slice(b": ");
+        if write(self) {
+            self.extend_from_slice(b"\r\n");
+        } else {
+            self.truncate(begin);
+        }
+    }
+
+    fn put(&mut self, name: &HeaderName, value: &HeaderValue) {
+        head::put_field(self, name, value.as_bytes());
+    }
+}
+
+impl Sink for HeaderMap {
+    fn pass(&mut self, fields: &Fields, goes: impl FnMut(Field<'_>) -> bool) {
+        let mut passed = fields.clone();
+        passed.retain(goes);
+        passed.add_to(self);
+    }
+
+    fn put_with(&mut self, name: &HeaderName, write: impl FnOnce(&mut Vec<u8>) -> bool) {
+        let mut value = Vec::new();
+        if write(&mut value)
+            && let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(value))
+        {
+            self.append(name, value);
+        }
+    }
+
+    fn put(&mut self, name: &HeaderName, value: &HeaderValue) {
+        self.append(name, value.clone());
+    }
+}
+
+/// The request for the application: what came in, and all that it takes to write down what goes out.
+pub(super) struct Prepared<'a> {
+    head: Arc<Head>,
+    is_websocket: bool,
+    grant: &'a Grant<'a>,
+    origin: Origin<'a>,
+    reserved: &'a Reserved,
     pub(super) body: RequestBody,
     /// Where interim responses go, if the client takes any.
     pub(super) interim: Option<Interim>,
 }
 
-impl Prepared {
-    /// The value of a field.
-    pub(super) fn field(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        self.fields.iter().find(|(one, _)| one == name).map(|(_, value)| value)
-    }
-
-    /// The same request in the form of HTTP/2, with the body: the host is its authority (RFC 9113 8.3.1), and the body is
-    /// not asked for, since an application that does not want it can say so at any time.
-    pub(super) fn begin_http2(&mut self, scheme: &Scheme) -> Request<RequestBody> {
-        let mut body = std::mem::replace(&mut self.body, RequestBody::none());
-        body.send_at_once();
-        let mut request = Request::new(body);
-        let authority = self.field(&HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
-        let mut parts = Parts::default();
-        (parts.scheme, parts.authority) = (Some(scheme.clone()), authority);
-        parts.path_and_query = Some(self.target.clone());
-        if let Ok(uri) = Uri::from_parts(parts) {
-            *request.uri_mut() = uri;
-        }
-        *request.method_mut() = self.method.clone();
-        *request.version_mut() = Version::HTTP_2;
-        let headers = request.headers_mut();
-        headers.reserve(self.fields.len());
-        for (name, value) in self.fields.iter().filter(|(name, _)| *name != HOST && *name != EXPECT) {
-            headers.append(name, value.clone());
-        }
-        request
-    }
-}
-
 /// Whether the request asks for a WebSocket (RFC 6455 4.1), the one upgrade that we let through.
-pub(super) fn wants_websocket<B>(request: &Request<B>) -> bool {
-    request.method() == Method::GET
-        && request.version() == Version::HTTP_11
-        && names_websocket(request.headers())
-        && tokens(request.headers(), &CONNECTION).any(|token| token.eq_ignore_ascii_case(b"upgrade"))
+pub(super) fn wants_websocket(request: &Request) -> bool {
+    request.fields().has(Known::Upgrade)
+        && request.method() == Method::GET
+        && names_websocket(request.fields())
+        && request.fields().says(Known::Connection, b"upgrade")
 }
 
 /// Whether `Upgrade` names the WebSocket protocol and nothing else.
-pub(super) fn names_websocket(headers: &HeaderMap) -> bool {
-    let mut protocols = tokens(headers, &UPGRADE);
+pub(super) fn names_websocket(fields: &Fields) -> bool {
+    let mut protocols = fields.tokens(Known::Upgrade);
     protocols.next().is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
         && protocols.next().is_none()
 }
 
 /// Makes the request for the application.
-pub(super) fn prepare(
-    request: Request<Source>,
+pub(super) fn prepare<'a>(
+    request: Request,
     is_websocket: bool,
-    grant: &Grant<'_>,
-    peer: &Peer,
-    (settings, reserved): (&Settings, &Arc<Reserved>),
-) -> Prepared {
-    let (parts, mut incoming) = request.into_parts();
+    grant: &'a Grant<'a>,
+    peer: &'a Peer,
+    (settings, reserved): (&'a Settings, &'a Arc<Reserved>),
+) -> Prepared<'a> {
+    let Request { head, body: mut incoming, .. } = request;
     let interim = incoming.take_interim();
-    let headers = parts.headers;
-    let origin = Origin { client: peer.client_address(&headers), peer, settings };
+    let fields = head.fields();
+    let origin = Origin { client: peer.client_address(fields), peer, settings };
     let mut body = RequestBody::none();
     if !http_body::Body::is_end_stream(&incoming) {
-        let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        let kind = fields.get(Known::ContentType).unwrap_or_default();
         let pace = Pace::new(&settings.timeouts, kind.starts_with(b"application/grpc"));
+        // What is here already need not be asked for.
+        let expectation = fields.get(Known::Expect).filter(|_| !incoming.is_kept());
         body = RequestBody::new(incoming, pace, Arc::clone(reserved));
-    }
-
-    let mut fields = Fields::with_capacity(headers.len() + FIELDS_SET + grant.identity.len());
-    fields.push((HOST, settings.public_url.host().clone()));
-    let noted = sift(headers, &mut fields, peer.trusted, reserved);
-
-    if let Some(kept) = cookies::strip(&noted.cookies, &settings.own_cookie_names) {
-        fields.push((COOKIE, kept));
-    }
-    if noted.takes_trailers {
-        fields.push((TE, HeaderValue::from_static("trailers")));
-    }
-    if is_websocket {
-        fields.push((CONNECTION, HeaderValue::from_static("upgrade")));
-        fields.push((UPGRADE, HeaderValue::from_static("websocket")));
-    }
-    if !body.is_none() {
-        if let Some(expectation) = noted.expectation {
-            body.await_continue(&expectation);
-            fields.push((EXPECT, expectation));
-        }
-        if let Some(trailer) = announced_trailers(&noted.trailer, reserved) {
-            fields.push((TRAILER, trailer));
+        if let Some(expectation) = expectation {
+            body.await_continue(expectation);
         }
     }
-    origin.tell(&mut fields, &noted.told);
-    fields.extend(grant.identity.iter().cloned());
-    Prepared { method: parts.method, target: grant.target.path_and_query().clone(), fields, body, interim }
+    Prepared { head, is_websocket, grant, origin, reserved, body, interim }
 }
 
-/// What is noted of fields that do not pass as they are.
-#[derive(Default)]
-struct Noted {
-    cookies: Vec<HeaderValue>,
-    trailer: Vec<HeaderValue>,
-    takes_trailers: bool,
-    expectation: Option<HeaderValue>,
-    told: Told,
-}
+impl Prepared<'_> {
+    pub(super) fn method(&self) -> &Method {
+        self.head.method()
+    }
 
-/// What trusted peers have said of the client before us.
-#[derive(Default)]
-struct Told {
-    forwarded: Vec<HeaderValue>,
-    forwarded_for: Vec<HeaderValue>,
-}
+    pub(super) const fn target(&self) -> &PathAndQuery {
+        self.grant.target.path_and_query()
+    }
 
-/// Looks at each field once: it passes, or is noted, or is gone. The length of the body is said where it is framed.
-fn sift(headers: HeaderMap, fields: &mut Fields, is_trusted: bool, reserved: &Reserved) -> Noted {
-    let named = named_by_connection(&headers);
-    let mut noted = Noted::default();
-    let mut known = None;
-    for (name, value) in headers {
-        // A name is given with its first value only.
-        if name.is_some() {
-            known = name;
+    /// The names of the trailers that may follow the body.
+    pub(super) fn announced(&self) -> Option<HeaderValue> {
+        let lines = self.head.fields().all(Known::Trailer);
+        if self.body.is_none() { None } else { announced_trailers(lines, self.reserved) }
+    }
+
+    /// Writes down its fields. `Host` stands first; what frames the body is none of them.
+    pub(super) fn write(&self, out: &mut impl Sink) {
+        let fields = self.head.fields();
+        out.put(&HOST, self.origin.settings.public_url.host());
+        let named = named_by_connection(fields);
+        out.pass(fields, |field| self.passes(field) && !named.contains(&field.name));
+
+        if fields.has(Known::Cookie) && !named.contains(&COOKIE.as_str().as_bytes()) {
+            let own = &self.origin.settings.own_cookie_names;
+            out.put_with(&COOKIE, |out| cookies::strip(fields.all(Known::Cookie), own, out));
         }
-        let Some(name) = &known else { continue };
-        match reserved.fate(name.as_str()) {
-            Fate::Hop if *name == TE => {
-                noted.takes_trailers |= members(&value).any(|one| one.eq_ignore_ascii_case(b"trailers"));
+        if fields.says(Known::Te, b"trailers") {
+            out.put(&TE, &HeaderValue::from_static("trailers"));
+        }
+        if self.is_websocket {
+            out.put(&CONNECTION, &HeaderValue::from_static("upgrade"));
+            out.put(&UPGRADE, &HeaderValue::from_static("websocket"));
+        }
+        if self.body.is_withheld() {
+            out.put(&EXPECT, &HeaderValue::from_static("100-continue"));
+        }
+        if let Some(trailer) = self.announced() {
+            out.put(&TRAILER, &trailer);
+        }
+        out.put_with(&REQUEST_ID, |out| write_all(out, &[self.head.id().as_str().as_bytes()]));
+        let is_told = |name: Known, text: &HeaderName| {
+            self.origin.peer.trusted && fields.has(name) && !named.contains(&text.as_str().as_bytes())
+        };
+        let told = |name, text| fields.all(name).filter(move |_| is_told(name, text));
+        self.origin.tell(
+            out,
+            told(Known::Forwarded, &FORWARDED),
+            told(Known::XForwardedFor, &X_FORWARDED_FOR),
+        );
+        for (name, value) in self.grant.identity {
+            out.put(name, value);
+        }
+    }
+
+    /// Whether a field goes along as it is.
+    fn passes(&self, field: Field<'_>) -> bool {
+        match self.reserved.fate_of(field) {
+            Fate::Ours | Fate::Hop => false,
+            Fate::FromTrusted => self.origin.peer.trusted && !SAID_ANEW.contains(&field.known),
+            Fate::Pass if field.known == Known::Expect => {
+                !self.body.is_none() && !field.value.eq_ignore_ascii_case(b"100-continue")
             }
-            Fate::Hop if *name == TRAILER => noted.trailer.push(value),
-            Fate::Ours | Fate::Hop => {}
-            Fate::FromTrusted | Fate::Pass if named.contains(name) => {}
-            Fate::FromTrusted if !is_trusted => {}
-            Fate::FromTrusted if *name == FORWARDED => noted.told.forwarded.push(value),
-            Fate::FromTrusted if *name == X_FORWARDED_FOR => noted.told.forwarded_for.push(value),
-            Fate::FromTrusted if SAID_ANEW.contains(name) => {}
-            Fate::Pass if *name == COOKIE => noted.cookies.push(value),
-            Fate::Pass if *name == EXPECT => noted.expectation = noted.expectation.or(Some(value)),
-            Fate::Pass if *name == HOST || *name == CONTENT_LENGTH => {}
-            Fate::FromTrusted | Fate::Pass => fields.push((name.clone(), value)),
+            Fate::Pass => !SAID_ANEW.contains(&field.known),
         }
     }
-    noted
+
+    /// The same request in the form of HTTP/2, with the body: the host is its authority (RFC 9113 8.3.1), and the body is
+    /// not asked for, since an application that does not want it can say so at any time.
+    pub(super) fn begin_http2(&mut self, scheme: &Scheme) -> http::Request<RequestBody> {
+        self.body.send_at_once();
+        let mut headers = HeaderMap::with_capacity(self.head.fields().len());
+        self.write(&mut headers);
+        headers.remove(EXPECT);
+        let host = headers.remove(HOST);
+        let mut request = http::Request::new(std::mem::replace(&mut self.body, RequestBody::none()));
+        let mut parts = Parts::default();
+        parts.authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        parts.scheme = Some(scheme.clone());
+        parts.path_and_query = Some(self.target().clone());
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+        *request.method_mut() = self.method().clone();
+        *request.version_mut() = Version::HTTP_2;
+        *request.headers_mut() = headers;
+        request
+    }
 }
 
-/// What we say ourselves in the place of anybody else.
-const SAID_ANEW: [HeaderName; 4] = [X_REAL_IP, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO];
+/// What we say ourselves in the place of anybody else, where there is something to be said.
+const SAID_ANEW: [Known; 10] = [
+    Known::Host,
+    Known::ContentLength,
+    Known::Cookie,
+    Known::XRequestId,
+    Known::Forwarded,
+    Known::XForwardedFor,
+    Known::XRealIp,
+    Known::XForwardedHost,
+    Known::XForwardedPort,
+    Known::XForwardedProto,
+];
 
 /// The names that trailers are announced by, without those that may not pass; no trailer is sent that was not announced.
-pub(super) fn announced_trailers(lines: &[HeaderValue], reserved: &Reserved) -> Option<HeaderValue> {
+pub(super) fn announced_trailers<'a>(
+    lines: impl Iterator<Item = &'a [u8]>,
+    reserved: &Reserved,
+) -> Option<HeaderValue> {
     let mut names = BytesMut::new();
-    for token in lines.iter().flat_map(members) {
+    for token in lines.flat_map(members) {
         let Ok(name) = HeaderName::from_bytes(token) else { continue };
         if reserved.fate(name.as_str()) == Fate::Pass {
             if !names.is_empty() {
@@ -201,17 +259,16 @@ pub(super) fn announced_trailers(lines: &[HeaderValue], reserved: &Reserved) -> 
     if names.is_empty() { None } else { HeaderValue::from_maybe_shared(names.freeze()).ok() }
 }
 
-/// What the `Connection` field names, except what is taken care of anyway.
-pub(super) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+/// The names of fields that the `Connection` field names, except what is taken care of anyway.
+pub(super) fn named_by_connection(fields: &Fields) -> Vec<&[u8]> {
     let mut named = Vec::new();
-    for token in tokens(headers, &CONNECTION) {
+    for token in fields.tokens(Known::Connection) {
         if token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close") {
             continue;
         }
         // Thousands may be named, of which none was sent.
-        let sent = str::from_utf8(token).is_ok_and(|name| headers.contains_key(name));
-        if let Ok(name) = HeaderName::from_bytes(token)
-            && sent
+        let sent = fields.iter().find(|field| field.name.eq_ignore_ascii_case(token));
+        if let Some(Field { name, .. }) = sent
             && !named.contains(&name)
         {
             named.push(name);
@@ -229,54 +286,58 @@ pub(super) struct Origin<'a> {
 
 impl Origin<'_> {
     /// Says so to an application that is told nothing else.
-    pub(super) fn tell_alone(&self, fields: &mut Fields) {
-        fields.push((HOST, self.settings.public_url.host().clone()));
-        self.tell(fields, &Told::default());
+    pub(super) fn tell_alone(&self, out: &mut impl Sink) {
+        out.put(&HOST, self.settings.public_url.host());
+        self.tell(out, std::iter::empty(), std::iter::empty());
     }
 
     /// Says so, at the end of what a trusted peer has said before.
-    fn tell(&self, fields: &mut Fields, told: &Told) {
+    fn tell<'a>(
+        &self,
+        out: &mut impl Sink,
+        forwarded: impl Iterator<Item = &'a [u8]>,
+        forwarded_for: impl Iterator<Item = &'a [u8]>,
+    ) {
         let (peer, public) = (self.peer, &self.settings.public_url);
-        let forwarded = forwarded_element(peer, public.host(), public.scheme());
+        out.put_with(&FORWARDED, |out| {
+            write_before(out, forwarded);
+            write_element(out, peer, public.host(), public.scheme())
+        });
+        out.put_with(&X_FORWARDED_FOR, |out| {
+            write_before(out, forwarded_for);
+            write_all(out, &[peer.text().as_bytes()])
+        });
         let real = if peer.trusted { HeaderValue::try_from(self.client.to_string()).ok() } else { None };
-        fields.push((FORWARDED, appended(&told.forwarded, forwarded)));
-        fields.push((X_FORWARDED_FOR, appended(&told.forwarded_for, peer.text().clone())));
-        fields.push((X_REAL_IP, real.unwrap_or_else(|| peer.text().clone())));
-        fields.push((X_FORWARDED_HOST, public.host().clone()));
-        fields.push((X_FORWARDED_PORT, public.port().clone()));
-        fields.push((X_FORWARDED_PROTO, HeaderValue::from_static(public.scheme())));
+        out.put(&X_REAL_IP, real.as_ref().unwrap_or_else(|| peer.text()));
+        out.put(&X_FORWARDED_HOST, public.host());
+        out.put(&X_FORWARDED_PORT, public.port());
+        out.put(&X_FORWARDED_PROTO, &HeaderValue::from_static(public.scheme()));
     }
 }
 
-/// A value at the end of a list, all in one line.
-fn appended(lines: &[HeaderValue], value: HeaderValue) -> HeaderValue {
-    if lines.is_empty() {
-        return value;
-    }
-    let mut list = BytesMut::new();
+/// Writes the lines that stand before the end of a list, all in one line.
+fn write_before<'a>(out: &mut Vec<u8>, lines: impl Iterator<Item = &'a [u8]>) {
     for line in lines {
-        list.put_slice(line.as_bytes());
-        list.put_slice(b", ");
+        write_all(out, &[line, b", "]);
     }
-    list.put_slice(value.as_bytes());
-    HeaderValue::from_maybe_shared(list.freeze()).unwrap_or(value)
 }
 
 /// `for=…;host=…;proto=…` (RFC 7239 4), the host always quoted because it may have a port.
-fn forwarded_element(peer: &Peer, host: &HeaderValue, scheme: &str) -> HeaderValue {
-    let address = peer.text().as_bytes();
+fn write_element(out: &mut Vec<u8>, peer: &Peer, host: &HeaderValue, scheme: &str) -> bool {
     let (opening, closing): (&[u8], &[u8]) = match peer.address.ip() {
         IpAddr::V4(_) => (b"for=", b";host=\""),
         IpAddr::V6(_) => (b"for=\"[", b"]\";host=\""),
     };
-    let mut element = BytesMut::with_capacity(32 + address.len() + host.len() + scheme.len());
-    for part in [opening, address, closing, host.as_bytes(), b"\";proto=", scheme.as_bytes()] {
-        element.put_slice(part);
-    }
-    HeaderValue::from_maybe_shared(element.freeze()).expect("an address and a valid host are visible ASCII")
+    write_all(
+        out,
+        &[opening, peer.text().as_bytes(), closing, host.as_bytes(), b"\";proto=", scheme.as_bytes()],
+    )
 }
 
-/// The members of a list in one line.
-fn members(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    line.as_bytes().split(|octet| *octet == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
+/// Writes all of it, and says so.
+fn write_all(out: &mut Vec<u8>, parts: &[&[u8]]) -> bool {
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    true
 }

@@ -2,51 +2,58 @@
 //!
 //! Separate because it answers one question: which fields of the application's response end at us.
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderName, PROXY_AUTHENTICATE, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
-};
-use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Version};
+use http::HeaderMap;
+use http::header::TRAILER;
+
+use crate::http1::fields::{Fields, Known};
 
 use super::fields::Reserved;
 use super::{Settings, cookies, request};
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-
 /// What speaks about the connection to the application only (RFC 9110 7.6.1).
-const HOP_BY_HOP: [HeaderName; 8] =
-    [CONNECTION, TRANSFER_ENCODING, TRAILER, KEEP_ALIVE, UPGRADE, PROXY_CONNECTION, PROXY_AUTHENTICATE, TE];
+const HOP_BY_HOP: [Known; 8] = [
+    Known::Connection,
+    Known::TransferEncoding,
+    Known::Trailer,
+    Known::KeepAlive,
+    Known::Upgrade,
+    Known::ProxyConnection,
+    Known::ProxyAuthenticate,
+    Known::Te,
+];
 
-/// Removes the fields of the hop and those that would touch our own state in the browser.
-pub(super) fn clean(parts: &mut Parts, settings: &Settings, reserved: &Reserved) {
-    parts.version = Version::HTTP_11;
-    parts.extensions.clear();
-    let headers = &mut parts.headers;
-    let lines: Vec<HeaderValue> = headers.get_all(TRAILER).iter().cloned().collect();
-    strip_hop(headers);
-    if let Some(trailer) = request::announced_trailers(&lines, reserved) {
-        headers.insert(TRAILER, trailer);
+/// Removes the fields of the hop and those that would touch our own state in the browser; returns those that are said
+/// anew.
+pub(super) fn clean(fields: &mut Fields, settings: &Settings, reserved: &Reserved) -> HeaderMap {
+    let mut anew = HeaderMap::new();
+    if let Some(trailer) = request::announced_trailers(fields.all(Known::Trailer), reserved) {
+        anew.insert(TRAILER, trailer);
     }
-    if headers.contains_key(SET_COOKIE) {
-        cookies::keep_ours(headers, &settings.own_cookie_names);
+    strip_hop(fields);
+    strip_ours(fields, settings);
+    anew
+}
+
+/// Removes what would overwrite our own cookies.
+pub(super) fn strip_ours(fields: &mut Fields, settings: &Settings) {
+    let own = &settings.own_cookie_names;
+    if fields.all(Known::SetCookie).any(|value| cookies::sets_own(value, own)) {
+        fields.retain(|field| field.known != Known::SetCookie || !cookies::sets_own(field.value, own));
     }
 }
 
 /// Removes the fields of the hop.
-pub(super) fn strip_hop(headers: &mut HeaderMap) {
-    // To look at all names is cheaper than to look for one.
-    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+pub(super) fn strip_hop(fields: &mut Fields) {
+    if !HOP_BY_HOP.iter().any(|name| fields.has(*name)) {
         return;
     }
-    if headers.contains_key(TRANSFER_ENCODING) {
-        // The body was framed by its chunks; a length beside them says nothing (RFC 9112 6.3).
-        headers.remove(CONTENT_LENGTH);
-    }
-    let mut ended = request::named_by_connection(headers);
-    ended.extend(headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned());
-    for name in ended {
-        headers.remove(name);
-    }
+    // The body was framed by its chunks; a length beside them says nothing (RFC 9112 6.3).
+    let is_chunked = fields.has(Known::TransferEncoding);
+    let ended: Vec<_> =
+        request::named_by_connection(fields).into_iter().map(<[u8]>::to_ascii_lowercase).collect();
+    fields.retain(|field| {
+        let is_of_hop =
+            HOP_BY_HOP.contains(&field.known) || (is_chunked && field.known == Known::ContentLength);
+        !is_of_hop && !ended.iter().any(|name| name == field.name)
+    });
 }

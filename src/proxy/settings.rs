@@ -8,10 +8,11 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, ORIGIN};
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use url::{Host, Url};
+
+use crate::http1::fields::{Fields, Known};
 
 use super::Tallies;
 use super::upstream::{Resolve, State, SystemResolver, Tls};
@@ -130,8 +131,8 @@ impl Default for Timeouts {
 
 impl Timeouts {
     /// The longest silence within a response with these headers.
-    pub(super) fn between_bytes(&self, headers: &HeaderMap) -> Duration {
-        let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    pub(super) fn between_bytes(&self, fields: &Fields) -> Duration {
+        let kind = fields.get(Known::ContentType).unwrap_or_default();
         if kind.starts_with(b"text/event-stream") { self.tunnel_idle } else { self.idle }
     }
 }
@@ -299,11 +300,8 @@ impl PublicUrl {
     }
 
     /// Whether a request comes from a page of ours, as far as browsers tell; programs send no `Origin`.
-    pub(super) fn is_origin_of(&self, headers: &HeaderMap) -> bool {
-        headers
-            .get_all(ORIGIN)
-            .iter()
-            .all(|origin| origin.as_bytes().eq_ignore_ascii_case(self.origin.as_bytes()))
+    pub(super) fn is_origin_of(&self, fields: &Fields) -> bool {
+        fields.all(Known::Origin).all(|origin| origin.eq_ignore_ascii_case(self.origin.as_bytes()))
     }
 }
 

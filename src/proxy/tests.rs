@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderValue};
 
 use super::{Error, Peer, PublicUrl, RequestIds, TrustedProxies, Upstream};
+use crate::http1::fields::Fields;
 use crate::id::SystemRandomness;
 
 #[test]
@@ -55,7 +56,11 @@ fn the_client_is_the_last_address_that_no_trusted_proxy_wrote() {
             headers.append("x-forwarded-for", HeaderValue::from_static(line));
         }
         let peer = Peer::new(address.parse().unwrap(), false, &proxies);
-        assert_eq!(peer.client_address(&headers), expected.parse::<IpAddr>().unwrap(), "{address} {lines:?}");
+        assert_eq!(
+            peer.client_address(&Fields::from(&headers)),
+            expected.parse::<IpAddr>().unwrap(),
+            "{address} {lines:?}"
+        );
     }
     let nobody = TrustedProxies::default();
     assert!(!Peer::new("127.0.0.1:1".parse().unwrap(), false, &nobody).trusted);
@@ -71,8 +76,8 @@ fn every_request_has_a_name_of_its_own() {
         if let Some(given) = given {
             headers.insert("x-request-id", HeaderValue::from_bytes(given).unwrap());
         }
-        ids.stamp(&mut headers, &Peer::new(address.parse().unwrap(), false, &proxies));
-        headers.get("x-request-id").unwrap().to_str().unwrap().to_owned()
+        let peer = Peer::new(address.parse().unwrap(), false, &proxies);
+        ids.name(&Fields::from(&headers), &peer).as_str().to_owned()
     };
     let (first, second) = (named("192.0.2.1:1", None), named("192.0.2.1:1", Some(b"chosen")));
     assert_eq!((first.len(), &first[..16]), (32, &second[..16]));

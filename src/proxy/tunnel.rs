@@ -12,18 +12,19 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use tokio::io::copy_bidirectional;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::http1::fields::Fields;
 use crate::sign_on::Lease;
 
 use super::pool::{Connection, Switched};
 use super::upgrade::Upgraded;
-use super::{Deadline, Failure, Observe, Observed, Settings, cookies, drive, request, response};
+use super::{Deadline, Failure, Observe, Observed, Settings, drive, request, response};
 
 use self::frames::{Close, Framed, Place, Side};
 
@@ -44,13 +45,13 @@ pub(super) struct Tunnel {
 
 impl Tunnel {
     /// Makes the 101 for the client; the bytes flow as soon as it is sent.
-    pub(super) fn open(self, answered: HeaderMap, settings: &Settings) -> Result<Response<()>, Failure> {
+    pub(super) fn open(self, mut answered: Fields, settings: &Settings) -> Result<Response<()>, Failure> {
         if !request::names_websocket(&answered) {
             return Err(Failure::BadResponse(None));
         }
-        let mut headers = answered;
-        response::strip_hop(&mut headers);
-        cookies::keep_ours(&mut headers, &settings.own_cookie_names);
+        response::strip_hop(&mut answered);
+        response::strip_ours(&mut answered, settings);
+        let mut headers = answered.to_map();
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         let mut response = Response::new(());

@@ -3,15 +3,15 @@
 //! Separate because it passes from the server, which has it, to the tunnel, which wants it, with the request that asks.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
 /// Goes with a request that asks for an upgrade: its connection, once `101` has been sent.
-#[derive(Debug, Clone)]
-pub(crate) struct Upgrade(Arc<Mutex<Option<oneshot::Receiver<Upgraded>>>>);
+#[derive(Debug)]
+pub(crate) struct Upgrade(oneshot::Receiver<Upgraded>);
 
 /// A connection that is no HTTP any more.
 pub(crate) struct Upgraded {
@@ -31,12 +31,12 @@ impl Upgrade {
     /// For one request, and where its connection is to be sent.
     pub(crate) fn new() -> (Self, oneshot::Sender<Upgraded>) {
         let (sender, receiver) = oneshot::channel();
-        (Self(Arc::new(Mutex::new(Some(receiver)))), sender)
+        (Self(receiver), sender)
     }
 
-    /// Waits for the connection; it comes to the first who asks, and not at all if it is gone.
-    pub(super) fn wait(&self) -> Option<oneshot::Receiver<Upgraded>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Waits for the connection; it does not come at all if it is gone.
+    pub(super) fn wait(self) -> oneshot::Receiver<Upgraded> {
+        self.0
     }
 }
 

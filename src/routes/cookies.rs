@@ -8,6 +8,7 @@ use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 use crate::email::EmailAddress;
+use crate::http1::fields::{Fields, Known};
 use crate::session::SessionId;
 
 /// How cookies are named and protected.
@@ -56,18 +57,26 @@ impl Transport {
 
     /// The value of a cookie; `None` if there is none or more than one, as then somebody has planted one.
     pub(super) fn read(self, headers: &HeaderMap, kind: Kind) -> Option<&str> {
-        let name = self.name(kind);
+        self.find(headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes), kind)
+    }
+
+    /// The same of a request that nothing has been made of yet.
+    pub(super) fn read_of(self, fields: &Fields, kind: Kind) -> Option<&str> {
+        self.find(fields.all(Known::Cookie), kind)
+    }
+
+    fn find<'a>(self, lines: impl Iterator<Item = &'a [u8]>, kind: Kind) -> Option<&'a str> {
+        let name = self.name(kind).as_bytes();
         let mut found = None;
-        for pair in headers.get_all(COOKIE).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';'))
-        {
-            if let Some((key, value)) = pair.trim().split_once('=')
-                && key == name
+        for pair in lines.flat_map(|line| line.split(|octet| *octet == b';')) {
+            let pair = pair.trim_ascii();
+            if let Some(value) = pair.strip_prefix(name).and_then(|rest| rest.strip_prefix(b"="))
                 && found.replace(value).is_some_and(|other| other != value)
             {
                 return None;
             }
         }
-        found
+        found.and_then(|value| str::from_utf8(value).ok())
     }
 
     /// Begins the session in this browser.

@@ -17,12 +17,13 @@
 use std::sync::Arc;
 
 use http::header::{COOKIE, HOST, LOCATION};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use serde_json::Map;
 
 use crate::identity::presets::{self, Preset};
 use crate::pages::Fault;
-use crate::proxy::{self, Body, Fate, Peer, Source, TrustedProxies};
+use crate::proxy::{self, Body, Fate, Peer, Request, TrustedProxies};
+use crate::routes::cookies::Kind;
 use crate::routes::gate::{About, activity_of, sign_in_first, wait};
 use crate::routes::reply::{self, Decision, Rule};
 use crate::routes::table::Route;
@@ -77,8 +78,7 @@ impl Front {
     }
 
     /// What the question is about; `None` if that is not said once and clearly.
-    fn original<B>(self, request: &Request<B>) -> Option<Original<'_>> {
-        let headers = request.headers();
+    fn original<'a>(self, request: &'a Request, headers: &'a HeaderMap) -> Option<Original<'a>> {
         let [method, uri, host] = match self {
             Self::Nginx | Self::Haproxy => [&X_ORIGINAL_METHOD, &X_ORIGINAL_URI, &HOST],
             Self::Caddy | Self::Traefik => [&X_FORWARDED_METHOD, &X_FORWARDED_URI, &X_FORWARDED_HOST],
@@ -125,7 +125,7 @@ impl Original<'_> {
 
 impl ForwardAuth {
     /// Whether a request is a question of a peer who may ask.
-    pub(super) fn is_asked<B>(&self, request: &Request<B>, peer: &Peer) -> bool {
+    pub(super) fn is_asked(&self, request: &Request, peer: &Peer) -> bool {
         let path = request.uri().path();
         let is_ours = path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let is_right = match self.front {
@@ -141,7 +141,7 @@ pub(super) async fn answer(
     auth: &ForwardAuth,
     shared: &Arc<Shared>,
     settings: &Arc<Settings>,
-    request: &Request<Source>,
+    request: &Request,
 ) -> Response<Body> {
     let mut response = decide(auth.front, shared, settings, request).await;
     // Whoever passes the answer on may not be at the address that a path alone would be relative to.
@@ -160,16 +160,16 @@ async fn decide(
     front: Front,
     shared: &Arc<Shared>,
     settings: &Arc<Settings>,
-    request: &Request<Source>,
+    request: &Request,
 ) -> Response<Body> {
-    let headers = request.headers();
-    let Some(original) = front.original(request) else {
-        let about = About::new(request.method(), headers);
+    let headers = &request.fields().to_map();
+    let Some(original) = front.original(request, headers) else {
+        let about = About::new(request.head());
         return refused(&about, StatusCode::BAD_REQUEST, "unclear_question");
     };
-    let about = About::new(&original.method, headers);
+    let about = About::with_method(request.head(), original.method.clone());
     let Some(site) = settings.sites.of_host(original.host).filter(|site| site.has_app()) else {
-        return reply::fault(settings, about.audience, about.request_id(), &Fault::MisdirectedHost);
+        return reply::fault(settings, about.audience(), about.request_id(), &Fault::MisdirectedHost);
     };
     let target = match original.target() {
         Ok(target) => target,
@@ -194,7 +194,7 @@ async fn decide(
         let response = reply::decided(response, Decision::Public, None, None);
         return reply::by_rule(response, Some(Rule::public(public.rule().clone())));
     }
-    let visitor = match visitor(shared, settings.transport, headers).await {
+    let visitor = match visitor(shared, settings.transport.read(headers, Kind::Session)).await {
         Ok(Some(visitor)) => visitor,
         Ok(None) => return sign_in_first(settings, &about, &target, request),
         Err(error) => {
@@ -203,10 +203,10 @@ async fn decide(
                 retry_after_seconds: reply::RETRY_AFTER_SECONDS,
                 request_id: about.request_id(),
             };
-            return reply::fault(settings, about.audience, about.request_id(), &fault);
+            return reply::fault(settings, about.audience(), about.request_id(), &fault);
         }
     };
-    match shared.sign_on.enter_with(&visitor, &target, activity_of(headers)) {
+    match shared.sign_on.enter_with(&visitor, &target, activity_of(request.fields())) {
         Entry::Admitted(authenticated) => {
             let user = visitor.live().session().user.clone();
             let identity = authenticated.identity_headers();

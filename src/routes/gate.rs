@@ -5,14 +5,17 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{Method, Response, StatusCode};
+use http_body::Body as _;
 use serde_json::Map;
 
+use crate::http1::fields::{Fields, Known};
 use crate::pages::Fault;
-use crate::proxy::{Body, Forwarder, Peer, Source, Unanswered};
+use crate::proxy::{Body, Forwarder, Head, Peer, Request, Unanswered};
+use crate::routes::cookies::Kind;
 use crate::routes::negotiation::Audience;
 use crate::routes::repeat;
-use crate::routes::reply::{self, Decision, Outcome, REQUEST_ID, Rule};
+use crate::routes::reply::{self, Decision, Outcome, Rule};
 use crate::routes::sign_in::{sign_in_path, waiting_room_path};
 use crate::routes::{Settings, Shared, visitor};
 use crate::sign_on::{Activity, Entry, Visitor};
@@ -24,10 +27,10 @@ pub(super) async fn pass(
     settings: &Arc<Settings>,
     forwarder: &Forwarder,
     target: RequestTarget,
-    request: Request<Source>,
+    request: Request,
     peer: &Peer,
 ) -> Response<Body> {
-    let about = About::new(request.method(), request.headers());
+    let about = About::new(request.head());
     let is_post = *request.method() == Method::POST;
     let kept = if is_post { shared.sign_on.repeats(&target) } else { None };
     if let Some(rule) = &kept
@@ -36,7 +39,6 @@ pub(super) async fn pass(
         let about = (about, rule.clone());
         return Box::pin(repeat::resend(shared, settings, forwarder, about, target, request, peer)).await;
     }
-    let request = request.map(Source::from);
     pass_on(shared, settings, forwarder, (about, kept), target, request, peer).await
 }
 
@@ -47,7 +49,7 @@ pub(super) async fn pass_on(
     forwarder: &Forwarder,
     (about, kept): (About, Option<PathRule>),
     target: RequestTarget,
-    request: Request<Source>,
+    request: Request,
     peer: &Peer,
 ) -> Response<Body> {
     if let Some(public) = shared.sign_on.enter_public(&target) {
@@ -55,7 +57,8 @@ pub(super) async fn pass_on(
         let response = forwarded(settings, &about, result, Decision::Public, None);
         return reply::by_rule(response, Some(Rule::public(public.rule().clone())));
     }
-    let visitor = match visitor(shared, settings.transport, request.headers()).await {
+    let cookie = settings.transport.read_of(about.fields(), Kind::Session);
+    let visitor = match visitor(shared, cookie).await {
         Ok(Some(visitor)) => visitor,
         Ok(None) => {
             let Some(rule) = kept else { return sign_in_first(settings, &about, &target, &request) };
@@ -68,10 +71,10 @@ pub(super) async fn pass_on(
                 retry_after_seconds: reply::RETRY_AFTER_SECONDS,
                 request_id: about.request_id(),
             };
-            return reply::fault(settings, about.audience, about.request_id(), &fault);
+            return reply::fault(settings, about.audience(), about.request_id(), &fault);
         }
     };
-    match shared.sign_on.enter_with(&visitor, &target, activity_of(request.headers())) {
+    match shared.sign_on.enter_with(&visitor, &target, activity_of(request.fields())) {
         Entry::Admitted(authenticated) => {
             let result = forwarder.forward(&authenticated, request, peer).await;
             let response = forwarded(settings, &about, result, Decision::Forwarded, Some(visitor));
@@ -84,35 +87,48 @@ pub(super) async fn pass_on(
 
 /// What is needed of a request once it has been given away.
 pub(super) struct About {
-    pub(super) audience: Audience,
-    method: Method,
-    request_id: Option<HeaderValue>,
+    head: Arc<Head>,
+    /// The method, if it is not that of the request.
+    method: Option<Method>,
 }
 
 impl About {
-    pub(super) fn new(method: &Method, headers: &HeaderMap) -> Self {
-        Self {
-            audience: Audience::of(method, headers),
-            method: method.clone(),
-            request_id: headers.get(&REQUEST_ID).cloned(),
-        }
+    pub(super) fn new(head: &Arc<Head>) -> Self {
+        Self { head: Arc::clone(head), method: None }
+    }
+
+    /// The same for a request that stands for one with another method.
+    pub(super) fn with_method(head: &Arc<Head>, method: Method) -> Self {
+        Self { head: Arc::clone(head), method: Some(method) }
+    }
+
+    fn method(&self) -> &Method {
+        self.method.as_ref().unwrap_or_else(|| self.head.method())
+    }
+
+    pub(super) fn fields(&self) -> &Fields {
+        self.head.fields()
+    }
+
+    /// Who is asking; found out only where that makes a difference.
+    pub(super) fn audience(&self) -> Audience {
+        Audience::of(self.method(), &self.fields().to_map())
     }
 
     pub(super) fn request_id(&self) -> &str {
-        self.request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default()
+        self.head.id().as_str()
     }
 
     /// Where to go back to: the page itself, unless opening it again would not be the same request.
     fn return_path(&self, target: &RequestTarget) -> ReturnPath {
-        let repeatable = self.method == Method::GET || self.method == Method::HEAD;
+        let repeatable = matches!(*self.method(), Method::GET | Method::HEAD);
         if repeatable { ReturnPath::of(target) } else { ReturnPath::root() }
     }
 }
 
 /// What a request tells of the person: browsers say which ones they make ahead of anybody's wish.
-pub(super) fn activity_of(headers: &HeaderMap) -> Activity {
-    let is_ahead =
-        headers.get("sec-purpose").is_some_and(|purpose| purpose.as_bytes().starts_with(b"prefetch"));
+pub(super) fn activity_of(fields: &Fields) -> Activity {
+    let is_ahead = fields.get(Known::SecPurpose).is_some_and(|purpose| purpose.starts_with(b"prefetch"));
     if is_ahead { Activity::Background } else { Activity::Person }
 }
 
@@ -129,7 +145,7 @@ pub(super) fn forwarded(
             let cause = std::error::Error::source(&failure).map(ToString::to_string);
             tracing::warn!(code = failure.code(), error = %failure, cause, request_id = about.request_id(), "not forwarded");
             let mut response =
-                reply::upstream_failure(settings, about.audience, about.request_id(), &failure);
+                reply::upstream_failure(settings, about.audience(), about.request_id(), &failure);
             if let Some(outcome) = response.extensions_mut().get_mut::<Outcome>() {
                 outcome.visitor = visitor;
                 outcome.trace = trace;
@@ -141,20 +157,17 @@ pub(super) fn forwarded(
 
 /// Nobody is signed on: people go to the sign-on page, programs are told where it is. The body of the request
 /// is not read.
-pub(super) fn sign_in_first<B: http_body::Body>(
+pub(super) fn sign_in_first(
     settings: &Settings,
     about: &About,
     target: &RequestTarget,
-    request: &Request<B>,
+    request: &Request,
 ) -> Response<Body> {
     let version = request.version();
     let has_body = !request.body().is_end_stream();
-    let response = match about.audience {
+    let response = match about.audience() {
         Audience::Person => reply::redirect(&sign_in_path(&about.return_path(target))),
-        Audience::Program => {
-            let referer = request.headers().get(http::header::REFERER).and_then(|value| value.to_str().ok());
-            unauthorized(settings, about.request_id(), referer)
-        }
+        Audience::Program => unauthorized(settings, about.request_id(), about.fields().text(Known::Referer)),
     };
     let response = reply::decided(response, Decision::SignIn, None, None);
     if has_body { reply::closing(response, version) } else { response }
@@ -180,7 +193,7 @@ pub(super) fn wait(
     target: &RequestTarget,
 ) -> Response<Body> {
     let user = Some(visitor.live().session().user.clone());
-    let response = match about.audience {
+    let response = match about.audience() {
         Audience::Person => {
             let path = about.return_path(target);
             visitor.live().want(path.clone());

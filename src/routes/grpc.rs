@@ -4,7 +4,7 @@
 //! `grpc-status`, in headers that are the whole response ("Trailers-Only").
 
 use http::header::{CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::proxy::Body;
 use crate::routes::reply::{Decision, ERROR_CODE, Outcome};
@@ -12,9 +12,9 @@ use crate::routes::reply::{Decision, ERROR_CODE, Outcome};
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// Whether the request is a gRPC call, whose client reads no HTTP error.
-pub(crate) fn is_call(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+/// Whether a request with this type is a gRPC call, whose client reads no HTTP error.
+pub(crate) fn is_call(content_type: Option<&[u8]>) -> bool {
+    content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
 }
 
 /// Gives an answer of ours the form that a gRPC client understands; the application's pass as they are.

@@ -5,7 +5,7 @@
 //!
 //! Decided by fetch metadata, then the best match of `Accept`, then `X-Requested-With` (DESIGN section 2).
 
-use http::header::{ACCEPT, UPGRADE};
+use http::header::{ACCEPT, CONTENT_TYPE, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::routes::grpc;
@@ -24,7 +24,7 @@ impl Audience {
     pub(super) fn of(method: &Method, headers: &HeaderMap) -> Self {
         let is_page_method = *method == Method::GET || *method == Method::HEAD;
         if headers.contains_key(UPGRADE)
-            || grpc::is_call(headers)
+            || grpc::is_call(headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes))
             || !(is_page_method || *method == Method::POST)
         {
             return Self::Program;

@@ -12,18 +12,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
 
 use crate::pages::{Fault, Notice, Repeat};
-use crate::proxy::{Body, Failure, Forwarder, Peer, Source};
+use crate::proxy::{Body, Failure, Forwarder, Peer, Request, Source};
 use crate::routes::cookies::Kind;
 use crate::routes::form::Form;
 use crate::routes::gate::{About, forwarded, pass_on, sign_in_first, wait};
 use crate::routes::negotiation::Audience;
-use crate::routes::reply::{self, Decision, Rule};
+use crate::routes::reply::{self, Decision, REQUEST_ID, Rule};
 use crate::routes::sign_in::{sign_in_path, waiting_room_path};
 use crate::routes::{Call, Settings, Shared, off_core, visitor};
 use crate::sign_on::{Entry, Held, Post};
@@ -36,15 +36,15 @@ pub(super) async fn hold(
     settings: &Arc<Settings>,
     about: &About,
     target: &RequestTarget,
-    request: Request<Source>,
+    request: Request,
 ) -> Response<Body> {
-    let headers = request.headers();
-    let content_type = content_type(headers);
-    let is_ours = settings.sites.is_own_form(headers);
-    let (Audience::Person, true, Some(content_type)) = (about.audience, is_ours, content_type) else {
+    let headers = request.fields().to_map();
+    let content_type = content_type(&headers);
+    let is_ours = settings.sites.is_own_form(&headers);
+    let (Audience::Person, true, Some(content_type)) = (about.audience(), is_ours, content_type) else {
         return sign_in_first(settings, about, target, &request);
     };
-    let cookie = settings.transport.read(headers, Kind::Session).map(str::to_owned);
+    let cookie = settings.transport.read(&headers, Kind::Session).map(str::to_owned);
     let owner =
         off_core(shared, |sign_on| async move { sign_on.owner_of_expired(cookie.as_deref()).await }).await;
     let owner = match owner {
@@ -73,9 +73,9 @@ pub(super) async fn hold(
 
 /// Whether a form may be the token that [`Call::confirm_repeat`] has sent here: by the cookie, and by a length that
 /// hardly any other form has. What it is shows when it has been read.
-pub(super) fn may_be_token(settings: &Settings, request: &Request<Source>) -> bool {
+pub(super) fn may_be_token(settings: &Settings, request: &Request) -> bool {
     let length = request.body().size_hint().exact();
-    length == Some(TOKEN_FORM_LENGTH) && settings.transport.read(request.headers(), Kind::Repeat).is_some()
+    length == Some(TOKEN_FORM_LENGTH) && settings.transport.read_of(request.fields(), Kind::Repeat).is_some()
 }
 
 /// Sends what is kept in the place of the token that the browser has posted. What turns out to be another form is
@@ -86,34 +86,33 @@ pub(super) async fn resend(
     forwarder: &Forwarder,
     (about, rule): (About, PathRule),
     target: RequestTarget,
-    request: Request<Source>,
+    request: Request,
     peer: &Peer,
 ) -> Response<Body> {
     let forget = |response| reply::with_cookie(response, settings.transport.clear(Kind::Repeat));
-    let (mut parts, body) = request.into_parts();
-    let octets = match tokio::time::timeout(READ_TIME_MAX, body.collect()).await {
+    let (head, version) = (Arc::clone(request.head()), request.version());
+    let octets = match tokio::time::timeout(READ_TIME_MAX, request.into_body().collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) => {
-            return broken_off(settings, &about, Failure::RequestBroken(error), parts.version);
+            return broken_off(settings, &about, Failure::RequestBroken(error), version);
         }
-        Err(_) => return broken_off(settings, &about, Failure::RequestStalled, parts.version),
+        Err(_) => return broken_off(settings, &about, Failure::RequestStalled, version),
     };
-    // By now it is all here.
-    parts.headers.remove(EXPECT);
-    let token = settings.transport.read(&parts.headers, Kind::Repeat);
+    let token = settings.transport.read_of(head.fields(), Kind::Repeat);
     let token = token.filter(|token| octets.strip_prefix(b"post=") == Some(token.as_bytes()));
     let Some(token) = token.map(str::to_owned) else {
-        let request = Request::from_parts(parts, Source::from(octets));
+        let request = Request::with_kept(head, octets);
         return forget(
             pass_on(shared, settings, forwarder, (about, Some(rule)), target, request, peer).await,
         );
     };
-    let request = Request::from_parts(parts, Source::from(Bytes::new()));
+    let mut headers = head.fields().to_map();
+    let request = Request::with_kept(head, Bytes::new());
     let about = &about;
-    if !settings.sites.is_own_form(request.headers()) {
-        return forget(reply::fault(settings, about.audience, about.request_id(), &Fault::ForeignForm));
+    if !settings.sites.is_own_form(&headers) {
+        return forget(reply::fault(settings, about.audience(), about.request_id(), &Fault::ForeignForm));
     }
-    let visitor = match visitor(shared, settings.transport, request.headers()).await {
+    let visitor = match visitor(shared, settings.transport.read(&headers, Kind::Session)).await {
         Ok(Some(visitor)) => visitor,
         Ok(None) => return forget(sign_in_first(settings, about, &target, &request)),
         Err(error) => return unavailable(settings, about, &error),
@@ -123,7 +122,6 @@ pub(super) async fn resend(
         Entry::Waiting => return forget(wait(settings, about, &visitor, &target)),
         Entry::Disabled => return forget(sign_in_first(settings, about, &target, &request)),
     };
-    let mut headers = request.into_parts().0.headers;
     let owner = visitor.clone();
     let held = off_core(shared, |sign_on| async move { sign_on.take_held(&token, &owner).await }).await;
     let post = match held {
@@ -134,11 +132,14 @@ pub(super) async fn resend(
     };
     let Ok(content_type) = HeaderValue::from_str(&post.content_type) else { return forget(gone(settings)) };
     headers.insert(CONTENT_TYPE, content_type);
-    let mut again = Request::new(Bytes::from(post.body));
+    if let Ok(id) = HeaderValue::from_str(about.request_id()) {
+        headers.insert(REQUEST_ID, id);
+    }
+    let mut again = http::Request::new(Bytes::from(post.body));
     *again.method_mut() = http::Method::POST;
     *again.headers_mut() = headers;
     tracing::info!(request_id = about.request_id(), "a form that was kept is sent");
-    let result = forwarder.forward(&authenticated, again, peer).await;
+    let result = forwarder.forward(&authenticated, again.into(), peer).await;
     let response = forwarded(settings, about, result, Decision::Forwarded, Some(visitor));
     forget(reply::by_rule(response, Some(Rule::repeat(rule))))
 }
@@ -157,7 +158,7 @@ impl Call {
     }
 
     /// `POST /.anteroom/repeat`: the person wants it sent.
-    pub(super) async fn confirm_repeat(&self, request: Request<Source>) -> Response<Body> {
+    pub(super) async fn confirm_repeat(&self, request: http::Request<Source>) -> Response<Body> {
         if !self.is_own_form() {
             return self.fault(&Fault::ForeignForm);
         }
@@ -217,7 +218,7 @@ fn unavailable(settings: &Settings, about: &About, error: &store::Error) -> Resp
         retry_after_seconds: reply::RETRY_AFTER_SECONDS,
         request_id: about.request_id(),
     };
-    reply::fault(settings, about.audience, about.request_id(), &fault)
+    reply::fault(settings, about.audience(), about.request_id(), &fault)
 }
 
 /// The type of a form that can be kept: one that browsers send, and not compressed.

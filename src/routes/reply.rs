@@ -7,7 +7,7 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
     RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -164,11 +164,6 @@ pub(super) fn sign_on_refused(mut response: Response<Body>, reason: &'static str
     let (code, sign_on) = (Some(reason), Some(SignOnEnd::Refused));
     response.extensions_mut().insert(Outcome { code, sign_on, ..Outcome::of(Decision::Refused) });
     response
-}
-
-/// The name that a request goes by.
-pub(super) fn request_id(headers: &HeaderMap) -> String {
-    headers.get(&REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 /// Says who made an error, for programs that see only headers.

@@ -3,9 +3,12 @@
 //! Separate because nothing may ever be decided by a `Host` that is not configured, and no address of ours is
 //! ever made from one (T-A5, F5).
 
-use http::header::{HOST, ORIGIN};
-use http::{HeaderMap, Request};
+use http::HeaderMap;
+use http::header::ORIGIN;
 use url::Url;
+
+use crate::http1::fields::Known;
+use crate::proxy::Head;
 
 /// What a host serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,10 +49,10 @@ impl Sites {
     }
 
     /// The host that a request is for. Case, port and a final dot make no difference (T-C6).
-    pub(super) fn of<B>(&self, request: &Request<B>) -> Option<Site> {
-        self.of_host(match request.uri().authority() {
+    pub(super) fn of(&self, head: &Head) -> Option<Site> {
+        self.of_host(match head.uri().authority() {
             Some(authority) => authority.as_str(),
-            None => request.headers().get(HOST)?.to_str().ok()?,
+            None => head.fields().text(Known::Host)?,
         })
     }
 
@@ -121,7 +124,11 @@ mod tests {
             "https://app.example.com".parse().unwrap(),
             "https://login.example.com/saml2/idpresponse".parse().unwrap(),
         );
-        let site = |host: &str| sites.of(&Request::get("/").header(HOST, host).body(()).unwrap());
+        let of = |uri: &str, host: &str| {
+            let request = http::Request::get(uri).header("host", host).body(bytes::Bytes::new()).unwrap();
+            sites.of(crate::proxy::Request::from(request).head())
+        };
+        let site = |host: &str| of("/", host);
         assert_eq!(site("app.example.com"), Some(Site::App));
         assert_eq!(site("APP.Example.COM.:8443"), Some(Site::App));
         assert_eq!(site("login.example.com"), Some(Site::Login));
@@ -136,8 +143,6 @@ mod tests {
         ] {
             assert_eq!(site(host), None, "{host:?}");
         }
-        let absolute =
-            Request::get("https://evil.example/").header(HOST, "app.example.com").body(()).unwrap();
-        assert_eq!(sites.of(&absolute), None);
+        assert_eq!(of("https://evil.example/", "app.example.com"), None);
     }
 }

@@ -3,23 +3,36 @@
 //! Separate because hyper accepts more than a proxy may (several `Host` fields, `CONNECT`, odd transfer
 //! codings), and whatever two servers could read in two ways ends here (R-25, T-B5, T-G2, T-G3).
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use http::header::HOST;
+use http::request::Parts;
+use http::{HeaderValue, Method, Version};
+
+use crate::http1::FIELDS_MAX;
+use crate::http1::fields::{Fields, Known};
+use crate::http1::head::RequestHead;
 
 use super::refusal::Refusal;
 
-/// The largest value of a field, in bytes, and how many fields there may be. All together are bounded by the
-/// size of the head; HTTP/1 counts before it gets here, HTTP/2 does not count.
+/// The largest value of a field, in bytes. All together are bounded by the size of the head; how many they are is
+/// counted in HTTP/1 before they get here, and in HTTP/2 by nobody else.
 const VALUE_BYTES_MAX: usize = 16 * 1024;
-const FIELDS_MAX: usize = 100;
 
-/// Checks a request and makes sure that it has a `Host` field, or says how to refuse it.
-pub(super) fn admit<B>(request: &mut Request<B>) -> Result<(), Refusal> {
-    check_method(request.method())?;
-    check_size(request.headers())?;
-    check_framing(request.headers(), request.version())?;
-    settle_host(request)
+/// The head of a request of HTTP/2, whose host is its authority (RFC 9113 8.3.1).
+pub(super) fn head_of_http2(mut parts: Parts) -> RequestHead {
+    if let Some(authority) = parts.uri.authority()
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        parts.headers.entry(HOST).or_insert(host);
+    }
+    RequestHead::from(&parts)
+}
+
+/// Checks a request, or says how to refuse it.
+pub(super) fn admit(head: &RequestHead) -> Result<(), Refusal> {
+    check_method(&head.method)?;
+    check_size(&head.fields)?;
+    check_framing(&head.fields, head.version)?;
+    check_host(head)
 }
 
 /// `CONNECT` would make a tunnel and `TRACE` an echo of the identity header; other methods are passed on as
@@ -35,10 +48,8 @@ fn check_method(method: &Method) -> Result<(), Refusal> {
     if plain { Ok(()) } else { Err(Refusal::UnknownMethod) }
 }
 
-/// `X-Request-Id` is ours by now and counts for nobody.
-fn check_size(headers: &HeaderMap) -> Result<(), Refusal> {
-    let is_small = |value: &HeaderValue| value.len() <= VALUE_BYTES_MAX;
-    if headers.len() <= FIELDS_MAX + 1 && headers.values().all(is_small) {
+fn check_size(fields: &Fields) -> Result<(), Refusal> {
+    if fields.len() <= FIELDS_MAX && fields.iter().all(|field| field.value.len() <= VALUE_BYTES_MAX) {
         Ok(())
     } else {
         Err(Refusal::FieldsTooLarge)
@@ -46,49 +57,34 @@ fn check_size(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// One way to find the end of the body (RFC 9112 6.1, 6.3).
-fn check_framing(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+fn check_framing(fields: &Fields, version: Version) -> Result<(), Refusal> {
+    let mut codings = fields.all(Known::TransferEncoding);
     if let Some(coding) = codings.next() {
-        let chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
-        if !chunked || version != Version::HTTP_11 || headers.contains_key(CONTENT_LENGTH) {
+        let chunked = coding.eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
+        if !chunked || version != Version::HTTP_11 || fields.has(Known::ContentLength) {
             return Err(Refusal::Ambiguous);
         }
     }
-    if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() {
-        return Err(Refusal::Ambiguous);
-    }
-    Ok(())
+    if fields.all(Known::ContentLength).nth(1).is_some() { Err(Refusal::Ambiguous) } else { Ok(()) }
 }
 
 /// One `Host`, and the same as the target's authority where the target has one (RFC 9112 3.2).
-fn settle_host<B>(request: &mut Request<B>) -> Result<(), Refusal> {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let (host, another) = (hosts.next(), hosts.next());
-    if another.is_some() {
-        return Err(Refusal::Ambiguous);
-    }
-    let authority = request.uri().authority().map(Authority::as_str);
-    match (host, authority) {
-        (Some(host), None) => is_authority(host).then_some(()).ok_or(Refusal::Ambiguous),
-        (Some(host), Some(authority)) => {
-            let same = host.as_bytes().eq_ignore_ascii_case(authority.as_bytes());
-            same.then_some(()).ok_or(Refusal::Ambiguous)
-        }
-        (None, Some(authority)) if request.version() == Version::HTTP_2 => {
-            let host = HeaderValue::from_str(authority).map_err(|_| Refusal::Ambiguous)?;
-            request.headers_mut().insert(HOST, host);
-            Ok(())
-        }
-        (None, _) => Err(Refusal::Ambiguous),
-    }
+fn check_host(head: &RequestHead) -> Result<(), Refusal> {
+    let mut hosts = head.fields.all(Known::Host);
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Refusal::Ambiguous) };
+    let is_sound = match head.uri.authority() {
+        None => is_authority(host),
+        Some(authority) => host.eq_ignore_ascii_case(authority.as_str().as_bytes()),
+    };
+    if is_sound { Ok(()) } else { Err(Refusal::Ambiguous) }
 }
 
 /// A host and perhaps a port, and nothing that a log or a redirect could trip over.
-fn is_authority(host: &HeaderValue) -> bool {
+fn is_authority(host: &[u8]) -> bool {
     let plain = |octet: &u8| {
         octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_' | b':' | b'[' | b']')
     };
-    !host.is_empty() && host.len() <= 255 && host.as_bytes().iter().all(plain)
+    !host.is_empty() && host.len() <= 255 && host.iter().all(plain)
 }
 
 #[cfg(test)]

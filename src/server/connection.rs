@@ -13,8 +13,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use http::header::{HOST, UPGRADE};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -25,8 +24,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::admission::admit;
-use super::conversation::{Conversation, Sundries};
+use super::admission::{admit, head_of_http2};
+use super::conversation::{Asked, Conversation, Sundries};
 use super::doors::{Doors, Pressure, Reason, Slot};
 use super::inspect::Inspected;
 use super::open::{Entry, Open};
@@ -34,7 +33,11 @@ use super::refusal::{Refusal, closing};
 use super::tls::{Acceptor, describe};
 use super::watch::{Exchange, Protocol, Tracked, Watch};
 use super::{FINISH_MAX, Greeting, Handler, Limits, Refused, Settings, preamble};
-use crate::proxy::{Body, BoxError, Observed, Peer, REQUEST_ID, RequestIds, Source, TrustedProxies, drive};
+use crate::http1::fields::Known;
+use crate::http1::head::RequestHead;
+use crate::proxy::{
+    self, Body, BoxError, Observed, Peer, RequestId, RequestIds, Source, TrustedProxies, drive,
+};
 use crate::routes::grpc;
 
 /// HTTP/2: streams, windows, frames that may wait.
@@ -207,11 +210,11 @@ impl<H: Handler> Desk<H> {
         watch.speaks(Protocol::Http1);
         let conversation = Conversation::new(stream, Arc::clone(&watch), self.sundries.clone());
         // A request needs much room, and most connections have none most of the time.
-        let service = |request| Box::pin(Rc::clone(&self).answer(request, peer.clone(), Arc::clone(&watch)));
+        let service = |asked| Box::pin(Rc::clone(&self).answer(asked, peer.clone(), Arc::clone(&watch)));
         let refuse = |refusal: Refusal| {
             let name = self.request_ids.next();
-            self.note(refusal, Some(&name), &peer);
-            let response = closing(refusal.answer(Some(name)), Version::HTTP_11);
+            self.note(refusal, &name, &peer);
+            let response = closing(refusal.answer(&name), Version::HTTP_11);
             response.map(|body| Tracked::new(body, Exchange::begin(Arc::clone(&watch))))
         };
         let serving = pin!(conversation.serve(service, refuse));
@@ -227,8 +230,8 @@ impl<H: Handler> Desk<H> {
         let inspected = Inspected::new(stream);
         let io = TokioIo::new(Observed::new(inspected, Arc::clone(&watch)));
         let service = service_fn(|request: Request<Incoming>| {
-            let answer = Rc::clone(&self).answer(request.map(Source::from), peer.clone(), Arc::clone(&watch));
-            answer.map(Ok::<_, std::convert::Infallible>)
+            let answer = Rc::clone(&self).answer(asked_by_http2(request), peer.clone(), Arc::clone(&watch));
+            answer.map(|response| Ok::<_, std::convert::Infallible>(for_http2(response)))
         });
         let connection = pin!(self.http2.serve_connection(io, service));
         self.attend(connection, &watch, Protocol::Http2).await;
@@ -275,22 +278,18 @@ impl<H: Handler> Desk<H> {
     }
 
     /// Answers one request.
-    async fn answer(
-        self: Rc<Self>,
-        mut request: Request<Source>,
-        mut peer: Peer,
-        watch: Arc<Watch>,
-    ) -> Response<Tracked> {
+    async fn answer(self: Rc<Self>, asked: Asked, mut peer: Peer, watch: Arc<Watch>) -> Response<Tracked> {
         let exchange = Exchange::begin(Arc::clone(&watch));
         if !watch.is_first_request() {
             peer.handshake = None;
         }
-        let version = request.version();
-        let asks_upgrade = request.headers().contains_key(UPGRADE);
-        self.request_ids.stamp(request.headers_mut(), &peer);
-        let response = match check(&mut request, &watch) {
+        let Asked { head, body, upgrade } = asked;
+        let version = head.version;
+        let asks_upgrade = head.fields.has(Known::Upgrade);
+        let id = self.request_ids.name(&head.fields, &peer);
+        let response = match check(&head, &watch) {
             Ok(()) => {
-                let response = self.handle(request, peer).await;
+                let response = self.handle(proxy::Request::new(head, id, body, upgrade), peer).await;
                 let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
                 if switches {
                     watch.becomes_tunnel();
@@ -309,9 +308,9 @@ impl<H: Handler> Desk<H> {
                 if refusal == Refusal::Overloaded && version == Version::HTTP_2 {
                     watch.retire();
                 }
-                self.note(refusal, request.headers().get(REQUEST_ID), &peer);
-                let is_grpc = grpc::is_call(request.headers());
-                let response = refusal.answer(request.headers_mut().remove(REQUEST_ID));
+                self.note(refusal, &id, &peer);
+                let response = refusal.answer(&id);
+                let is_grpc = grpc::is_call(head.fields.get(Known::ContentType));
                 let response = if is_grpc { grpc::answer(response) } else { response };
                 // A client with two hosts on one connection goes on with the other.
                 if refusal == Refusal::Misdirected { response } else { closing(response, version) }
@@ -320,36 +319,53 @@ impl<H: Handler> Desk<H> {
         response.map(|body| Tracked::new(body, exchange))
     }
 
-    /// A panic is answered too, and hurts no other request.
     /// Has a refusal written down.
-    fn note(&self, refusal: Refusal, request_id: Option<&HeaderValue>, peer: &Peer) {
+    fn note(&self, refusal: Refusal, request_id: &RequestId, peer: &Peer) {
         let (client, status, code) = (peer.address.ip(), refusal.status(), refusal.code());
         self.handler.refused(&Refused { request_id, client, status, code });
     }
 
-    async fn handle(&self, request: Request<Source>, peer: Peer) -> Response<Body> {
-        let request_id = request.headers().get(REQUEST_ID).cloned();
-        let is_grpc = grpc::is_call(request.headers());
+    /// A panic is answered too, and hurts no other request.
+    async fn handle(&self, request: proxy::Request, peer: Peer) -> Response<Body> {
+        let head = Arc::clone(request.head());
         let handled = AssertUnwindSafe(self.handler.handle(request, peer)).catch_unwind().await;
         handled.unwrap_or_else(|_| {
-            tracing::error!(?request_id, "a request failed by a panic");
-            let response = Refusal::Panicked.answer(request_id);
-            if is_grpc { grpc::answer(response) } else { response }
+            tracing::error!(request_id = head.id().as_str(), "a request failed by a panic");
+            let response = Refusal::Panicked.answer(head.id());
+            if grpc::is_call(head.fields().get(Known::ContentType)) {
+                grpc::answer(response)
+            } else {
+                response
+            }
         })
     }
 }
 
 /// Whether a request may be handled at all.
-fn check(request: &mut Request<Source>, watch: &Watch) -> Result<(), Refusal> {
+fn check(head: &RequestHead, watch: &Watch) -> Result<(), Refusal> {
     if watch.is_turned_away() {
         return Err(Refusal::Overloaded);
     }
-    admit(request)?;
-    let host = request.headers().get(HOST);
-    if host.is_some_and(|host| watch.is_misdirected(host.as_bytes())) {
+    admit(head)?;
+    if head.fields.get(Known::Host).is_some_and(|host| watch.is_misdirected(host)) {
         return Err(Refusal::Misdirected);
     }
     Ok(())
+}
+
+/// A request of HTTP/2.
+fn asked_by_http2(request: Request<Incoming>) -> Asked {
+    let (parts, body) = request.into_parts();
+    Asked { head: head_of_http2(parts), body: Source::from(body), upgrade: None }
+}
+
+/// All fields of a response in one place.
+fn for_http2(response: Response<Tracked>) -> Response<Tracked> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(fields) = body.fields() {
+        fields.add_to(&mut parts.headers);
+    }
+    Response::from_parts(parts, body)
 }
 
 /// How a connection has ended.

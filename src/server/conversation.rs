@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, EXPECT, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use http_body::{Body as _, Frame};
 use jiff::fmt::rfc2822::DateTimePrinter;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -29,7 +29,8 @@ use super::watch::{Tracked, Watch};
 use crate::clock::Clock;
 use crate::http1::Malformed;
 use crate::http1::content::{Content, Part};
-use crate::http1::head::{self, Search};
+use crate::http1::fields::Known;
+use crate::http1::head::{self, RequestHead, Search};
 use crate::http1::inbox::{self, READ_BYTES_MIN, ROOM_BYTES_MIN};
 use crate::http1::outgoing::{Framing, Outgoing};
 use crate::http1::pipe::{Broken, Giver, Wish, pipe};
@@ -37,8 +38,6 @@ use crate::proxy::{Interim, Observe as _, Source, Upgrade, Upgraded};
 
 /// The largest head of a request.
 pub(super) const HEAD_BYTES_MAX: usize = 32 * 1024;
-/// Fields that are added to those of a request.
-const FIELDS_ADDED: usize = 12;
 /// How much is read while nobody wants it, only to see whether the client is there.
 const AHEAD_BYTES_MAX: usize = 8 * 1024;
 /// How much of a body that nobody wanted is passed over, so that the connection or at least the answer survives it.
@@ -116,10 +115,18 @@ pub(super) struct Conversation<IO> {
     interim: Interim,
 }
 
+/// A request as it came in, without a name.
+pub(super) struct Asked {
+    pub(super) head: RequestHead,
+    pub(super) body: Source,
+    /// Where the connection goes if it is upgraded; there only if that is asked for.
+    pub(super) upgrade: Option<Upgrade>,
+}
+
 /// What comes next on a connection.
 #[expect(clippy::large_enum_variant, reason = "nearly all are requests, and a box is an allocation for each")]
 enum Next {
-    Request(Request<()>, Content),
+    Request(RequestHead, Content),
     Refused(Malformed),
     /// Nothing any more.
     End,
@@ -143,7 +150,7 @@ enum After {
 /// What of a request matters for its response.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-struct Asked {
+struct Terms {
     is_head: bool,
     is_old: bool,
     takes_trailers: bool,
@@ -153,7 +160,7 @@ struct Asked {
 
 /// One request and its response, as far as they have come.
 struct Exchange {
-    asked: Asked,
+    terms: Terms,
     content: Content,
     giver: Option<Giver>,
     /// Whether the client waits to be told to go on.
@@ -189,7 +196,7 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
         mut service: S,
         mut refuse: impl FnMut(Refusal) -> Response<Tracked>,
     ) where
-        S: FnMut(Request<Source>) -> F,
+        S: FnMut(Asked) -> F,
         F: Future<Output = Response<Tracked>>,
     {
         loop {
@@ -233,14 +240,14 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
                 if extent.octets > HEAD_BYTES_MAX {
                     return Poll::Ready(Next::Refused(Malformed::TooLarge));
                 }
-                let head = self.inbox.split_to(extent.octets).freeze();
+                let head = self.inbox.split_to(extent.octets);
                 // Empty lines before a request are passed over (RFC 9112 2.2).
                 if head == b"\r\n"[..] {
                     continue;
                 }
-                return Poll::Ready(match head::parse_request(&head, extent, FIELDS_ADDED) {
-                    Ok(request) => match Content::of_request(request.version(), request.headers()) {
-                        Ok(body) => Next::Request(request, body),
+                return Poll::Ready(match head::parse_request(head, extent) {
+                    Ok(head) => match Content::of_request(head.version, &head.fields) {
+                        Ok(body) => Next::Request(head, body),
                         Err(why) => Next::Refused(why),
                     },
                     Err(why) => Next::Refused(why),
@@ -283,8 +290,8 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
     ) -> After {
         let refusal = if why == Malformed::TooLarge { Refusal::FieldsTooLarge } else { Refusal::Ambiguous };
         tracing::debug!(%why, ?refusal, "what came is no request");
-        let asked = Asked { is_head: false, is_old: false, takes_trailers: false, goes_on: false };
-        let mut exchange = Exchange::of(asked, Content::NONE);
+        let terms = Terms { is_head: false, is_old: false, takes_trailers: false, goes_on: false };
+        let mut exchange = Exchange::of(terms, Content::NONE);
         exchange.is_deaf = true;
         self.exchange(exchange, std::future::ready(refuse(refusal))).await
     }
@@ -364,10 +371,10 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
 
     /// Writes down what the application has said ahead of its response.
     fn pass_interim(&mut self) {
-        for (status, headers) in self.interim.take() {
+        for (status, fields) in self.interim.take() {
             let out = self.outgoing.front();
             head::put_status_line(out, Version::HTTP_11, status);
-            head::put_fields(out, &headers);
+            fields.put_where(out, |_| true);
             out.extend_from_slice(b"\r\n");
         }
     }
@@ -376,22 +383,27 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
     fn begin_response(&mut self, exchange: &mut Exchange, response: Response<Tracked>) {
         let (parts, body) = response.into_parts();
         let (status, headers) = (parts.status, &parts.headers);
-        let asked = exchange.asked;
+        let terms = exchange.terms;
         let is_switch = status == StatusCode::SWITCHING_PROTOCOLS;
         let is_bare = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let has_content = !(asked.is_head || is_bare || status.is_informational());
+        let has_content = !(terms.is_head || is_bare || status.is_informational());
 
-        let said = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let passed = body.fields();
+        let said = match passed {
+            Some(fields) => fields.text(Known::ContentLength),
+            None => headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()),
+        };
+        let said = said.and_then(|length| length.parse().ok());
         let real = body.size_hint().exact();
         exchange.framing = match real.or(said) {
             _ if !has_content => Framing::Sized(0),
             Some(length) => Framing::Sized(length),
-            None if asked.is_old => Framing::Close,
+            None if terms.is_old => Framing::Close,
             None => Framing::Chunked,
         };
-        let is_closing = head::tokens(headers, &CONNECTION).any(|one| one.eq_ignore_ascii_case(b"close"));
+        let is_closing = headers.get(CONNECTION).is_some_and(|one| one == "close");
         let goes_on =
-            asked.goes_on && !is_closing && exchange.framing != Framing::Close && !self.watch.is_closing();
+            terms.goes_on && !is_closing && exchange.framing != Framing::Close && !self.watch.is_closing();
         let is_unwanted = exchange.giver.as_ref().is_none_or(Giver::is_unwanted);
         let goes_on = goes_on && (!is_unwanted || self.pass_over(&mut exchange.content));
         exchange.after = match goes_on {
@@ -405,16 +417,19 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
         }
         let out = self.outgoing.front();
         out.reserve(HEAD_BYTES_USUAL);
-        head::put_status_line(out, if asked.is_old { Version::HTTP_10 } else { Version::HTTP_11 }, status);
+        head::put_status_line(out, if terms.is_old { Version::HTTP_10 } else { Version::HTTP_11 }, status);
         for (name, value) in headers {
             let is_ours = *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING;
             if !(is_ours || (*name == CONNECTION && !is_switch)) {
                 head::put_field(out, name, value.as_bytes());
             }
         }
+        if let Some(fields) = passed {
+            fields.put_where(out, |field| field.known != Known::ContentLength);
+        }
         let length = match exchange.framing {
             Framing::Sized(length) if has_content => Some(length),
-            _ if asked.is_head => said.or_else(|| real.filter(|length| *length > 0)),
+            _ if terms.is_head => said.or_else(|| real.filter(|length| *length > 0)),
             _ if status == StatusCode::NOT_MODIFIED => said,
             _ => None,
         };
@@ -428,16 +443,16 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
             After::Ends | After::EndsUnread | After::Breaks => {
                 head::put_field(out, &CONNECTION, b"close");
             }
-            After::GoesOn if asked.is_old => head::put_field(out, &CONNECTION, b"keep-alive"),
+            After::GoesOn if terms.is_old => head::put_field(out, &CONNECTION, b"keep-alive"),
             After::GoesOn | After::Switches => {}
         }
-        if !headers.contains_key(DATE) {
+        if !passed.is_some_and(|fields| fields.has(Known::Date)) && !headers.contains_key(DATE) {
             self.sundries.put_date(out);
         }
         out.extend_from_slice(b"\r\n");
 
         exchange.has_begun = true;
-        exchange.trailers = headers.get(TRAILER).filter(|_| asked.takes_trailers).cloned();
+        exchange.trailers = headers.get(TRAILER).filter(|_| terms.takes_trailers).cloned();
         if has_content && !body.is_end_stream() {
             exchange.body = Some(body);
         } else {
@@ -562,25 +577,26 @@ struct Gone;
 impl Exchange {
     /// Begins with a request: what is given to whoever answers it, and where its connection goes if it is upgraded.
     fn begin(
-        head: Request<()>,
+        head: RequestHead,
         content: Content,
         interim: &Interim,
-    ) -> (Request<Source>, Self, Option<tokio::sync::oneshot::Sender<Upgraded>>) {
-        let (mut parts, ()) = head.into_parts();
-        let headers = &parts.headers;
-        let says =
-            |option: &[u8]| head::tokens(headers, &CONNECTION).any(|one| one.eq_ignore_ascii_case(option));
-        let is_old = parts.version == Version::HTTP_10;
-        let asked = Asked {
-            is_head: parts.method == Method::HEAD,
+    ) -> (Asked, Self, Option<tokio::sync::oneshot::Sender<Upgraded>>) {
+        let fields = &head.fields;
+        let is_old = head.version == Version::HTTP_10;
+        let terms = Terms {
+            is_head: head.method == Method::HEAD,
             is_old,
-            takes_trailers: head::tokens(headers, &TE).any(|one| one.eq_ignore_ascii_case(b"trailers")),
-            goes_on: if is_old { says(b"keep-alive") } else { !says(b"close") },
+            takes_trailers: fields.says(Known::Te, b"trailers"),
+            goes_on: if is_old {
+                fields.says(Known::Connection, b"keep-alive")
+            } else {
+                !fields.says(Known::Connection, b"close")
+            },
         };
-        let awaits_continue = !is_old
-            && headers.get(EXPECT).is_some_and(|one| one.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-        let mut exchange = Self::of(asked, content);
-        let source = if exchange.content.is_over() {
+        let expects = fields.get(Known::Expect);
+        let awaits_continue = !is_old && expects.is_some_and(|one| one.eq_ignore_ascii_case(b"100-continue"));
+        let mut exchange = Self::of(terms, content);
+        let body = if exchange.content.is_over() {
             Source::from(Bytes::new())
         } else {
             let (giver, taker) = pipe(exchange.content.octets_left());
@@ -588,18 +604,14 @@ impl Exchange {
             exchange.awaits_continue = awaits_continue;
             Source::from(taker)
         };
-        let switch = parts.headers.contains_key(UPGRADE).then(|| {
-            let (upgrade, switch) = Upgrade::new();
-            parts.extensions.insert(upgrade);
-            switch
-        });
-        let source = if is_old { source } else { source.with_interim(interim.clone()) };
-        (Request::from_parts(parts, source), exchange, switch)
+        let body = if is_old { body } else { body.with_interim(interim.clone()) };
+        let (upgrade, switch) = fields.has(Known::Upgrade).then(Upgrade::new).unzip();
+        (Asked { head, body, upgrade }, exchange, switch)
     }
 
-    const fn of(asked: Asked, content: Content) -> Self {
+    const fn of(terms: Terms, content: Content) -> Self {
         Self {
-            asked,
+            terms,
             content,
             giver: None,
             awaits_continue: false,
@@ -619,7 +631,7 @@ impl Exchange {
             giver.fail(why);
         }
         self.is_deaf = true;
-        self.asked.goes_on = false;
+        self.terms.goes_on = false;
         if self.after == After::GoesOn {
             self.after = After::Ends;
         }

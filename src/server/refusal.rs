@@ -6,7 +6,7 @@
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode, Version};
 
-use crate::proxy::Body;
+use crate::proxy::{Body, RequestId};
 
 /// Why a request is refused before it is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Refusal {
     }
 
     /// The answer; `request_id` is the name that the request goes by.
-    pub(super) fn answer(self, request_id: Option<HeaderValue>) -> Response<Body> {
+    pub(super) fn answer(self, request_id: &RequestId) -> Response<Body> {
         let (status, code) = (self.status(), self.code());
         let mut response = Response::new(Body::from(self.text()));
         *response.status_mut() = status;
@@ -71,7 +71,7 @@ impl Refusal {
         if self == Self::Overloaded {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
-        if let Some(id) = request_id {
+        if let Ok(id) = HeaderValue::from_str(request_id.as_str()) {
             headers.insert(REQUEST_ID, id);
         }
         response

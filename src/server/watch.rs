@@ -16,6 +16,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Limits;
 use super::doors::{Guest, Slot};
+use crate::http1::fields::Fields;
 use crate::proxy::{Body, BoxError, Deadline, Observe};
 
 /// Which protocol a connection speaks.
@@ -238,6 +239,11 @@ pub(super) struct Tracked {
 impl Tracked {
     pub(super) const fn new(body: Body, exchange: Exchange) -> Self {
         Self { body, _exchange: exchange }
+    }
+
+    /// The application's fields that go out behind those of the response itself.
+    pub(super) fn fields(&self) -> Option<&Fields> {
+        self.body.fields()
     }
 }
 

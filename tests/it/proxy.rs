@@ -45,7 +45,7 @@ use anteroom::sign_on::{self, Entry, SignOn, Visitor};
 use anteroom::store::{self, AuditEvent, NewUser};
 use anteroom::target::{PathRule, RequestTarget, ReturnPath};
 use anteroom::{clock::Clock, identity};
-use http::{Request, Response, StatusCode};
+use http::{Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use crate::upstream::{self, Head, PATIENCE, Upstream};
@@ -237,7 +237,7 @@ struct Doorman {
 }
 
 impl Handler for Doorman {
-    async fn handle(&self, request: Request<proxy::Source>, peer: Peer) -> Response<Body> {
+    async fn handle(&self, request: proxy::Request, peer: Peer) -> Response<Body> {
         let Ok(target) = RequestTarget::parse(request.uri()) else {
             return refusal(StatusCode::BAD_REQUEST, "target");
         };

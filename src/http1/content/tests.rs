@@ -95,18 +95,18 @@ fn what_frames_chunks_is_bounded() {
     assert_eq!(large(&format!("0\r\n{}\r\n", "A: b\r\n".repeat(101))), Err(Some(Malformed::TooLarge)));
 }
 
-fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+fn fields(pairs: &[(&'static str, &str)]) -> Fields {
     let pairs = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         headers.append(name, value);
     }
-    headers
+    Fields::from(&headers)
 }
 
 /// `Ok(None)` stands for chunks.
 fn of_request(pairs: &[(&'static str, &str)]) -> Result<Option<u64>, Malformed> {
-    Content::of_request(Version::HTTP_11, &headers(pairs)).map(|content| content.octets_left())
+    Content::of_request(Version::HTTP_11, &fields(pairs)).map(|content| content.octets_left())
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_request_says_once_how_long_its_body_is() {
     ] {
         assert_eq!(of_request(pairs), Err(why), "{pairs:?}");
     }
-    let chunked = headers(&[("transfer-encoding", "chunked")]);
+    let chunked = fields(&[("transfer-encoding", "chunked")]);
     let old = Content::of_request(Version::HTTP_10, &chunked);
     assert_eq!(old.map(drop), Err(Malformed::Length), "chunks are of HTTP/1.1");
 }
@@ -140,9 +140,8 @@ fn a_request_says_once_how_long_its_body_is() {
 #[test]
 fn a_response_ends_by_its_rules() {
     let of = |method: Method, status: u16, pairs: &[(&'static str, &str)]| {
-        let mut head = Response::new(());
-        *head.status_mut() = StatusCode::from_u16(status).unwrap();
-        *head.headers_mut() = headers(pairs);
+        let status = StatusCode::from_u16(status).unwrap();
+        let head = ResponseHead { status, version: Version::HTTP_11, fields: fields(pairs) };
         Content::of_response(&method, &head).map(|content| match content {
             Content::Sized(length) => length.to_string(),
             Content::Chunked(_) => "chunks".to_owned(),

@@ -9,10 +9,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::http1::fields::Fields;
+use crate::http1::head::ResponseHead;
+use crate::http1::{FIELDS_MAX, Malformed};
 use crate::proxy::message::Progress;
 use crate::proxy::request::Prepared;
 use crate::proxy::upstream::{Sign, Slot};
@@ -45,27 +48,27 @@ enum Held {
 }
 
 /// What became of a request that got no response.
-pub(in crate::proxy) struct Lost {
+pub(in crate::proxy) struct Lost<'a> {
     pub(in crate::proxy) failure: Failure,
     /// The request, as far as it can be sent once more.
-    request: Option<Prepared>,
+    request: Option<Prepared<'a>>,
     /// Whether the upstream cannot have acted on it: not an octet was sent, or it has said so.
     is_unprocessed: bool,
 }
 
 /// What can be done about a lost request.
-pub(in crate::proxy) enum Next {
+pub(in crate::proxy) enum Next<'a> {
     /// It was never sent, or never looked at: send it, it is the first time.
-    Send(Prepared, Failure),
+    Send(Prepared<'a>, Failure),
     /// Send it a second time.
-    Repeat(Prepared, Failure),
+    Repeat(Prepared<'a>, Failure),
     /// Nothing.
     Fail(Failure),
 }
 
-impl Lost {
+impl<'a> Lost<'a> {
     /// What can be done; `may_repeat` says whether sending it twice does no harm.
-    pub(in crate::proxy) fn next(self, may_repeat: bool) -> Next {
+    pub(in crate::proxy) fn next(self, may_repeat: bool) -> Next<'a> {
         match self.request {
             Some(request) if self.is_unprocessed => Next::Send(request, self.failure),
             Some(request) if may_repeat && matches!(self.failure, Failure::Reset(_)) => {
@@ -113,7 +116,10 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of the response.
-    pub(in crate::proxy) async fn send(&mut self, request: Prepared) -> Result<Response<()>, Box<Lost>> {
+    pub(in crate::proxy) async fn send<'a>(
+        &mut self,
+        request: Prepared<'a>,
+    ) -> Result<ResponseHead, Box<Lost<'a>>> {
         self.upload = request.body.progress();
         let sent = match &mut self.held {
             Held::Stream { .. } => Box::pin(self.send_on_stream(request)).await,
@@ -121,7 +127,7 @@ impl Connection {
         };
         match &sent {
             Ok(response) => {
-                self.pool.note(self.site, sign_of(response.status()));
+                self.pool.note(self.site, sign_of(response.status));
                 if let Some(upload) = &self.upload {
                     upload.answered();
                 }
@@ -138,14 +144,14 @@ impl Connection {
         sent
     }
 
-    async fn send_on_line(&mut self, mut request: Prepared) -> Result<Response<()>, Box<Lost>> {
+    async fn send_on_line<'a>(&mut self, mut request: Prepared<'a>) -> Result<ResponseHead, Box<Lost<'a>>> {
         let Held::Alone(line) = &mut self.held else {
             return Err(Box::new(Lost { failure: Failure::NoUpstream, request: None, is_unprocessed: true }));
         };
         let limit = self.pool.timeouts.first_byte;
         match line.send(&mut request, self.is_reused, limit).await {
             Ok(response) => {
-                line.expect_octets_every(self.pool.timeouts.between_bytes(response.headers()));
+                line.expect_octets_every(self.pool.timeouts.between_bytes(&response.fields));
                 self.relay_upload(request);
                 Ok(response)
             }
@@ -159,7 +165,7 @@ impl Connection {
     }
 
     /// Sends what is left of a request, if there is anything, while the response is taken.
-    fn relay_upload(&mut self, request: Prepared) {
+    fn relay_upload(&mut self, request: Prepared<'_>) {
         let is_uploading = |line: &Line| !line.is_sent();
         self.held = match std::mem::replace(&mut self.held, Held::Nothing) {
             Held::Alone(line) if is_uploading(&line) => Held::Relayed(Relay::begin(line, request.body)),
@@ -167,7 +173,7 @@ impl Connection {
         };
     }
 
-    async fn send_on_stream(&mut self, mut request: Prepared) -> Result<Response<()>, Box<Lost>> {
+    async fn send_on_stream<'a>(&mut self, mut request: Prepared<'a>) -> Result<ResponseHead, Box<Lost<'a>>> {
         let Held::Stream { channel, incoming, .. } = &mut self.held else {
             return Err(Box::new(Lost { failure: Failure::NoUpstream, request: None, is_unprocessed: true }));
         };
@@ -175,8 +181,13 @@ impl Connection {
         match channel.send(&mut request, self.pool.timeouts.first_byte).await {
             Some(Ok(response)) => {
                 let (parts, body) = response.into_parts();
+                if parts.headers.len() > FIELDS_MAX {
+                    let failure = Failure::BadResponse(Some(Malformed::TooLarge.into()));
+                    return Err(Box::new(Lost { failure, request: None, is_unprocessed: false }));
+                }
                 *incoming = Some(body);
-                Ok(Response::from_parts(parts, ()))
+                let fields = Fields::from(&parts.headers);
+                Ok(ResponseHead { status: parts.status, version: parts.version, fields })
             }
             Some(Err(mut error)) => {
                 let unsent = error.take_message();

@@ -14,15 +14,16 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, TRAILER, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+use http::header::TRANSFER_ENCODING;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::http1::Malformed;
 use crate::http1::content::{Content, Part};
-use crate::http1::head::{self, Search};
+use crate::http1::fields::Known;
+use crate::http1::head::{self, ResponseHead, Search};
 use crate::http1::inbox::{self, READ_BYTES_MIN};
 use crate::http1::outgoing::{Framing, Outgoing};
 use crate::proxy::message::RequestBody;
@@ -136,10 +137,10 @@ impl Line {
     /// not sent by then is left in it.
     pub(super) async fn send(
         &mut self,
-        request: &mut Prepared,
+        request: &mut Prepared<'_>,
         is_reused: bool,
         limit: Duration,
-    ) -> Result<Response<()>, Cause> {
+    ) -> Result<ResponseHead, Cause> {
         self.patience.begin(limit);
         if is_reused {
             // What was closed while it was unused gets no request.
@@ -214,15 +215,13 @@ impl Line {
         Switched { wire: self.wire, octets: self.inbox.freeze(), open: self.open }
     }
 
-    fn write_head(&mut self, request: &Prepared) {
+    fn write_head(&mut self, request: &Prepared<'_>) {
         let out = self.outgoing.front();
         out.reserve(HEAD_BYTES_USUAL);
-        head::put_request_line(out, &request.method, request.target.as_str());
-        for (name, value) in &request.fields {
-            head::put_field(out, name, value.as_bytes());
-        }
+        head::put_request_line(out, request.method(), request.target().as_str());
+        request.write(out);
         self.upload = if request.body.is_none() {
-            if matches!(request.method, Method::POST | Method::PUT | Method::PATCH) {
+            if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
                 head::put_length(out, 0);
             }
             Upload::Over
@@ -234,7 +233,7 @@ impl Line {
             Upload::Goes(Framing::Chunked)
         };
         out.extend_from_slice(b"\r\n");
-        self.announced = if request.body.is_none() { None } else { request.field(&TRAILER).cloned() };
+        self.announced = request.announced();
         self.interim_left = INTERIM_MAX;
         self.is_kept = true;
     }
@@ -242,13 +241,13 @@ impl Line {
     fn poll_exchange(
         &mut self,
         context: &mut Context<'_>,
-        request: &mut Prepared,
-    ) -> Poll<Result<Response<()>, Cause>> {
+        request: &mut Prepared<'_>,
+    ) -> Poll<Result<ResponseHead, Cause>> {
         loop {
             self.move_upload(context, &mut request.body).map_err(Cause::Upload)?;
-            let Poll::Ready(head) = self.poll_head(context, &request.method) else { break };
+            let Poll::Ready(head) = self.poll_head(context, request.method()) else { break };
             let head = head?;
-            if !head.status().is_informational() || head.status() == StatusCode::SWITCHING_PROTOCOLS {
+            if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
                 if request.body.is_withheld() {
                     // It was asked whether it wants the body, and has said something else (RFC 9110 10.1.1).
                     self.refuse_upload();
@@ -257,7 +256,7 @@ impl Line {
             }
             self.interim_left =
                 self.interim_left.checked_sub(1).ok_or_else(|| Cause::Malformed(Broken::Endless.into()))?;
-            if head.status() == StatusCode::CONTINUE {
+            if head.status == StatusCode::CONTINUE {
                 request.body.send_at_once();
             } else if let Some(interim) = &request.interim {
                 interim.leave(head);
@@ -345,15 +344,15 @@ impl Line {
         Ok(())
     }
 
-    fn poll_head(&mut self, context: &mut Context<'_>, method: &Method) -> Poll<Result<Response<()>, Cause>> {
+    fn poll_head(&mut self, context: &mut Context<'_>, method: &Method) -> Poll<Result<ResponseHead, Cause>> {
         loop {
             let extent = self.search.go_on(&self.inbox);
             if extent.map_or(self.inbox.len(), |extent| extent.octets) > HEAD_BYTES_MAX {
                 return Poll::Ready(Err(Cause::Malformed(Malformed::TooLarge.into())));
             }
             if let Some(extent) = extent {
-                let octets = self.inbox.split_to(extent.octets).freeze();
-                let head = head::parse_response(&octets, extent);
+                let octets = self.inbox.split_to(extent.octets);
+                let head = head::parse_response(octets, extent);
                 return Poll::Ready(
                     head.and_then(|head| self.begin_content(method, head))
                         .map_err(|why| Cause::Malformed(why.into())),
@@ -367,12 +366,10 @@ impl Line {
         }
     }
 
-    fn begin_content(&mut self, method: &Method, head: Response<()>) -> Result<Response<()>, Malformed> {
+    fn begin_content(&mut self, method: &Method, head: ResponseHead) -> Result<ResponseHead, Malformed> {
         self.content = Content::of_response(method, &head)?;
-        let says = |option: &[u8]| {
-            head::tokens(head.headers(), &CONNECTION).any(|one| one.eq_ignore_ascii_case(option))
-        };
-        let is_old = head.version() == Version::HTTP_10;
+        let says = |option: &[u8]| head.fields.says(Known::Connection, option);
+        let is_old = head.version == Version::HTTP_10;
         self.is_kept &= if is_old { says(b"keep-alive") } else { !says(b"close") };
         Ok(head)
     }

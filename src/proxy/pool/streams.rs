@@ -105,7 +105,7 @@ impl Channel {
     /// body has been sent. `None` if it took too long.
     pub(super) async fn send(
         &self,
-        request: &mut Prepared,
+        request: &mut Prepared<'_>,
         limit: Duration,
     ) -> Option<Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> {
         let progress = request.body.progress();

@@ -1,0 +1,389 @@
+//! The fields of a head, where they were received.
+//!
+//! Separate because most of them are only looked at: a field stays in the octets of its head, with its name in lower case,
+//! and is copied once, into the head that goes out. A map would hash, count and free each of them.
+//!
+//! Rules: all names and values are valid (RFC 9110 5.1, 5.5). What came is never changed; it can only be left out.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use memchr::memchr;
+
+use super::{FIELDS_MAX, Malformed};
+
+/// Makes [`Known`] with the names as they stand in heads.
+macro_rules! known {
+    ($($variant:ident $name:literal,)*) => {
+        /// A name that somebody here asks for.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Known {
+            $(#[doc = stringify!($variant)] $variant,)*
+            /// Any other.
+            Other,
+        }
+
+        impl Known {
+            /// All but the last, in their order.
+            pub(crate) const ALL: &[(Self, &[u8])] = &[$((Self::$variant, $name),)*];
+
+            /// Finds a name in lower case.
+            const fn of(name: &[u8]) -> Self {
+                match name {
+                    $($name => Self::$variant,)*
+                    _ => Self::Other,
+                }
+            }
+        }
+    };
+}
+
+known! {
+    Connection b"connection",
+    ContentLength b"content-length",
+    ContentType b"content-type",
+    Cookie b"cookie",
+    Date b"date",
+    Expect b"expect",
+    Forwarded b"forwarded",
+    Host b"host",
+    KeepAlive b"keep-alive",
+    Origin b"origin",
+    ProxyAuthenticate b"proxy-authenticate",
+    ProxyConnection b"proxy-connection",
+    Referer b"referer",
+    SecPurpose b"sec-purpose",
+    SetCookie b"set-cookie",
+    Te b"te",
+    Trailer b"trailer",
+    TransferEncoding b"transfer-encoding",
+    Upgrade b"upgrade",
+    XForwardedFor b"x-forwarded-for",
+    XForwardedHost b"x-forwarded-host",
+    XForwardedPort b"x-forwarded-port",
+    XForwardedProto b"x-forwarded-proto",
+    XRealIp b"x-real-ip",
+    XRequestId b"x-request-id",
+}
+
+impl Known {
+    const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+}
+
+/// The fields of one head, in their order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fields {
+    octets: Bytes,
+    places: Vec<Place>,
+    /// A bit for each name that is among them.
+    known: u32,
+}
+
+/// Where a field lies.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    known: Known,
+    /// Whether it lies there as it would be written, so that it can be copied as it is.
+    is_plain: bool,
+    name_at: u32,
+    name_end: u32,
+    value_at: u32,
+    value_end: u32,
+}
+
+/// One field.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Field<'a> {
+    /// Which one it is, if anybody asks.
+    pub(crate) known: Known,
+    /// In lower case.
+    pub(crate) name: &'a [u8],
+    /// Without blanks around it.
+    pub(crate) value: &'a [u8],
+}
+
+/// What the ends of lines may look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LineEnds {
+    /// CRLF.
+    Strict,
+    /// Line feeds alone, too: old programs that write a response line by line send them.
+    Tolerant,
+}
+
+impl Fields {
+    /// Reads the lines of a head from this octet on, up to the empty line at its end; about so many are to be expected.
+    pub(super) fn parse(
+        mut head: BytesMut,
+        begin: usize,
+        ends: LineEnds,
+        count: usize,
+    ) -> Result<Self, Malformed> {
+        if count > FIELDS_MAX + 1 {
+            return Err(Malformed::TooLarge);
+        }
+        let mut places = Vec::with_capacity(count);
+        let mut known = 0;
+        let mut at = begin;
+        let mut rest = head.get_mut(begin..).unwrap_or_default();
+        while let Some(end) = memchr(b'\n', rest) {
+            let (line, after) = rest.split_at_mut(end + 1);
+            rest = after;
+            let length = match line {
+                [.., b'\r', b'\n'] => end - 1,
+                _ if ends == LineEnds::Tolerant => end,
+                _ => return Err(Malformed::LineFeed),
+            };
+            if length == 0 {
+                break;
+            }
+            let place = Place::of(line, length, at)?;
+            known |= place.known.bit();
+            places.push(place);
+            at += end + 1;
+        }
+        if places.len() > FIELDS_MAX {
+            return Err(Malformed::TooLarge);
+        }
+        Ok(Self { octets: head.freeze(), places, known })
+    }
+
+    /// The head that they stand in.
+    pub(super) const fn octets(&self) -> &Bytes {
+        &self.octets
+    }
+
+    /// How many there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Field<'_>> {
+        self.places.iter().map(|place| self.field(place))
+    }
+
+    /// Whether there is one of this name.
+    pub(crate) const fn has(&self, name: Known) -> bool {
+        self.known & name.bit() != 0
+    }
+
+    /// The values of a name, in their order.
+    pub(crate) fn all(&self, name: Known) -> impl Iterator<Item = &[u8]> + Clone {
+        let places = if self.has(name) { self.places.as_slice() } else { &[] };
+        places.iter().filter(move |place| place.known == name).map(|place| self.field(place).value)
+    }
+
+    /// The first value of a name.
+    pub(crate) fn get(&self, name: Known) -> Option<&[u8]> {
+        self.all(name).next()
+    }
+
+    /// The first value of a name, if it is a text.
+    pub(crate) fn text(&self, name: Known) -> Option<&str> {
+        self.get(name).and_then(|value| str::from_utf8(value).ok())
+    }
+
+    /// The members of a list field, in all its lines (RFC 9110 5.6.1).
+    pub(crate) fn tokens(&self, name: Known) -> impl Iterator<Item = &[u8]> {
+        self.all(name).flat_map(members)
+    }
+
+    /// Whether a list field has this member, in whatever case.
+    pub(crate) fn says(&self, name: Known, member: &[u8]) -> bool {
+        self.has(name) && self.tokens(name).any(|one| one.eq_ignore_ascii_case(member))
+    }
+
+    /// Leaves out all fields of which something is not so.
+    pub(crate) fn retain(&mut self, mut stays: impl FnMut(Field<'_>) -> bool) {
+        let Self { octets, places, known } = self;
+        *known = 0;
+        places.retain(|place| {
+            let stays = stays(place.field(octets));
+            if stays {
+                *known |= place.known.bit();
+            }
+            stays
+        });
+    }
+
+    /// Writes those fields of which something is so.
+    pub(crate) fn put_where(&self, out: &mut Vec<u8>, mut goes: impl FnMut(Field<'_>) -> bool) {
+        // What lies side by side is copied together.
+        let (mut from, mut to) = (0, 0);
+        for place in &self.places {
+            let field = self.field(place);
+            if !goes(field) {
+                continue;
+            }
+            if place.is_plain && place.name_at as usize == to {
+                to = place.line_end();
+                continue;
+            }
+            out.extend_from_slice(self.octets.get(from..to).unwrap_or_default());
+            (from, to) = (0, 0);
+            if place.is_plain {
+                (from, to) = (place.name_at as usize, place.line_end());
+            } else {
+                super::head::put(out, field.name, field.value);
+            }
+        }
+        out.extend_from_slice(self.octets.get(from..to).unwrap_or_default());
+    }
+
+    /// The same in a map.
+    pub(crate) fn to_map(&self) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(self.len() + 1);
+        self.add_to(&mut map);
+        map
+    }
+
+    /// Adds them to those of a map.
+    pub(crate) fn add_to(&self, map: &mut HeaderMap) {
+        for Field { name, value, .. } in self.iter() {
+            let pair =
+                (HeaderName::from_bytes(name), HeaderValue::from_maybe_shared(self.octets.slice_ref(value)));
+            // All of them are valid.
+            if let (Ok(name), Ok(value)) = pair {
+                map.append(name, value);
+            }
+        }
+    }
+
+    fn field(&self, place: &Place) -> Field<'_> {
+        place.field(&self.octets)
+    }
+}
+
+impl Place {
+    /// Reads one line, without its end so long, which begins so far behind the begin of the head. The name is changed to
+    /// lower case.
+    fn of(line: &mut [u8], length: usize, at: usize) -> Result<Self, Malformed> {
+        let mut name_length = 0;
+        for octet in line.iter_mut() {
+            if *octet == b':' {
+                break;
+            }
+            // A line end is none either.
+            let lower = LOWER.get(usize::from(*octet)).copied().unwrap_or_default();
+            if lower == 0 {
+                return Err(Malformed::Field);
+            }
+            *octet = lower;
+            name_length += 1;
+        }
+        let name = line.get(..name_length).unwrap_or_default();
+        if name.is_empty() {
+            return Err(Malformed::Field);
+        }
+        let known = Known::of(name);
+        let text = line.get(name_length + 1..length).unwrap_or_default();
+        let value = trimmed(text);
+        if !is_value(value) {
+            return Err(Malformed::Field);
+        }
+        let is_plain =
+            text.len() == value.len() + 1 && text.first() == Some(&b' ') && line.len() == length + 2;
+        let value_at = name_length + 1 + text.iter().take_while(|octet| is_blank(**octet)).count();
+        let place = |at: usize| u32::try_from(at).map_err(|_| Malformed::TooLarge);
+        Ok(Self {
+            known,
+            is_plain,
+            name_at: place(at)?,
+            name_end: place(at + name_length)?,
+            value_at: place(at + value_at)?,
+            value_end: place(at + value_at + value.len())?,
+        })
+    }
+
+    fn field<'a>(&self, octets: &'a [u8]) -> Field<'a> {
+        let part = |from: u32, to: u32| octets.get(from as usize..to as usize).unwrap_or_default();
+        let (name, value) = (part(self.name_at, self.name_end), part(self.value_at, self.value_end));
+        Field { known: self.known, name, value }
+    }
+
+    /// Where a plain line ends.
+    const fn line_end(&self) -> usize {
+        self.value_end as usize + b"\r\n".len()
+    }
+}
+
+impl From<&HeaderMap> for Fields {
+    /// At most one more than there may be, so that too many are seen to be too many.
+    fn from(map: &HeaderMap) -> Self {
+        let mut octets =
+            Vec::with_capacity(map.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum());
+        let (mut places, mut known) = (Vec::with_capacity(map.len()), 0);
+        for (name, value) in map.iter().take(FIELDS_MAX + 1) {
+            let at = octets.len();
+            super::head::put(&mut octets, name.as_str().as_bytes(), value.as_bytes());
+            // Whoever sends 4 GiB of fields is stopped long before.
+            let Some(line) = octets.get_mut(at..) else { continue };
+            let length = line.len() - b"\r\n".len();
+            let Ok(place) = Place::of(line, length, at) else { continue };
+            known |= place.known.bit();
+            places.push(place);
+        }
+        Self { octets: octets.into(), places, known }
+    }
+}
+
+/// The members of a list in one line.
+pub(crate) fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    line.split(|octet| *octet == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
+}
+
+/// Without the blanks around it (RFC 9110 5.6.3), and nothing else: other white space is no white space here.
+fn trimmed(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+const fn is_blank(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t')
+}
+
+/// Whether it may be a value (RFC 9110 5.5).
+fn is_value(value: &[u8]) -> bool {
+    // To look at all of them is quicker than to stop at the first.
+    value.iter().fold(true, |all, octet| all & ((*octet >= b' ' && *octet != 0x7f) || *octet == b'\t'))
+}
+
+/// What may stand in a name (RFC 9110 5.6.2), in lower case; 0 for all else.
+const LOWER: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut octet = 0_u8;
+    loop {
+        let is_token = octet.is_ascii_alphanumeric()
+            || matches!(
+                octet,
+                b'!' | b'#'
+                    | b'$'
+                    | b'%'
+                    | b'&'
+                    | b'\''
+                    | b'*'
+                    | b'+'
+                    | b'-'
+                    | b'.'
+                    | b'^'
+                    | b'_'
+                    | b'`'
+                    | b'|'
+                    | b'~'
+            );
+        if is_token {
+            table[octet as usize] = octet.to_ascii_lowercase();
+        }
+        if octet == u8::MAX {
+            break table;
+        }
+        octet += 1;
+    }
+};
+
+#[cfg(test)]
+mod tests;

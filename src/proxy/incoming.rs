@@ -1,0 +1,122 @@
+//! A request as it came in.
+//!
+//! Separate because everybody who decides on a request, forwards it or writes it down looks at one and the same head, which
+//! nobody changes: what is set anew is set in the request that goes out.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Uri, Version};
+
+use crate::http1::fields::Fields;
+use crate::http1::head::RequestHead;
+
+use super::message::Source;
+use super::peer::{REQUEST_ID, RequestId};
+use super::upgrade::Upgrade;
+
+/// A request with its body, which is still to come.
+#[derive(Debug)]
+pub struct Request {
+    pub(super) head: Arc<Head>,
+    pub(super) body: Source,
+    /// Where the client's connection comes from, if it asks for an upgrade.
+    pub(super) upgrade: Option<Upgrade>,
+}
+
+/// The head of a request, and the name that it goes by.
+#[derive(Debug)]
+pub(crate) struct Head {
+    start: RequestHead,
+    id: RequestId,
+}
+
+impl Head {
+    pub(crate) const fn method(&self) -> &Method {
+        &self.start.method
+    }
+
+    pub(crate) const fn uri(&self) -> &Uri {
+        &self.start.uri
+    }
+
+    /// As they came; a name that came with them counts for nothing beside [`Self::id`].
+    pub(crate) const fn fields(&self) -> &Fields {
+        &self.start.fields
+    }
+
+    pub(crate) const fn id(&self) -> &RequestId {
+        &self.id
+    }
+}
+
+impl Request {
+    /// Gives a request its name.
+    pub(crate) fn new(start: RequestHead, id: RequestId, body: Source, upgrade: Option<Upgrade>) -> Self {
+        Self { head: Arc::new(Head { start, id }), body, upgrade }
+    }
+
+    /// The same request with a body that is all here.
+    pub(crate) fn with_kept(head: Arc<Head>, body: Bytes) -> Self {
+        Self { head, body: Source::from(body), upgrade: None }
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        self.head.method()
+    }
+
+    /// The target in whatever form it was sent, without a fragment.
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        self.head.uri()
+    }
+
+    /// Which HTTP the client speaks.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.head.start.version
+    }
+
+    pub(crate) const fn head(&self) -> &Arc<Head> {
+        &self.head
+    }
+
+    pub(crate) fn fields(&self) -> &Fields {
+        self.head.fields()
+    }
+
+    pub(crate) const fn body(&self) -> &Source {
+        &self.body
+    }
+
+    pub(crate) fn into_body(self) -> Source {
+        self.body
+    }
+
+    /// The same request as HTTP libraries have it, named in `X-Request-Id`.
+    #[must_use]
+    pub fn into_http(self) -> http::Request<Source> {
+        let Head { start, id } = &*self.head;
+        let mut request = http::Request::new(self.body);
+        *request.method_mut() = start.method.clone();
+        *request.uri_mut() = start.uri.clone();
+        *request.version_mut() = start.version;
+        let mut headers = start.fields.to_map();
+        if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+            headers.insert(REQUEST_ID, id);
+        }
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
+impl<B: Into<Source>> From<http::Request<B>> for Request {
+    /// A request of our own making, which goes by the name in its `X-Request-Id`.
+    fn from(request: http::Request<B>) -> Self {
+        let id = RequestId::of(request.headers());
+        let (parts, body) = request.into_parts();
+        Self::new(RequestHead::from(&parts), id, body.into(), None)
+    }
+}

@@ -56,7 +56,7 @@ use negotiation::Audience;
 use site::{Site, Sites};
 use table::Route;
 
-pub use reply::{Decision, Outcome, Rule, SignOnEnd};
+pub use reply::{Answer, Decision, Outcome, Rule, SignOnEnd};
 pub use table::{OwnPath, own_path, own_paths};
 pub use waiting_room::OpenPages;
 
@@ -137,28 +137,36 @@ impl Routes {
 
     /// Answers a request; never fails. A request for the application is moved from hand to hand, so what is done for
     /// others takes no room in it.
-    pub async fn handle(&self, request: proxy::Request, peer: &Peer) -> Response<Body> {
+    pub async fn handle(&self, request: proxy::Request, peer: &Peer) -> Answer {
         let settings = self.shared.settings.load_full();
         if let Some(auth) = settings.forward_auth.as_ref().filter(|auth| auth.is_asked(&request, peer)) {
             return Box::pin(forward_auth::answer(auth, &self.shared, &settings, &request)).await;
         }
         let is_grpc = grpc::is_call(request.fields().get(Known::ContentType));
-        let in_its_way = |response| if is_grpc { grpc::answer(response) } else { response };
+        let in_its_way = |mut answer: Answer| {
+            // The application's pass as they are.
+            if is_grpc && !matches!(answer.outcome.decision, Decision::Forwarded | Decision::Public) {
+                answer.response = grpc::answer(answer.response);
+            }
+            answer
+        };
         let Some(site) = settings.sites.of(request.head()) else {
-            return in_its_way(Call::new(&request, peer, &self.shared, settings).misdirected());
+            return in_its_way(Call::new(&request, peer, &self.shared, settings).misdirected().into());
         };
         let target = match RequestTarget::parse(request.uri()) {
             Ok(target) => target,
             Err(error) => {
-                return in_its_way(Call::new(&request, peer, &self.shared, settings).bad_target(error));
+                return in_its_way(
+                    Call::new(&request, peer, &self.shared, settings).bad_target(error).into(),
+                );
             }
         };
         if let Some(route) = Route::find(site, target.path(), &settings) {
             let call = Call::new(&request, peer, &self.shared, settings);
-            return Box::pin(call.answer(route, request.into_http())).await;
+            return Box::pin(call.answer(route, request.into_http())).await.into();
         }
         if site == Site::Login {
-            return Call::new(&request, peer, &self.shared, settings).fault(&Fault::NotFound);
+            return Call::new(&request, peer, &self.shared, settings).fault(&Fault::NotFound).into();
         }
         let forwarder = self.forwarder(&settings);
         in_its_way(gate::pass(&self.shared, &settings, &forwarder, target, request, peer).await)

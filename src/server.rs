@@ -13,11 +13,13 @@ mod connection;
 mod conversation;
 mod cores;
 mod doors;
+mod exchange;
 mod inspect;
 mod listener;
 mod open;
 mod preamble;
 mod refusal;
+mod sundries;
 mod tls;
 mod watch;
 
@@ -44,7 +46,7 @@ use self::listener::Listeners;
 /// Answers requests; one value per core, used by that core's connections only.
 pub trait Handler: 'static {
     /// Answers a request. Its head is sound and carries exactly one `Host` and one `X-Request-Id`.
-    fn handle(&self, request: Request, peer: Peer) -> impl Future<Output = Response<Body>>;
+    fn handle(&self, request: Request, peer: &Peer) -> impl Future<Output = Response<Body>>;
 
     /// Takes note of a request that was answered without it, because it is unsound or there is no room.
     fn refused(&self, refused: &Refused<'_>) {

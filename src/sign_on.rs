@@ -34,6 +34,7 @@ mod feed;
 mod lease;
 mod logout;
 mod organizations;
+mod recent;
 mod repeat;
 mod rollover;
 mod traces;
@@ -120,6 +121,7 @@ pub struct SignOn {
     handoff_key: SealKey,
     posts_key: SealKey,
     hearing: feed::Hearing,
+    recent: recent::Recent,
     refusals: budget::Budget,
     traces: budget::Budget,
     decryptions: decryption::Decryptions,
@@ -153,6 +155,7 @@ impl SignOn {
             handoff_key: secret.seal_key("hand-off"),
             posts_key: secret.seal_key("held posts"),
             hearing: feed::Hearing::default(),
+            recent: recent::Recent::new(),
             refusals: budget::Budget::new(budget::REFUSALS),
             traces: budget::Budget::new(budget::TRACES),
             decryptions: decryption::Decryptions::new(),

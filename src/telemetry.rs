@@ -11,6 +11,7 @@ mod log;
 mod metrics;
 mod spool;
 
-pub use access::{AccessLog, CoreLog, Line};
+pub(crate) use access::name;
+pub use access::{AccessLog, CoreLog, Line, Name};
 pub use log::{Error, Format, Log, Started};
 pub use metrics::{CoreMetrics, Metrics, Moment, Provider, Upstream};

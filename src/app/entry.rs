@@ -16,9 +16,9 @@ use tokio::time::Instant;
 use crate::http1::fields::Known;
 use crate::id::{SessionName, UserId};
 use crate::proxy::{Body, End, Handshake, Head, Peer, Request, Trace, Witness};
-use crate::routes::{Decision, Outcome};
+use crate::routes::{Answer, Decision, Outcome};
 use crate::server::Refused;
-use crate::telemetry::{CoreLog, Line};
+use crate::telemetry::{CoreLog, Line, name};
 
 /// One line of the access log, R-46. It is written when it is dropped.
 pub(super) struct Entry {
@@ -38,7 +38,7 @@ struct Asked {
 /// What came of it.
 struct Answered {
     status: StatusCode,
-    outcome: Option<Outcome>,
+    outcome: Outcome,
     trace: Option<Trace>,
     head: Duration,
     end: End,
@@ -51,7 +51,7 @@ impl Entry {
         let asked = log.is_some().then(|| Asked {
             head: Arc::clone(request.head()),
             client: peer.client_address(request.fields()),
-            handshake: peer.handshake,
+            handshake: peer.handshake.take(),
         });
         Self { log, begun_at: Instant::now(), asked, answered: None }
     }
@@ -62,35 +62,30 @@ impl Entry {
     }
 
     /// Takes over what there is to know of the response, and waits for its end.
-    pub(super) fn answered(mut self, response: &mut Response<Body>) {
+    pub(super) fn answered(mut self, answer: Answer, took: Duration) -> Response<Body> {
+        let Answer { response, mut outcome } = answer;
         if self.log.is_none() {
-            return;
+            return response;
         }
-        let body = std::mem::take(response.body_mut());
-        let mut outcome = response.extensions_mut().remove::<Outcome>();
-        let failed = outcome.as_mut().and_then(|outcome| outcome.trace.take());
-        self.answered = Some(Answered {
-            status: response.status(),
-            outcome,
-            trace: body.trace().cloned().or_else(|| failed.map(|trace| *trace)),
-            head: self.elapsed(),
-            end: End::Client,
-            bytes: 0,
-        });
-        *response.body_mut() = body.witnessed(Box::new(self));
+        let (status, failed) = (response.status(), outcome.trace.take());
+        response.map(|body| {
+            let trace = body.trace().cloned().or_else(|| failed.map(|trace| *trace));
+            self.answered = Some(Answered { status, outcome, trace, head: took, end: End::Client, bytes: 0 });
+            body.witnessed(Box::new(self))
+        })
     }
 
     fn fill(&self, asked: &Asked, line: &mut Line<'_>) {
         let head = &asked.head;
-        line.text("request_id", head.id().as_str());
-        line.address("client", asked.client);
-        line.text("method", head.method().as_str());
-        line.text_if("host", head.uri().host().or_else(|| head.fields().text(Known::Host)));
-        line.text("path", head.uri().path());
+        line.text(name!("request_id"), head.id().as_str());
+        line.address(name!("client"), asked.client);
+        line.text(name!("method"), head.method().as_str());
+        line.text_if(name!("host"), head.uri().host().or_else(|| head.fields().text(Known::Host)));
+        line.text(name!("path"), head.uri().path());
         if let Some(handshake) = &asked.handshake {
-            line.text("tls", handshake.version());
-            line.text("cipher", handshake.cipher());
-            line.micros("handshake_us", handshake.took);
+            line.text(name!("tls"), handshake.version());
+            line.text(name!("cipher"), handshake.cipher());
+            line.micros(name!("handshake_us"), handshake.took);
         }
         match &self.answered {
             Some(answered) => answered.fill(self, asked, line),
@@ -101,36 +96,34 @@ impl Entry {
     /// Nobody waited for the response, or the answer was a panic.
     fn fill_unanswered(&self, line: &mut Line<'_>) {
         let is_panic = std::thread::panicking();
-        line.number("status", if is_panic { 500 } else { CLIENT_CLOSED_REQUEST });
-        line.text("decision", "failed");
-        line.text("code", if is_panic { "panic" } else { "client_closed" });
-        line.micros("total_us", self.elapsed());
-        line.text_if("closed_by", (!is_panic).then_some("client"));
+        line.number(name!("status"), if is_panic { 500 } else { CLIENT_CLOSED_REQUEST });
+        line.text(name!("decision"), "failed");
+        line.text(name!("code"), if is_panic { "panic" } else { "client_closed" });
+        line.micros(name!("total_us"), self.elapsed());
+        line.text_if(name!("closed_by"), (!is_panic).then_some("client"));
     }
 }
 
 impl Answered {
     fn fill(&self, entry: &Entry, asked: &Asked, line: &mut Line<'_>) {
-        line.number("status", self.status.as_u16().into());
-        line.text("decision", self.outcome.as_ref().map_or("failed", |outcome| outcome.decision.as_str()));
-        if let Some(outcome) = &self.outcome {
-            fill_person(outcome, line);
-            line.text_if("code", outcome.code);
-            if let Some(rule) = &outcome.rule {
-                line.pair("rule", rule.key, rule.path.as_str());
-            }
+        line.number(name!("status"), self.status.as_u16().into());
+        line.text(name!("decision"), self.outcome.decision.as_str());
+        fill_person(&self.outcome, line);
+        line.text_if(name!("code"), self.outcome.code);
+        if let Some(rule) = &self.outcome.rule {
+            line.pair(name!("rule"), rule.key, rule.path.as_str());
         }
         if let Some(trace) = &self.trace {
-            line.text("upstream", &trace.upstream);
-            line.number("retries", trace.retries.into());
-            line.micros("gate_us", trace.given_at.saturating_duration_since(entry.begun_at));
+            line.text(name!("upstream"), &trace.upstream);
+            line.number(name!("retries"), trace.retries.into());
+            line.micros(name!("gate_us"), trace.given_at.saturating_duration_since(entry.begun_at));
             if let Some(connect) = trace.connect {
-                line.micros("connect_us", connect);
+                line.micros(name!("connect_us"), connect);
             }
         }
-        line.number("bytes", self.bytes);
-        line.micros("duration_us", self.head);
-        line.micros("total_us", entry.elapsed());
+        line.number(name!("bytes"), self.bytes);
+        line.micros(name!("duration_us"), self.head);
+        line.micros(name!("total_us"), entry.elapsed());
         let closed_by = match self.end {
             End::Complete => None,
             // A response to HEAD has a body that nobody takes.
@@ -139,28 +132,28 @@ impl Answered {
             End::Upstream => Some("upstream"),
             End::Session => Some("session"),
         };
-        line.text_if("closed_by", closed_by);
+        line.text_if(name!("closed_by"), closed_by);
     }
 }
 
 /// What there is to say of a request that was refused before anybody could read it.
 pub(super) fn fill_refused(refused: &Refused<'_>, line: &mut Line<'_>) {
-    line.text("request_id", refused.request_id.as_str());
-    line.address("client", refused.client);
-    line.number("status", refused.status.as_u16().into());
-    line.text("decision", Decision::Refused.as_str());
-    line.text("code", refused.code);
+    line.text(name!("request_id"), refused.request_id.as_str());
+    line.address(name!("client"), refused.client);
+    line.number(name!("status"), refused.status.as_u16().into());
+    line.text(name!("decision"), Decision::Refused.as_str());
+    line.text(name!("code"), refused.code);
 }
 
 fn fill_person(outcome: &Outcome, line: &mut Line<'_>) {
     let Some(visitor) = &outcome.visitor else {
-        line.text_if("user", outcome.user.as_ref().map(UserId::as_str));
+        line.text_if(name!("user"), outcome.user.as_ref().map(UserId::as_str));
         return;
     };
     let session = visitor.live().session();
-    line.text("organization", visitor.live().state(visitor.now()).account.user.organization.as_str());
-    line.text("user", session.user.as_str());
-    line.text("session", SessionName::as_str(&session.name));
+    line.text(name!("organization"), visitor.live().state(visitor.now()).account.user.organization.as_str());
+    line.text(name!("user"), session.user.as_str());
+    line.text(name!("session"), SessionName::as_str(&session.name));
 }
 
 impl Witness for Entry {

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::mail::Courier;
 use crate::proxy::{Body, Peer, Request};
 use crate::routes::ops::{Ops, Probed};
-use crate::routes::{Decision, Outcome, Routes, Shared};
+use crate::routes::{Answer, Decision, Outcome, Routes, Shared};
 use crate::server::{Gauge, Handler, Pressure, Refused, TurnedAway};
 use crate::telemetry::{AccessLog, CoreLog, CoreMetrics, Metrics, Moment, Provider, Upstream};
 
@@ -76,28 +76,26 @@ impl Front {
         Self { routes, metrics: watched.metrics.core(), log: watched.access_log.core(clock) }
     }
 
-    fn count(&self, response: &Response<Body>, entry: &Entry) {
-        let outcome = response.extensions().get::<Outcome>();
-        let decision = outcome.map_or(Decision::Failed, |outcome| outcome.decision);
-        let code = outcome.and_then(|outcome| outcome.code);
-        self.metrics.request(decision.as_str(), response.status().as_u16(), entry.elapsed());
+    fn count(&self, answer: &Answer, took: Duration) {
+        let Outcome { decision, code, sign_on, .. } = answer.outcome;
+        self.metrics.request(decision.as_str(), answer.response.status().as_u16(), took);
         if let (Decision::Failed, Some(code)) = (decision, code) {
             self.metrics.all().upstream_failed(code);
         }
-        if let Some(sign_on) = outcome.and_then(|outcome| outcome.sign_on) {
+        if let Some(sign_on) = sign_on {
             self.metrics.all().signed_on(sign_on.as_str(), code.unwrap_or("none"));
         }
     }
 }
 
 impl Handler for Front {
-    async fn handle(&self, request: Request, peer: Peer) -> Response<Body> {
-        let entry = Entry::begin(&request, &peer, self.log.clone());
-        let mut response = self.routes.handle(request, &peer).await;
-        self.count(&response, &entry);
+    async fn handle(&self, request: Request, peer: &Peer) -> Response<Body> {
+        let entry = Entry::begin(&request, peer, self.log.clone());
+        let answer = self.routes.handle(request, peer).await;
+        let took = entry.elapsed();
+        self.count(&answer, took);
         // From here on the entry waits for the end of the body.
-        entry.answered(&mut response);
-        response
+        entry.answered(answer, took)
     }
 
     fn refused(&self, refused: &Refused<'_>) {
@@ -118,7 +116,7 @@ impl Handler for Front {
 pub(super) struct Probes(pub(super) Ops);
 
 impl Handler for Probes {
-    async fn handle(&self, request: Request, _peer: Peer) -> Response<Body> {
+    async fn handle(&self, request: Request, _peer: &Peer) -> Response<Body> {
         self.0.handle(&request.into_http())
     }
 }

@@ -349,10 +349,12 @@ const fn is_blank(octet: u8) -> bool {
 /// Whether it may be a value (RFC 9110 5.5).
 fn is_value(value: &[u8]) -> bool {
     // To look at all of them is quicker than to stop at the first.
-    value.iter().fold(true, |all, octet| all & ((*octet >= b' ' && *octet != 0x7f) || *octet == b'\t'))
+    let bad = value.iter().filter(|octet| (**octet < b' ' && **octet != b'\t') || **octet == 0x7f);
+    bad.count() == 0
 }
 
 /// What may stand in a name (RFC 9110 5.6.2), in lower case; 0 for all else.
+#[expect(clippy::indexing_slicing, reason = "it is found out when this is compiled")]
 const LOWER: [u8; 256] = {
     let mut table = [0; 256];
     let mut octet = 0_u8;

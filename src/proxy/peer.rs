@@ -3,6 +3,7 @@
 //! Separate because `server` makes a [`Peer`] once per connection and `routes` and `proxy` ask it: what the
 //! peer says about others (`X-Forwarded-*`) is believed only when its address is configured (T-D3).
 
+use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,8 +75,8 @@ pub struct Peer {
     pub tls: bool,
     /// Whether it is one of the trusted proxies.
     pub trusted: bool,
-    /// How TLS was begun; known to the first request of a connection alone, which had to wait for it.
-    pub handshake: Option<Handshake>,
+    /// How TLS was begun; taken by the first request of a connection, which had to wait for it.
+    pub handshake: Cell<Option<Handshake>>,
     proxies: TrustedProxies,
     text: HeaderValue,
 }
@@ -89,7 +90,7 @@ impl Peer {
             address: SocketAddr::new(ip, address.port()),
             tls,
             trusted: proxies.contains(ip),
-            handshake: None,
+            handshake: Cell::new(None),
             proxies: proxies.clone(),
             text: to_header_value(ip),
         }

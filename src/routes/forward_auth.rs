@@ -25,7 +25,7 @@ use crate::pages::Fault;
 use crate::proxy::{self, Body, Fate, Peer, Request, TrustedProxies};
 use crate::routes::cookies::Kind;
 use crate::routes::gate::{About, activity_of, sign_in_first, wait};
-use crate::routes::reply::{self, Decision, Rule};
+use crate::routes::reply::{self, Answer, Decision, Rule};
 use crate::routes::table::Route;
 use crate::routes::{Settings, Shared, visitor};
 use crate::sign_on::Entry;
@@ -142,8 +142,9 @@ pub(super) async fn answer(
     shared: &Arc<Shared>,
     settings: &Arc<Settings>,
     request: &Request,
-) -> Response<Body> {
-    let mut response = decide(auth.front, shared, settings, request).await;
+) -> Answer {
+    let mut answer = decide(auth.front, shared, settings, request).await;
+    let response = &mut answer.response;
     // Whoever passes the answer on may not be at the address that a path alone would be relative to.
     let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
     let address = location.filter(|path| path.starts_with('/')).map(|path| settings.sites.app_address(path));
@@ -151,25 +152,20 @@ pub(super) async fn answer(
         response.headers_mut().insert(LOCATION, address);
     }
     match auth.front {
-        Front::Nginx => for_nginx(response),
-        Front::Haproxy | Front::Caddy | Front::Traefik | Front::Envoy => response,
+        Front::Nginx => for_nginx(answer),
+        Front::Haproxy | Front::Caddy | Front::Traefik | Front::Envoy => answer,
     }
 }
 
-async fn decide(
-    front: Front,
-    shared: &Arc<Shared>,
-    settings: &Arc<Settings>,
-    request: &Request,
-) -> Response<Body> {
+async fn decide(front: Front, shared: &Arc<Shared>, settings: &Arc<Settings>, request: &Request) -> Answer {
     let headers = &request.fields().to_map();
     let Some(original) = front.original(request, headers) else {
         let about = About::new(request.head());
-        return refused(&about, StatusCode::BAD_REQUEST, "unclear_question");
+        return refused(&about, StatusCode::BAD_REQUEST, "unclear_question").into();
     };
     let about = About::with_method(request.head(), original.method.clone());
     let Some(site) = settings.sites.of_host(original.host).filter(|site| site.has_app()) else {
-        return reply::fault(settings, about.audience(), about.request_id(), &Fault::MisdirectedHost);
+        return reply::fault(settings, about.audience(), about.request_id(), &Fault::MisdirectedHost).into();
     };
     let target = match original.target() {
         Ok(target) => target,
@@ -178,44 +174,43 @@ async fn decide(
                 target::Error::TooLong => StatusCode::URI_TOO_LONG,
                 target::Error::Ambiguous | target::Error::NotAPath => StatusCode::BAD_REQUEST,
             };
-            return refused(&about, status, "bad_target");
+            return refused(&about, status, "bad_target").into();
         }
     };
     let ours = IdentityNames::of(&shared.sign_on.settings().identity.presets);
     if headers.keys().any(|name| !ours.has(name) && proxy::fate_of(name, &settings.proxy) == Fate::Ours) {
-        return refused(&about, StatusCode::FORBIDDEN, "forged_header");
+        return refused(&about, StatusCode::FORBIDDEN, "forged_header").into();
     }
     if Route::find(site, target.path(), settings).is_some() {
         // The recipes lead these to Anteroom itself; the application has nothing there.
-        return refused(&about, StatusCode::FORBIDDEN, "own_path");
+        return refused(&about, StatusCode::FORBIDDEN, "own_path").into();
     }
     if let Some(public) = shared.sign_on.enter_public(&target) {
         let response = granted(front, (&target, &[]), (headers, settings), &ours);
-        let response = reply::decided(response, Decision::Public, None, None);
-        return reply::by_rule(response, Some(Rule::public(public.rule().clone())));
+        let answer = Answer::forwarded(response, Decision::Public, None);
+        return answer.by_rule(Some(Rule::public(public.rule().clone())));
     }
     let visitor = match visitor(shared, settings.transport.read(headers, Kind::Session)).await {
         Ok(Some(visitor)) => visitor,
-        Ok(None) => return sign_in_first(settings, &about, &target, request),
+        Ok(None) => return sign_in_first(settings, &about, &target, request).into(),
         Err(error) => {
             tracing::error!(error = %error, request_id = about.request_id(), "cannot tell whether there is a session");
             let fault = Fault::Unavailable {
                 retry_after_seconds: reply::RETRY_AFTER_SECONDS,
                 request_id: about.request_id(),
             };
-            return reply::fault(settings, about.audience(), about.request_id(), &fault);
+            return reply::fault(settings, about.audience(), about.request_id(), &fault).into();
         }
     };
     match shared.sign_on.enter_with(&visitor, &target, activity_of(request.fields())) {
         Entry::Admitted(authenticated) => {
-            let user = visitor.live().session().user.clone();
             let identity = authenticated.identity_headers();
             let response = granted(front, (authenticated.target(), identity), (headers, settings), &ours);
-            let response = reply::decided(response, Decision::Forwarded, Some(user), None);
-            reply::by_rule(response, authenticated.polling().cloned().map(Rule::polling))
+            let answer = Answer::forwarded(response, Decision::Forwarded, Some(visitor));
+            answer.by_rule(authenticated.polling().cloned().map(Rule::polling))
         }
-        Entry::Waiting => wait(settings, &about, &visitor, &target),
-        Entry::Disabled => sign_in_first(settings, &about, &target, request),
+        Entry::Waiting => wait(settings, &about, &visitor, &target).into(),
+        Entry::Disabled => sign_in_first(settings, &about, &target, request).into(),
     }
 }
 
@@ -268,18 +263,18 @@ fn refused(about: &About, status: StatusCode, code: &'static str) -> Response<Bo
 }
 
 /// nginx tells apart `401`, `403` and errors alone: where people are sent stands in a field of its own.
-fn for_nginx(mut response: Response<Body>) -> Response<Body> {
-    let decision = response.extensions().get::<reply::Outcome>().map(|outcome| outcome.decision);
+fn for_nginx(mut answer: Answer) -> Answer {
+    let response = &mut answer.response;
     let status = response.status();
     if let Some(location) = response.headers_mut().remove(LOCATION) {
         response.headers_mut().insert(LOCATION_OF_NGINX, location);
     }
-    *response.status_mut() = match (status, decision) {
+    *response.status_mut() = match (status, answer.outcome.decision) {
         (status, _) if status.is_success() || status.is_server_error() => status,
-        (_, Some(Decision::SignIn)) => StatusCode::UNAUTHORIZED,
+        (_, Decision::SignIn) => StatusCode::UNAUTHORIZED,
         _ => StatusCode::FORBIDDEN,
     };
-    response
+    answer
 }
 
 /// The names of the identity headers that the application gets as configured.

@@ -15,7 +15,7 @@ use crate::proxy::{Body, Forwarder, Head, Peer, Request, Unanswered};
 use crate::routes::cookies::Kind;
 use crate::routes::negotiation::Audience;
 use crate::routes::repeat;
-use crate::routes::reply::{self, Decision, Outcome, Rule};
+use crate::routes::reply::{self, Answer, Decision, Rule};
 use crate::routes::sign_in::{sign_in_path, waiting_room_path};
 use crate::routes::{Settings, Shared, visitor};
 use crate::sign_on::{Activity, Entry, Visitor};
@@ -29,7 +29,7 @@ pub(super) async fn pass(
     target: RequestTarget,
     request: Request,
     peer: &Peer,
-) -> Response<Body> {
+) -> Answer {
     let about = About::new(request.head());
     let is_post = *request.method() == Method::POST;
     let kept = if is_post { shared.sign_on.repeats(&target) } else { None };
@@ -51,19 +51,19 @@ pub(super) async fn pass_on(
     target: RequestTarget,
     request: Request,
     peer: &Peer,
-) -> Response<Body> {
+) -> Answer {
     if let Some(public) = shared.sign_on.enter_public(&target) {
         let result = forwarder.forward_public(&public, request, peer).await;
-        let response = forwarded(settings, &about, result, Decision::Public, None);
-        return reply::by_rule(response, Some(Rule::public(public.rule().clone())));
+        let answer = forwarded(settings, &about, result, Decision::Public, None);
+        return answer.by_rule(Some(Rule::public(public.rule().clone())));
     }
     let cookie = settings.transport.read_of(about.fields(), Kind::Session);
     let visitor = match visitor(shared, cookie).await {
         Ok(Some(visitor)) => visitor,
         Ok(None) => {
-            let Some(rule) = kept else { return sign_in_first(settings, &about, &target, &request) };
-            let response = Box::pin(repeat::hold(shared, settings, &about, &target, request)).await;
-            return reply::by_rule(response, Some(Rule::repeat(rule)));
+            let Some(rule) = kept else { return sign_in_first(settings, &about, &target, &request).into() };
+            let held = Box::pin(repeat::hold(shared, settings, &about, &target, request)).await;
+            return Answer::from(held).by_rule(Some(Rule::repeat(rule)));
         }
         Err(error) => {
             tracing::error!(error = %error, request_id = about.request_id(), "cannot tell whether there is a session");
@@ -71,17 +71,17 @@ pub(super) async fn pass_on(
                 retry_after_seconds: reply::RETRY_AFTER_SECONDS,
                 request_id: about.request_id(),
             };
-            return reply::fault(settings, about.audience(), about.request_id(), &fault);
+            return reply::fault(settings, about.audience(), about.request_id(), &fault).into();
         }
     };
     match shared.sign_on.enter_with(&visitor, &target, activity_of(request.fields())) {
         Entry::Admitted(authenticated) => {
             let result = forwarder.forward(&authenticated, request, peer).await;
-            let response = forwarded(settings, &about, result, Decision::Forwarded, Some(visitor));
-            reply::by_rule(response, authenticated.polling().cloned().map(Rule::polling))
+            let answer = forwarded(settings, &about, result, Decision::Forwarded, Some(visitor));
+            answer.by_rule(authenticated.polling().cloned().map(Rule::polling))
         }
-        Entry::Waiting => wait(settings, &about, &visitor, &target),
-        Entry::Disabled => sign_in_first(settings, &about, &target, &request),
+        Entry::Waiting => wait(settings, &about, &visitor, &target).into(),
+        Entry::Disabled => sign_in_first(settings, &about, &target, &request).into(),
     }
 }
 
@@ -138,19 +138,16 @@ pub(super) fn forwarded(
     result: Result<Response<Body>, Unanswered>,
     decision: Decision,
     visitor: Option<Visitor>,
-) -> Response<Body> {
+) -> Answer {
     match result {
-        Ok(response) => reply::decided_for(response, decision, visitor),
+        Ok(response) => Answer::forwarded(response, decision, visitor),
         Err(Unanswered { failure, trace }) => {
             let cause = std::error::Error::source(&failure).map(ToString::to_string);
             tracing::warn!(code = failure.code(), error = %failure, cause, request_id = about.request_id(), "not forwarded");
-            let mut response =
-                reply::upstream_failure(settings, about.audience(), about.request_id(), &failure);
-            if let Some(outcome) = response.extensions_mut().get_mut::<Outcome>() {
-                outcome.visitor = visitor;
-                outcome.trace = trace;
-            }
-            response
+            let response = reply::upstream_failure(settings, about.audience(), about.request_id(), &failure);
+            let mut answer = Answer::from(response);
+            (answer.outcome.visitor, answer.outcome.trace) = (visitor, trace);
+            answer
         }
     }
 }

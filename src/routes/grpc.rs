@@ -7,7 +7,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATI
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::proxy::Body;
-use crate::routes::reply::{Decision, ERROR_CODE, Outcome};
+use crate::routes::reply::ERROR_CODE;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -17,12 +17,8 @@ pub(crate) fn is_call(content_type: Option<&[u8]>) -> bool {
     content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
 }
 
-/// Gives an answer of ours the form that a gRPC client understands; the application's pass as they are.
+/// Gives an answer of ours the form that a gRPC client understands.
 pub(crate) fn answer(response: Response<Body>) -> Response<Body> {
-    let decision = response.extensions().get::<Outcome>().map(|outcome| outcome.decision);
-    if matches!(decision, Some(Decision::Forwarded | Decision::Public)) {
-        return response;
-    }
     let (mut parts, _) = response.into_parts();
     let code = parts.headers.get(&ERROR_CODE).cloned();
     let outcome = outcome(parts.status, code.as_ref().map(HeaderValue::as_bytes).unwrap_or_default());

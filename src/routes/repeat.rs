@@ -23,7 +23,7 @@ use crate::routes::cookies::Kind;
 use crate::routes::form::Form;
 use crate::routes::gate::{About, forwarded, pass_on, sign_in_first, wait};
 use crate::routes::negotiation::Audience;
-use crate::routes::reply::{self, Decision, REQUEST_ID, Rule};
+use crate::routes::reply::{self, Answer, Decision, REQUEST_ID, Rule};
 use crate::routes::sign_in::{sign_in_path, waiting_room_path};
 use crate::routes::{Call, Settings, Shared, off_core, visitor};
 use crate::sign_on::{Entry, Held, Post};
@@ -88,9 +88,13 @@ pub(super) async fn resend(
     target: RequestTarget,
     request: Request,
     peer: &Peer,
-) -> Response<Body> {
-    let forget = |response| reply::with_cookie(response, settings.transport.clear(Kind::Repeat));
-    let (head, version) = (Arc::clone(request.head()), request.version());
+) -> Answer {
+    let forgotten = |mut answer: Answer| {
+        answer.response = reply::with_cookie(answer.response, settings.transport.clear(Kind::Repeat));
+        answer
+    };
+    let forget = |response: Response<Body>| forgotten(Answer::from(response));
+    let (asked, version) = (Arc::clone(request.head()), request.version());
     let octets = match tokio::time::timeout(READ_TIME_MAX, request.into_body().collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) => {
@@ -98,16 +102,16 @@ pub(super) async fn resend(
         }
         Err(_) => return broken_off(settings, &about, Failure::RequestStalled, version),
     };
-    let token = settings.transport.read_of(head.fields(), Kind::Repeat);
+    let token = settings.transport.read_of(asked.fields(), Kind::Repeat);
     let token = token.filter(|token| octets.strip_prefix(b"post=") == Some(token.as_bytes()));
     let Some(token) = token.map(str::to_owned) else {
-        let request = Request::with_kept(head, octets);
-        return forget(
+        let request = Request::with_kept(asked, octets);
+        return forgotten(
             pass_on(shared, settings, forwarder, (about, Some(rule)), target, request, peer).await,
         );
     };
-    let mut headers = head.fields().to_map();
-    let request = Request::with_kept(head, Bytes::new());
+    let mut headers = asked.fields().to_map();
+    let request = Request::with_kept(asked, Bytes::new());
     let about = &about;
     if !settings.sites.is_own_form(&headers) {
         return forget(reply::fault(settings, about.audience(), about.request_id(), &Fault::ForeignForm));
@@ -115,7 +119,7 @@ pub(super) async fn resend(
     let visitor = match visitor(shared, settings.transport.read(&headers, Kind::Session)).await {
         Ok(Some(visitor)) => visitor,
         Ok(None) => return forget(sign_in_first(settings, about, &target, &request)),
-        Err(error) => return unavailable(settings, about, &error),
+        Err(error) => return unavailable(settings, about, &error).into(),
     };
     let authenticated = match shared.sign_on.enter(&visitor, &target) {
         Entry::Admitted(authenticated) => authenticated,
@@ -128,7 +132,7 @@ pub(super) async fn resend(
         Ok(Held::Yours(post)) if post.target == target.path_and_query().as_str() => post,
         Ok(Held::Yours(_) | Held::Gone) => return forget(gone(settings)),
         Ok(Held::Another) => return forget(another(settings)),
-        Err(error) => return unavailable(settings, about, &error),
+        Err(error) => return unavailable(settings, about, &error).into(),
     };
     let Ok(content_type) = HeaderValue::from_str(&post.content_type) else { return forget(gone(settings)) };
     headers.insert(CONTENT_TYPE, content_type);
@@ -140,8 +144,8 @@ pub(super) async fn resend(
     *again.headers_mut() = headers;
     tracing::info!(request_id = about.request_id(), "a form that was kept is sent");
     let result = forwarder.forward(&authenticated, again.into(), peer).await;
-    let response = forwarded(settings, about, result, Decision::Forwarded, Some(visitor));
-    forget(reply::by_rule(response, Some(Rule::repeat(rule))))
+    let answer = forwarded(settings, about, result, Decision::Forwarded, Some(visitor));
+    forgotten(answer.by_rule(Some(Rule::repeat(rule))))
 }
 
 impl Call {
@@ -198,8 +202,10 @@ impl Call {
 }
 
 /// The request broke off, or did not come in time, before it could be seen what it is.
-fn broken_off(settings: &Settings, about: &About, failure: Failure, version: Version) -> Response<Body> {
-    reply::closing(forwarded(settings, about, Err(failure.into()), Decision::Forwarded, None), version)
+fn broken_off(settings: &Settings, about: &About, failure: Failure, version: Version) -> Answer {
+    let mut answer = forwarded(settings, about, Err(failure.into()), Decision::Forwarded, None);
+    answer.response = reply::closing(answer.response, version);
+    answer
 }
 
 fn gone(settings: &Settings) -> Response<Body> {

@@ -75,7 +75,37 @@ impl SignOnEnd {
     }
 }
 
-/// Goes along with every response, among its extensions.
+/// A response, and what was decided.
+#[derive(Debug)]
+pub struct Answer {
+    /// What the client gets.
+    pub response: Response<Body>,
+    /// What is counted and written down of it.
+    pub outcome: Outcome,
+}
+
+impl From<Response<Body>> for Answer {
+    /// One of our own, which carries what was decided among its extensions.
+    fn from(mut response: Response<Body>) -> Self {
+        let outcome = response.extensions_mut().remove::<Outcome>();
+        Self { response, outcome: outcome.unwrap_or(Outcome::of(Decision::Failed)) }
+    }
+}
+
+impl Answer {
+    /// A forwarded response.
+    pub(super) fn forwarded(response: Response<Body>, decision: Decision, visitor: Option<Visitor>) -> Self {
+        Self { response, outcome: Outcome { visitor, ..Outcome::of(decision) } }
+    }
+
+    /// Adds by which rule it was decided, if by one.
+    pub(super) fn by_rule(mut self, rule: Option<Rule>) -> Self {
+        self.outcome.rule = rule;
+        self
+    }
+}
+
+/// What was decided on a request; goes along with each of our own responses, among its extensions.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// What was decided.
@@ -131,24 +161,6 @@ pub(super) fn decided(
     code: Option<&'static str>,
 ) -> Response<Body> {
     response.extensions_mut().insert(Outcome { user, code, ..Outcome::of(decision) });
-    response
-}
-
-/// Adds to a forwarded response what was decided, and for whom.
-pub(super) fn decided_for(
-    mut response: Response<Body>,
-    decision: Decision,
-    visitor: Option<Visitor>,
-) -> Response<Body> {
-    response.extensions_mut().insert(Outcome { visitor, ..Outcome::of(decision) });
-    response
-}
-
-/// Adds to a response that was decided on by which rule, if by one.
-pub(super) fn by_rule(mut response: Response<Body>, rule: Option<Rule>) -> Response<Body> {
-    if let (Some(rule), Some(outcome)) = (rule, response.extensions_mut().get_mut::<Outcome>()) {
-        outcome.rule = Some(rule);
-    }
     response
 }
 

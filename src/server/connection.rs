@@ -25,11 +25,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::{admit, head_of_http2};
-use super::conversation::{Asked, Conversation, Sundries};
+use super::conversation::Conversation;
 use super::doors::{Doors, Pressure, Reason, Slot};
+use super::exchange::Asked;
 use super::inspect::Inspected;
 use super::open::{Entry, Open};
 use super::refusal::{Refusal, closing};
+use super::sundries::Sundries;
 use super::tls::{Acceptor, describe};
 use super::watch::{Exchange, Protocol, Tracked, Watch};
 use super::{FINISH_MAX, Greeting, Handler, Limits, Refused, Settings, preamble};
@@ -159,7 +161,7 @@ impl<H: Handler> Desk<H> {
             }
         }
         let Some(acceptor) = &self.acceptor else {
-            let peer = Peer::new(address, false, &self.proxies);
+            let peer = Rc::new(Peer::new(address, false, &self.proxies));
             return self.serve_http1(stream, peer, watch).await;
         };
         let begun = Instant::now();
@@ -167,9 +169,9 @@ impl<H: Handler> Desk<H> {
         match accepted {
             Ok(Ok(stream)) => {
                 let stream = Box::new(stream);
-                let mut peer = Peer::new(address, true, &self.proxies);
+                let peer = Rc::new(Peer::new(address, true, &self.proxies));
                 let tls = stream.get_ref().1;
-                peer.handshake = describe(tls, begun.elapsed());
+                peer.handshake.set(describe(tls, begun.elapsed()));
                 // A trusted proxy may carry requests for several hosts.
                 if let Some(name) = tls.server_name().filter(|_| !peer.trusted) {
                     watch.asked_for(name);
@@ -203,14 +205,14 @@ impl<H: Handler> Desk<H> {
         }
     }
 
-    async fn serve_http1<IO>(self: Rc<Self>, stream: IO, peer: Peer, watch: Arc<Watch>)
+    async fn serve_http1<IO>(self: Rc<Self>, stream: IO, peer: Rc<Peer>, watch: Arc<Watch>)
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         watch.speaks(Protocol::Http1);
         let conversation = Conversation::new(stream, Arc::clone(&watch), self.sundries.clone());
         // A request needs much room, and most connections have none most of the time.
-        let service = |asked| Box::pin(Rc::clone(&self).answer(asked, peer.clone(), Arc::clone(&watch)));
+        let service = |asked| Box::pin(Rc::clone(&self).answer(asked, Rc::clone(&peer), Arc::clone(&watch)));
         let refuse = |refusal: Refusal| {
             let name = self.request_ids.next();
             self.note(refusal, &name, &peer);
@@ -222,7 +224,7 @@ impl<H: Handler> Desk<H> {
         self.attend(Pin::new(&mut spoken), &watch, Protocol::Http1).await;
     }
 
-    async fn serve_http2<IO>(self: Rc<Self>, stream: IO, peer: Peer, watch: Arc<Watch>)
+    async fn serve_http2<IO>(self: Rc<Self>, stream: IO, peer: Rc<Peer>, watch: Arc<Watch>)
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -230,7 +232,8 @@ impl<H: Handler> Desk<H> {
         let inspected = Inspected::new(stream);
         let io = TokioIo::new(Observed::new(inspected, Arc::clone(&watch)));
         let service = service_fn(|request: Request<Incoming>| {
-            let answer = Rc::clone(&self).answer(asked_by_http2(request), peer.clone(), Arc::clone(&watch));
+            let answer =
+                Rc::clone(&self).answer(asked_by_http2(request), Rc::clone(&peer), Arc::clone(&watch));
             answer.map(|response| Ok::<_, std::convert::Infallible>(for_http2(response)))
         });
         let connection = pin!(self.http2.serve_connection(io, service));
@@ -278,18 +281,15 @@ impl<H: Handler> Desk<H> {
     }
 
     /// Answers one request.
-    async fn answer(self: Rc<Self>, asked: Asked, mut peer: Peer, watch: Arc<Watch>) -> Response<Tracked> {
+    async fn answer(self: Rc<Self>, asked: Asked, peer: Rc<Peer>, watch: Arc<Watch>) -> Response<Tracked> {
         let exchange = Exchange::begin(Arc::clone(&watch));
-        if !watch.is_first_request() {
-            peer.handshake = None;
-        }
         let Asked { head, body, upgrade } = asked;
         let version = head.version;
         let asks_upgrade = head.fields.has(Known::Upgrade);
         let id = self.request_ids.name(&head.fields, &peer);
         let response = match check(&head, &watch) {
             Ok(()) => {
-                let response = self.handle(proxy::Request::new(head, id, body, upgrade), peer).await;
+                let response = self.handle(proxy::Request::new(head, id, body, upgrade), &peer).await;
                 let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
                 if switches {
                     watch.becomes_tunnel();
@@ -326,7 +326,7 @@ impl<H: Handler> Desk<H> {
     }
 
     /// A panic is answered too, and hurts no other request.
-    async fn handle(&self, request: proxy::Request, peer: Peer) -> Response<Body> {
+    async fn handle(&self, request: proxy::Request, peer: &Peer) -> Response<Body> {
         let head = Arc::clone(request.head());
         let handled = AssertUnwindSafe(self.handler.handle(request, peer)).catch_unwind().await;
         handled.unwrap_or_else(|_| {

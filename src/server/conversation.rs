@@ -7,34 +7,32 @@
 //! it is not certain where the next request begins (R-25, T-G1). By when something must have happened is the business of
 //! `watch` and of whoever polls this.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+use bytes::BytesMut;
+use http::header::{CONNECTION, DATE, TRAILER};
+use http::{HeaderMap, Response, StatusCode, Version};
 use http_body::{Body as _, Frame};
-use jiff::fmt::rfc2822::DateTimePrinter;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::connection::FAREWELL;
+use super::exchange::{After, Asked, Exchange, Length, Terms};
 use super::refusal::Refusal;
+use super::sundries::{HEAD_BYTES_USUAL, Sundries};
 use super::watch::{Tracked, Watch};
-use crate::clock::Clock;
 use crate::http1::Malformed;
 use crate::http1::content::{Content, Part};
 use crate::http1::fields::Known;
 use crate::http1::head::{self, RequestHead, Search};
-use crate::http1::inbox::{self, READ_BYTES_MIN, ROOM_BYTES_MIN};
+use crate::http1::inbox::{self, READ_BYTES_MIN};
 use crate::http1::outgoing::{Framing, Outgoing};
-use crate::http1::pipe::{Broken, Giver, Wish, pipe};
-use crate::proxy::{Interim, Observe as _, Source, Upgrade, Upgraded};
+use crate::http1::pipe::{Broken, Giver, Wish};
+use crate::proxy::{Interim, Observe as _, Upgraded};
 
 /// The largest head of a request.
 pub(super) const HEAD_BYTES_MAX: usize = 32 * 1024;
@@ -42,67 +40,6 @@ pub(super) const HEAD_BYTES_MAX: usize = 32 * 1024;
 const AHEAD_BYTES_MAX: usize = 8 * 1024;
 /// How much of a body that nobody wanted is passed over, so that the connection or at least the answer survives it.
 const UNWANTED_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Buffers that a core keeps for the next ones who need them.
-const BUFFERS_KEPT: usize = 64;
-
-/// What the connections of one core share.
-#[derive(Debug, Clone)]
-pub(super) struct Sundries(Rc<Shelf>);
-
-#[derive(Debug)]
-struct Shelf {
-    /// Buffers to read into, and room to write in, that nobody uses.
-    buffers: RefCell<Vec<BytesMut>>,
-    rooms: RefCell<Vec<Vec<u8>>>,
-    clock: Arc<dyn Clock>,
-    /// The second that was written down last, and how it is written in a head.
-    today: RefCell<(i64, String)>,
-}
-
-impl Sundries {
-    /// Nothing yet.
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self(Rc::new(Shelf {
-            buffers: RefCell::default(),
-            rooms: RefCell::default(),
-            clock,
-            today: RefCell::default(),
-        }))
-    }
-
-    fn take_buffer(&self) -> BytesMut {
-        self.0.buffers.borrow_mut().pop().unwrap_or_else(|| BytesMut::with_capacity(READ_BYTES_MIN))
-    }
-
-    fn take_room(&self) -> Vec<u8> {
-        self.0.rooms.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(HEAD_BYTES_USUAL))
-    }
-
-    fn put_back(&self, buffer: BytesMut, room: Vec<u8>) {
-        let mut buffers = self.0.buffers.borrow_mut();
-        if buffer.capacity() >= ROOM_BYTES_MIN && buffers.len() < BUFFERS_KEPT {
-            buffers.push(buffer);
-        }
-        let mut rooms = self.0.rooms.borrow_mut();
-        if room.capacity() >= HEAD_BYTES_USUAL && rooms.len() < BUFFERS_KEPT {
-            rooms.push(room);
-        }
-    }
-
-    /// Adds when a response was made (RFC 9110 6.6.1).
-    fn put_date(&self, out: &mut Vec<u8>) {
-        let now = self.0.clock.now();
-        let mut today = self.0.today.borrow_mut();
-        if today.0 != now.as_second() {
-            let printer = DateTimePrinter::new();
-            // Fails for years with more than four digits.
-            let text = printer.timestamp_to_rfc9110_string(&now).unwrap_or_default();
-            *today = (now.as_second(), text);
-        }
-        head::put_field(out, &DATE, today.1.as_bytes());
-    }
-}
-
 /// A connection with its state.
 pub(super) struct Conversation<IO> {
     io: IO,
@@ -115,14 +52,6 @@ pub(super) struct Conversation<IO> {
     interim: Interim,
 }
 
-/// A request as it came in, without a name.
-pub(super) struct Asked {
-    pub(super) head: RequestHead,
-    pub(super) body: Source,
-    /// Where the connection goes if it is upgraded; there only if that is asked for.
-    pub(super) upgrade: Option<Upgrade>,
-}
-
 /// What comes next on a connection.
 #[expect(clippy::large_enum_variant, reason = "nearly all are requests, and a box is an allocation for each")]
 enum Next {
@@ -130,50 +59,6 @@ enum Next {
     Refused(Malformed),
     /// Nothing any more.
     End,
-}
-
-/// How an exchange has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum After {
-    /// Another request may follow.
-    GoesOn,
-    /// The connection ends in good order.
-    Ends,
-    /// The same, with something unread that the client has sent or may be sending.
-    EndsUnread,
-    /// It ends at once: the client is gone, or must see that its response is not whole.
-    Breaks,
-    /// It is no HTTP any more.
-    Switches,
-}
-
-/// What of a request matters for its response.
-#[derive(Debug, Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-struct Terms {
-    is_head: bool,
-    is_old: bool,
-    takes_trailers: bool,
-    /// Whether the client would send another one.
-    goes_on: bool,
-}
-
-/// One request and its response, as far as they have come.
-struct Exchange {
-    terms: Terms,
-    content: Content,
-    giver: Option<Giver>,
-    /// Whether the client waits to be told to go on.
-    awaits_continue: bool,
-    /// Whether nothing more can be read.
-    is_deaf: bool,
-    has_begun: bool,
-    body: Option<Tracked>,
-    /// The body that has come to its end: as long as it is there, the exchange counts as going on.
-    spent: Option<Tracked>,
-    framing: Framing,
-    trailers: Option<HeaderValue>,
-    after: After,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
@@ -382,32 +267,17 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
     /// Writes down the head of a response.
     fn begin_response(&mut self, exchange: &mut Exchange, response: Response<Tracked>) {
         let (parts, body) = response.into_parts();
-        let (status, headers) = (parts.status, &parts.headers);
-        let terms = exchange.terms;
-        let is_switch = status == StatusCode::SWITCHING_PROTOCOLS;
-        let is_bare = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let has_content = !(terms.is_head || is_bare || status.is_informational());
-
-        let passed = body.fields();
-        let said = match passed {
-            Some(fields) => fields.text(Known::ContentLength),
-            None => headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()),
-        };
-        let said = said.and_then(|length| length.parse().ok());
-        let real = body.size_hint().exact();
-        exchange.framing = match real.or(said) {
-            _ if !has_content => Framing::Sized(0),
-            Some(length) => Framing::Sized(length),
-            None if terms.is_old => Framing::Close,
-            None => Framing::Chunked,
-        };
-        let is_closing = headers.get(CONNECTION).is_some_and(|one| one == "close");
-        let goes_on =
-            terms.goes_on && !is_closing && exchange.framing != Framing::Close && !self.watch.is_closing();
+        let length = Length::of(&parts, &body, &exchange.terms);
+        exchange.framing = length.framing(&exchange.terms);
+        let is_closing = parts.headers.get(CONNECTION).is_some_and(|one| one == "close");
+        let goes_on = exchange.terms.goes_on
+            && !is_closing
+            && exchange.framing != Framing::Close
+            && !self.watch.is_closing();
         let is_unwanted = exchange.giver.as_ref().is_none_or(Giver::is_unwanted);
         let goes_on = goes_on && (!is_unwanted || self.pass_over(&mut exchange.content));
         exchange.after = match goes_on {
-            _ if is_switch => After::Switches,
+            _ if parts.status == StatusCode::SWITCHING_PROTOCOLS => After::Switches,
             true => After::GoesOn,
             false => After::Ends,
         };
@@ -417,43 +287,15 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
         }
         let out = self.outgoing.front();
         out.reserve(HEAD_BYTES_USUAL);
-        head::put_status_line(out, if terms.is_old { Version::HTTP_10 } else { Version::HTTP_11 }, status);
-        for (name, value) in headers {
-            let is_ours = *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING;
-            if !(is_ours || (*name == CONNECTION && !is_switch)) {
-                head::put_field(out, name, value.as_bytes());
-            }
-        }
-        if let Some(fields) = passed {
-            fields.put_where(out, |field| field.known != Known::ContentLength);
-        }
-        let length = match exchange.framing {
-            Framing::Sized(length) if has_content => Some(length),
-            _ if terms.is_head => said.or_else(|| real.filter(|length| *length > 0)),
-            _ if status == StatusCode::NOT_MODIFIED => said,
-            _ => None,
-        };
-        if let Some(length) = length {
-            head::put_length(out, length);
-        }
-        if exchange.framing == Framing::Chunked {
-            head::put_field(out, &TRANSFER_ENCODING, b"chunked");
-        }
-        match exchange.after {
-            After::Ends | After::EndsUnread | After::Breaks => {
-                head::put_field(out, &CONNECTION, b"close");
-            }
-            After::GoesOn if terms.is_old => head::put_field(out, &CONNECTION, b"keep-alive"),
-            After::GoesOn | After::Switches => {}
-        }
-        if !passed.is_some_and(|fields| fields.has(Known::Date)) && !headers.contains_key(DATE) {
+        exchange.put_head(out, &parts, body.fields(), &length);
+        if !body.fields().is_some_and(|fields| fields.has(Known::Date)) && !parts.headers.contains_key(DATE) {
             self.sundries.put_date(out);
         }
         out.extend_from_slice(b"\r\n");
 
         exchange.has_begun = true;
-        exchange.trailers = headers.get(TRAILER).filter(|_| terms.takes_trailers).cloned();
-        if has_content && !body.is_end_stream() {
+        exchange.trailers = parts.headers.get(TRAILER).filter(|_| exchange.terms.takes_trailers).cloned();
+        if length.has_content && !body.is_end_stream() {
             exchange.body = Some(body);
         } else {
             exchange.spent = Some(body);
@@ -573,70 +415,3 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
 
 /// The client has closed its side.
 struct Gone;
-
-impl Exchange {
-    /// Begins with a request: what is given to whoever answers it, and where its connection goes if it is upgraded.
-    fn begin(
-        head: RequestHead,
-        content: Content,
-        interim: &Interim,
-    ) -> (Asked, Self, Option<tokio::sync::oneshot::Sender<Upgraded>>) {
-        let fields = &head.fields;
-        let is_old = head.version == Version::HTTP_10;
-        let terms = Terms {
-            is_head: head.method == Method::HEAD,
-            is_old,
-            takes_trailers: fields.says(Known::Te, b"trailers"),
-            goes_on: if is_old {
-                fields.says(Known::Connection, b"keep-alive")
-            } else {
-                !fields.says(Known::Connection, b"close")
-            },
-        };
-        let expects = fields.get(Known::Expect);
-        let awaits_continue = !is_old && expects.is_some_and(|one| one.eq_ignore_ascii_case(b"100-continue"));
-        let mut exchange = Self::of(terms, content);
-        let body = if exchange.content.is_over() {
-            Source::from(Bytes::new())
-        } else {
-            let (giver, taker) = pipe(exchange.content.octets_left());
-            exchange.giver = Some(giver);
-            exchange.awaits_continue = awaits_continue;
-            Source::from(taker)
-        };
-        let body = if is_old { body } else { body.with_interim(interim.clone()) };
-        let (upgrade, switch) = fields.has(Known::Upgrade).then(Upgrade::new).unzip();
-        (Asked { head, body, upgrade }, exchange, switch)
-    }
-
-    const fn of(terms: Terms, content: Content) -> Self {
-        Self {
-            terms,
-            content,
-            giver: None,
-            awaits_continue: false,
-            is_deaf: false,
-            has_begun: false,
-            body: None,
-            spent: None,
-            framing: Framing::Sized(0),
-            trailers: None,
-            after: After::Ends,
-        }
-    }
-
-    /// What is left of the request's body will never come, or cannot be found.
-    fn break_upload(&mut self, why: Broken) {
-        if let Some(giver) = self.giver.take() {
-            giver.fail(why);
-        }
-        self.is_deaf = true;
-        self.terms.goes_on = false;
-        if self.after == After::GoesOn {
-            self.after = After::Ends;
-        }
-    }
-}
-
-/// Room for most heads of responses.
-const HEAD_BYTES_USUAL: usize = 2 * 1024;

@@ -147,11 +147,6 @@ impl Watch {
             || self.begun.elapsed() >= self.limits.age_max
     }
 
-    /// Whether the request that has begun last is the first one.
-    pub(super) fn is_first_request(&self) -> bool {
-        self.requests.load(Ordering::Relaxed) == 1
-    }
-
     /// Whether its deadline has passed only to make it end in order; asked once.
     pub(super) fn takes_retirement(&self) -> bool {
         if !self.retires.load(Ordering::Relaxed) {

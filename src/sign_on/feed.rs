@@ -4,8 +4,7 @@
 //! memory true, lets time do its work, and knows how long ago it heard anything.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,23 +18,27 @@ use crate::store::{self, Change, ChangeSeq};
 /// When the change feed was last read to its end.
 #[derive(Debug)]
 pub(super) struct Hearing {
-    heard_at: Mutex<Instant>,
+    epoch: Instant,
+    /// In milliseconds after the epoch. Every request looks at it.
+    heard_at: AtomicU64,
     nudge: Notify,
 }
 
 impl Default for Hearing {
     fn default() -> Self {
-        Self { heard_at: Mutex::new(Instant::now()), nudge: Notify::new() }
+        Self { epoch: Instant::now(), heard_at: AtomicU64::new(0), nudge: Notify::new() }
     }
 }
 
 impl Hearing {
     fn hear(&self) {
-        *self.heard_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        let millis = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heard_at.store(millis, Ordering::Relaxed);
     }
 
     fn silence(&self) -> Duration {
-        self.heard_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+        let heard_at = Duration::from_millis(self.heard_at.load(Ordering::Relaxed));
+        self.epoch.elapsed().saturating_sub(heard_at)
     }
 }
 

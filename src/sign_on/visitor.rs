@@ -62,15 +62,25 @@ impl SignOn {
     /// Looks for the session of a cookie in memory. This alone is no use of the session.
     #[must_use]
     pub fn recognize(&self, cookie: Option<&str>) -> Recognized {
-        let Some(id) = cookie.and_then(SessionId::parse) else { return Recognized::Nobody };
-        if !self.hears_changes() {
+        let Some(cookie) = cookie else { return Recognized::Nobody };
+        let (fingerprint, now) = (self.recent.fingerprint(cookie), self.clock.now());
+        let is_deaf = !self.hears_changes();
+        let recent = self.recent.find(fingerprint, now);
+        let live = if let Some(live) = recent {
+            live
+        } else {
+            let Some(id) = SessionId::parse(cookie) else { return Recognized::Nobody };
+            let hash = id.hash();
+            let Some(live) = self.live.known(&hash).filter(|_| !is_deaf) else {
+                return if is_deaf { Recognized::Deaf } else { Recognized::Ask(hash) };
+            };
+            self.recent.note(fingerprint, &live, now);
+            live
+        };
+        if is_deaf {
             return Recognized::Deaf;
         }
-        let hash = id.hash();
-        match self.live.known(&hash) {
-            Some(live) => self.welcome(live).map_or(Recognized::Nobody, Recognized::Known),
-            None => Recognized::Ask(hash),
-        }
+        self.welcome(live, now).map_or(Recognized::Nobody, Recognized::Known)
     }
 
     /// Looks for a session in the store. One of a paused organization is none.
@@ -80,11 +90,10 @@ impl SignOn {
             self.live.end(&live);
             return Ok(None);
         }
-        Ok(self.welcome(live))
+        Ok(self.welcome(live, self.clock.now()))
     }
 
-    fn welcome(&self, live: Arc<LiveSession>) -> Option<Visitor> {
-        let now = self.clock.now();
+    fn welcome(&self, live: Arc<LiveSession>, now: Timestamp) -> Option<Visitor> {
         if !live.is_alive(&self.settings.load().lifetimes, now) {
             return None;
         }

@@ -4,6 +4,7 @@
 //! that answers (`spool`). What is in a line is the business of `app`; how it is written, and that nothing in it can
 //! pretend to be something else, is decided here.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ impl AccessLog {
     #[must_use]
     pub fn core(&self, clock: Arc<dyn Clock>) -> Option<CoreLog> {
         let Book { spool, format } = self.0.as_ref()?;
-        Some(CoreLog { shelf: spool.shelf(Urgency::InBatches), format: *format, clock })
+        Some(CoreLog(Arc::new(Desk { shelf: spool.shelf(Urgency::InBatches), format: *format, clock })))
     }
 
     /// How many lines were dropped, because nobody took them or they could not be written.
@@ -57,9 +58,12 @@ impl AccessLog {
     }
 }
 
-/// The access log of one core.
+/// The access log of one core. Clones are the same.
 #[derive(Debug, Clone)]
-pub struct CoreLog {
+pub struct CoreLog(Arc<Desk>);
+
+#[derive(Debug)]
+struct Desk {
     shelf: Arc<Shelf>,
     format: Format,
     clock: Arc<dyn Clock>,
@@ -68,20 +72,38 @@ pub struct CoreLog {
 impl CoreLog {
     /// Writes one line with the fields that `write` adds to it.
     pub fn write(&self, write: impl FnOnce(&mut Line<'_>)) {
-        let now = self.clock.now();
-        self.shelf.put(|out| {
+        let Desk { shelf, format, clock } = &*self.0;
+        let now = clock.now();
+        shelf.put(|out| {
             out.reserve(LINE_BYTES);
-            let json = self.format == Format::Json;
+            let json = *format == Format::Json;
             out.extend_from_slice(if json { b"{\"timestamp\":\"" } else { b"" });
             push_timestamp(out, now);
             let level: &[u8] =
                 if json { b"\",\"level\":\"INFO\",\"target\":\"access\"" } else { b"  INFO access:" };
             out.extend_from_slice(level);
-            write(&mut Line { out, format: self.format });
+            write(&mut Line { out, format: *format });
             out.extend_from_slice(if json { b"}\n" } else { b"\n" });
         });
     }
 }
+
+/// The name of a field, as it stands in a line; made by [`name!`].
+#[derive(Debug, Clone, Copy)]
+pub struct Name {
+    /// `,"name":`
+    pub(crate) json: &'static str,
+    /// ` name=`
+    pub(crate) text: &'static str,
+}
+
+/// The name of a field of a line, put together when this is compiled.
+macro_rules! name {
+    ($name:literal) => {
+        $crate::telemetry::Name { json: concat!(",\"", $name, "\":"), text: concat!(" ", $name, "=") }
+    };
+}
+pub(crate) use name;
 
 /// A line that is being written.
 #[derive(Debug)]
@@ -92,7 +114,7 @@ pub struct Line<'a> {
 
 impl Line<'_> {
     /// Adds a text, whatever is in it.
-    pub fn text(&mut self, name: &'static str, value: &str) {
+    pub fn text(&mut self, name: Name, value: &str) {
         self.name(name);
         self.out.push(b'"');
         push_escaped(self.out, value);
@@ -100,14 +122,14 @@ impl Line<'_> {
     }
 
     /// Adds a text if there is one.
-    pub fn text_if(&mut self, name: &'static str, value: Option<&str>) {
+    pub fn text_if(&mut self, name: Name, value: Option<&str>) {
         if let Some(value) = value {
             self.text(name, value);
         }
     }
 
     /// Adds two texts as one, a space between them.
-    pub fn pair(&mut self, name: &'static str, first: &str, second: &str) {
+    pub fn pair(&mut self, name: Name, first: &str, second: &str) {
         self.name(name);
         self.out.push(b'"');
         push_escaped(self.out, first);
@@ -117,18 +139,18 @@ impl Line<'_> {
     }
 
     /// Adds a number.
-    pub fn number(&mut self, name: &'static str, value: u64) {
+    pub fn number(&mut self, name: Name, value: u64) {
         self.name(name);
         push_number(self.out, value, 1);
     }
 
     /// Adds a duration, in whole microseconds.
-    pub fn micros(&mut self, name: &'static str, value: Duration) {
+    pub fn micros(&mut self, name: Name, value: Duration) {
         self.number(name, u64::try_from(value.as_micros()).unwrap_or(u64::MAX));
     }
 
     /// Adds an address.
-    pub fn address(&mut self, name: &'static str, value: IpAddr) {
+    pub fn address(&mut self, name: Name, value: IpAddr) {
         self.name(name);
         self.out.push(b'"');
         match value {
@@ -146,17 +168,9 @@ impl Line<'_> {
         self.out.push(b'"');
     }
 
-    fn name(&mut self, name: &'static str) {
-        let is_json = self.format == Format::Json;
-        self.out.push(if is_json { b',' } else { b' ' });
-        if is_json {
-            self.out.push(b'"');
-        }
+    fn name(&mut self, name: Name) {
+        let name = if self.format == Format::Json { name.json } else { name.text };
         self.out.extend_from_slice(name.as_bytes());
-        if is_json {
-            self.out.push(b'"');
-        }
-        self.out.push(if is_json { b':' } else { b'=' });
     }
 }
 
@@ -180,9 +194,29 @@ fn push_escaped(out: &mut Vec<u8>, text: &str) {
 
 /// `2026-11-26T01:02:03.004005Z`.
 fn push_timestamp(out: &mut Vec<u8>, at: Timestamp) {
+    let second = at.as_second();
+    let (mut known, mut text) = LAST_SECOND.get();
+    if known != second {
+        (known, text) = (second, second_of(at));
+        LAST_SECOND.set((known, text));
+    }
+    out.extend_from_slice(&text);
+    push_number(out, u64::try_from(at.subsec_microsecond()).unwrap_or_default(), 6);
+    out.push(b'Z');
+}
+
+/// As many octets as a time has up to its second, with the dot.
+const SECOND_BYTES: usize = b"2026-11-26T01:02:03.".len();
+
+thread_local! {
+    /// The second that was written last, of which there are thousands of lines.
+    static LAST_SECOND: Cell<(i64, [u8; SECOND_BYTES])> = const { Cell::new((i64::MIN, [0; SECOND_BYTES])) };
+}
+
+fn second_of(at: Timestamp) -> [u8; SECOND_BYTES] {
     let civil = Offset::UTC.to_datetime(at);
-    let part = |value: i8| u64::try_from(value).unwrap_or_default();
-    push_number(out, u64::try_from(civil.year()).unwrap_or_default(), 4);
+    let mut text = Vec::with_capacity(SECOND_BYTES);
+    push_number(&mut text, u64::try_from(civil.year()).unwrap_or_default(), 4);
     for (mark, value) in [
         (b'-', civil.month()),
         (b'-', civil.day()),
@@ -190,12 +224,12 @@ fn push_timestamp(out: &mut Vec<u8>, at: Timestamp) {
         (b':', civil.minute()),
         (b':', civil.second()),
     ] {
-        out.push(mark);
-        push_number(out, part(value), 2);
+        text.push(mark);
+        push_number(&mut text, u64::try_from(value).unwrap_or_default(), 2);
     }
-    out.push(b'.');
-    push_number(out, u64::try_from(civil.subsec_nanosecond() / 1000).unwrap_or_default(), 6);
-    out.push(b'Z');
+    text.push(b'.');
+    // Years have four digits for a long time to come.
+    text.try_into().unwrap_or([b'0'; SECOND_BYTES])
 }
 
 /// A number with at least so many digits.

@@ -237,19 +237,19 @@ struct Doorman {
 }
 
 impl Handler for Doorman {
-    async fn handle(&self, request: proxy::Request, peer: Peer) -> Response<Body> {
+    async fn handle(&self, request: proxy::Request, peer: &Peer) -> Response<Body> {
         let Ok(target) = RequestTarget::parse(request.uri()) else {
             return refusal(StatusCode::BAD_REQUEST, "target");
         };
         assert_ne!(target.path(), "/panic", "asked to panic");
         let (sign_on, visitor) = &*self.session;
         let forwarded = if let Some(public) = sign_on.enter_public(&target) {
-            self.forwarder.forward_public(&public, request, &peer).await
+            self.forwarder.forward_public(&public, request, peer).await
         } else {
             let Entry::Admitted(authenticated) = sign_on.enter(visitor, &target) else {
                 return refusal(StatusCode::FORBIDDEN, "not_admitted");
             };
-            self.forwarder.forward(&authenticated, request, &peer).await
+            self.forwarder.forward(&authenticated, request, peer).await
         };
         forwarded.unwrap_or_else(|lost| refusal(lost.failure.status(), lost.failure.code()))
     }

@@ -31,16 +31,16 @@ fn written(format: Format, write: impl FnOnce(&mut Line<'_>)) -> String {
 }
 
 fn everything(line: &mut Line<'_>) {
-    line.text("path", "/a \"b\" \\");
-    line.text_if("code", None);
-    line.text_if("user", Some("u_1"));
-    line.pair("rule", "paths", "/\n");
-    line.number("status", 200);
-    line.number("bytes", 0);
-    line.number("most", u64::MAX);
-    line.micros("total_us", Duration::from_millis(3));
-    line.address("client", "203.0.113.9".parse().unwrap());
-    line.address("other", "2001:db8::1".parse().unwrap());
+    line.text(name!("path"), "/a \"b\" \\");
+    line.text_if(name!("code"), None);
+    line.text_if(name!("user"), Some("u_1"));
+    line.pair(name!("rule"), "paths", "/\n");
+    line.number(name!("status"), 200);
+    line.number(name!("bytes"), 0);
+    line.number(name!("most"), u64::MAX);
+    line.micros(name!("total_us"), Duration::from_millis(3));
+    line.address(name!("client"), "203.0.113.9".parse().unwrap());
+    line.address(name!("other"), "2001:db8::1".parse().unwrap());
 }
 
 #[test]

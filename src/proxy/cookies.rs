@@ -4,24 +4,13 @@
 
 /// Writes the cookies of these lines without those of ours; several lines, which HTTP/2 allows, become one (RFC 9113
 /// 8.2.3). `false` if none are left.
-pub(super) fn strip<'a>(
-    lines: impl Iterator<Item = &'a [u8]> + Clone,
-    own: &[String],
-    out: &mut Vec<u8>,
-) -> bool {
-    let mut pairs = lines.clone().flat_map(|line| line.split(|octet| *octet == b';'));
-    let mut several = lines.clone();
-    if let (Some(only), None) = (several.next(), several.next())
-        && !pairs.any(|pair| is_own(pair, own))
-    {
-        out.extend_from_slice(only);
-        return true;
-    }
-    let begin = out.len();
+pub(super) fn strip<'a>(lines: impl Iterator<Item = &'a [u8]>, own: &[String], out: &mut Vec<u8>) -> bool {
+    let (begin, mut are_all) = (out.len(), true);
     for line in lines {
         let mut first_of_line = true;
         for pair in line.split(|octet| *octet == b';') {
             if is_own(pair, own) {
+                are_all = false;
                 continue;
             }
             let is_first = out.len() == begin;
@@ -32,7 +21,7 @@ pub(super) fn strip<'a>(
             first_of_line = false;
         }
     }
-    out.len() > begin
+    are_all || out.len() > begin
 }
 
 /// Whether a `Set-Cookie` field of a response would overwrite one of the named cookies.

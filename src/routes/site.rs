@@ -58,7 +58,8 @@ impl Sites {
 
     /// The host that an authority names.
     pub(super) fn of_host(&self, authority: &str) -> Option<Site> {
-        let host = host_of(authority)?;
+        // As nearly all write it.
+        let host = if authority == self.app_host { authority } else { host_of(authority)? };
         match (host.eq_ignore_ascii_case(&self.app_host), host.eq_ignore_ascii_case(&self.login_host)) {
             (true, true) => Some(Site::Both),
             (true, false) => Some(Site::App),

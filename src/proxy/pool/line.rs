@@ -142,14 +142,9 @@ impl Line {
         limit: Duration,
     ) -> Result<ResponseHead, Cause> {
         self.patience.begin(limit);
-        if is_reused {
-            // What was closed while it was unused gets no request.
-            let look = poll_fn(|context| Poll::Ready(self.poll_disturbed(context)));
-            // Not even a task that has done much may take one for sound that it has not looked at.
-            let disturbed = tokio::task::unconstrained(look).await;
-            if let Poll::Ready(why) = disturbed {
-                return Err(Cause::Unsent(why));
-            }
+        // What was closed while it was unused gets no request.
+        if is_reused && let Some(why) = self.disturbed().await {
+            return Err(Cause::Unsent(why));
         }
         self.write_head(request);
         poll_fn(|context| self.poll_exchange(context, request)).await
@@ -191,6 +186,27 @@ impl Line {
         if self.read_bytes > READ_BYTES_MIN {
             self.read_bytes = READ_BYTES_MIN;
             self.inbox = BytesMut::new();
+        }
+    }
+
+    /// What has happened to it while it was unused, if anything has.
+    async fn disturbed(&mut self) -> Option<BoxError> {
+        if !self.inbox.is_empty() {
+            return Some(Broken::Unasked.into());
+        }
+        match self.wire.try_read_octet() {
+            Some(Ok(0)) => Some(Broken::Closed.into()),
+            Some(Ok(_)) => Some(Broken::Unasked.into()),
+            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Some(Err(error)) => Some(error.into()),
+            None => {
+                let look = poll_fn(|context| Poll::Ready(self.poll_disturbed(context)));
+                // Not even a task that has done much may take one for sound that it has not looked at.
+                match Box::pin(tokio::task::unconstrained(look)).await {
+                    Poll::Ready(why) => Some(why),
+                    Poll::Pending => None,
+                }
+            }
         }
     }
 

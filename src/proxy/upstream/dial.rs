@@ -63,6 +63,16 @@ pub(in crate::proxy) enum Wire {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+impl Wire {
+    /// Tries to read an octet, as far as that can be told without waiting; `None` within TLS, where it cannot.
+    pub(in crate::proxy) fn try_read_octet(&self) -> Option<io::Result<usize>> {
+        match self {
+            Self::Clear(stream) => Some(stream.try_read(&mut [0])),
+            Self::Tls(_) => None,
+        }
+    }
+}
+
 impl AsyncRead for Wire {
     fn poll_read(
         self: Pin<&mut Self>,

@@ -181,7 +181,7 @@ impl Chunks {
                         let is_small = inbox.len() <= TRAILER_BYTES_MAX;
                         return if is_small { Ok(Part::More) } else { Err(Malformed::TooLarge) };
                     };
-                    let Extent { octets, lines } = extent;
+                    let Extent { octets, lines, .. } = extent;
                     if octets > TRAILER_BYTES_MAX {
                         return Err(Malformed::TooLarge);
                     }

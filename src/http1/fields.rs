@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr;
 
+use super::head::Extent;
 use super::{FIELDS_MAX, Malformed};
 
 /// Makes [`Known`] with the names as they stand in heads.
@@ -113,26 +114,30 @@ pub(super) enum LineEnds {
 }
 
 impl Fields {
-    /// Reads the lines of a head from this octet on, up to the empty line at its end; about so many are to be expected.
+    /// Reads the lines of a head from this octet on, where one of its lines begins, up to the empty line at its end.
     pub(super) fn parse(
         mut head: BytesMut,
         begin: usize,
         ends: LineEnds,
-        count: usize,
+        extent: &Extent,
     ) -> Result<Self, Malformed> {
-        if count > FIELDS_MAX + 1 {
+        // The first line may be another one.
+        if extent.lines > FIELDS_MAX + 1 {
             return Err(Malformed::TooLarge);
         }
-        let mut places = Vec::with_capacity(count);
+        let mut places = Vec::with_capacity(extent.lines);
         let mut known = 0;
         let mut at = begin;
+        let mut number = usize::from(begin > 0);
         let mut rest = head.get_mut(begin..).unwrap_or_default();
-        while let Some(end) = memchr(b'\n', rest) {
-            let (line, after) = rest.split_at_mut(end + 1);
-            rest = after;
+        loop {
+            let end = extent.end_of(number).map(|end| end - at);
+            let Some(end) = end.or_else(|| memchr(b'\n', rest).map(|end| end + 1)) else { break };
+            let Some((line, after)) = rest.split_at_mut_checked(end) else { break };
+            (rest, number) = (after, number + 1);
             let length = match line {
-                [.., b'\r', b'\n'] => end - 1,
-                _ if ends == LineEnds::Tolerant => end,
+                [.., b'\r', b'\n'] => end - 2,
+                _ if ends == LineEnds::Tolerant => end - 1,
                 _ => return Err(Malformed::LineFeed),
             };
             if length == 0 {
@@ -141,12 +146,25 @@ impl Fields {
             let place = Place::of(line, length, at)?;
             known |= place.known.bit();
             places.push(place);
-            at += end + 1;
+            at += end;
         }
         if places.len() > FIELDS_MAX {
             return Err(Malformed::TooLarge);
         }
-        Ok(Self { octets: head.freeze(), places, known })
+        let fields = Self { octets: head.freeze(), places, known };
+        if fields.are_values() { Ok(fields) } else { Err(Malformed::Field) }
+    }
+
+    /// Whether all values may be values (RFC 9110 5.5).
+    fn are_values(&self) -> bool {
+        // Where all of the head is printable but for its line ends, none has to be looked at by itself.
+        let octets = self.octets.as_ref();
+        let is_odd = |octet: u8| (octet < b' ' && octet != b'\r' && octet != b'\n') || octet == 0x7f;
+        let odd = octets.iter().filter(|octet| is_odd(**octet)).count();
+        let returns = octets.iter().filter(|octet| **octet == b'\r').count();
+        let pairs = octets.iter().zip(octets.iter().skip(1));
+        let line_ends = pairs.filter(|(first, second)| (**first, **second) == (b'\r', b'\n')).count();
+        (odd == 0 && returns == line_ends) || self.iter().all(|field| is_value(field.value))
     }
 
     /// The head that they stand in.
@@ -258,7 +276,7 @@ impl Fields {
 
 impl Place {
     /// Reads one line, without its end so long, which begins so far behind the begin of the head. The name is changed to
-    /// lower case.
+    /// lower case; the value has to be looked at.
     fn of(line: &mut [u8], length: usize, at: usize) -> Result<Self, Malformed> {
         let mut name_length = 0;
         for octet in line.iter_mut() {
@@ -280,9 +298,6 @@ impl Place {
         let known = Known::of(name);
         let text = line.get(name_length + 1..length).unwrap_or_default();
         let value = trimmed(text);
-        if !is_value(value) {
-            return Err(Malformed::Field);
-        }
         let is_plain =
             text.len() == value.len() + 1 && text.first() == Some(&b' ') && line.len() == length + 2;
         let value_at = name_length + 1 + text.iter().take_while(|octet| is_blank(**octet)).count();

@@ -22,6 +22,7 @@ pub(crate) struct Search {
     /// Where the line begins that has not ended yet.
     at: usize,
     lines: usize,
+    ends: [u32; ENDS_KEPT],
 }
 
 /// How far a head goes.
@@ -31,6 +32,19 @@ pub(crate) struct Extent {
     pub(crate) octets: usize,
     /// Without that one.
     pub(crate) lines: usize,
+    /// Behind which octets the first of them end.
+    ends: [u32; ENDS_KEPT],
+}
+
+/// As many lines as most heads have.
+const ENDS_KEPT: usize = 24;
+
+impl Extent {
+    /// Behind which octet a line ends, if that was kept.
+    pub(super) fn end_of(&self, line: usize) -> Option<usize> {
+        let end = self.ends.get(line).filter(|_| line < self.lines)?;
+        usize::try_from(*end).ok()
+    }
 }
 
 impl Search {
@@ -41,8 +55,13 @@ impl Search {
             let length = memchr(b'\n', rest)?;
             self.at += length + 1;
             if length == 0 || (length == 1 && rest.first() == Some(&b'\r')) {
-                let Self { at, lines } = std::mem::take(self);
-                return Some(Extent { octets: at, lines });
+                let Self { at: octets, lines, ends } = *self;
+                (self.at, self.lines) = (0, 0);
+                return Some(Extent { octets, lines, ends });
+            }
+            if let Some(end) = self.ends.get_mut(self.lines) {
+                // Heads end long before this is too much.
+                *end = u32::try_from(self.at).unwrap_or_default();
             }
             self.lines += 1;
         }
@@ -81,7 +100,7 @@ pub(crate) struct ResponseHead {
 
 /// Reads the head of a request. The version is that of the request.
 pub(crate) fn parse_request(head: BytesMut, extent: Extent) -> Result<RequestHead, Malformed> {
-    let (line, begin) = first_line(&head, LineEnds::Strict)?;
+    let (line, begin) = first_line(&head, &extent, LineEnds::Strict)?;
     let mut words = line.split(|octet| *octet == b' ');
     let words = (words.next(), words.next(), words.next(), words.next());
     let (Some(method), Some(target), Some(version), None) = words else { return Err(Malformed::StartLine) };
@@ -91,14 +110,14 @@ pub(crate) fn parse_request(head: BytesMut, extent: Extent) -> Result<RequestHea
     let target = method.len() + 1..method.len() + 1 + target.len();
     let method = Method::from_bytes(method).map_err(|_| Malformed::StartLine)?;
     let version = version_of(version)?;
-    let fields = Fields::parse(head, begin, LineEnds::Strict, extent.lines)?;
+    let fields = Fields::parse(head, begin, LineEnds::Strict, &extent)?;
     let uri = Uri::from_maybe_shared(fields.octets().slice(target)).map_err(|_| Malformed::StartLine)?;
     Ok(RequestHead { method, uri, version, fields })
 }
 
 /// Reads the head of a response.
 pub(crate) fn parse_response(head: BytesMut, extent: Extent) -> Result<ResponseHead, Malformed> {
-    let (line, begin) = first_line(&head, LineEnds::Tolerant)?;
+    let (line, begin) = first_line(&head, &extent, LineEnds::Tolerant)?;
     let (version, rest) = line.split_at_checked(b"HTTP/1.1".len()).ok_or(Malformed::StartLine)?;
     let version = version_of(version)?;
     let rest = rest.strip_prefix(b" ").ok_or(Malformed::StartLine)?;
@@ -107,16 +126,12 @@ pub(crate) fn parse_response(head: BytesMut, extent: Extent) -> Result<ResponseH
         return Err(Malformed::StartLine);
     }
     let status = StatusCode::from_bytes(code).map_err(|_| Malformed::StartLine)?;
-    Ok(ResponseHead {
-        status,
-        version,
-        fields: Fields::parse(head, begin, LineEnds::Tolerant, extent.lines)?,
-    })
+    Ok(ResponseHead { status, version, fields: Fields::parse(head, begin, LineEnds::Tolerant, &extent)? })
 }
 
 /// Reads the trailers of a body: fields and an empty line (RFC 9112 7.1.2).
 pub(super) fn parse_trailers(octets: BytesMut, extent: Extent) -> Result<HeaderMap, Malformed> {
-    Fields::parse(octets, 0, LineEnds::Strict, extent.lines).map(|fields| fields.to_map())
+    Fields::parse(octets, 0, LineEnds::Strict, &extent).map(|fields| fields.to_map())
 }
 
 /// Writes a request line.
@@ -212,12 +227,13 @@ fn version_of(text: &[u8]) -> Result<Version, Malformed> {
 }
 
 /// The first line without its end, and where the next one begins.
-fn first_line(head: &[u8], ends: LineEnds) -> Result<(&[u8], usize), Malformed> {
-    let end = memchr(b'\n', head).ok_or(Malformed::StartLine)?;
-    let line = head.get(..end).unwrap_or_default();
+fn first_line<'a>(head: &'a [u8], extent: &Extent, ends: LineEnds) -> Result<(&'a [u8], usize), Malformed> {
+    // A head of an empty line alone.
+    let end = extent.end_of(0).unwrap_or(head.len());
+    let line = head.get(..end).and_then(|line| line.strip_suffix(b"\n")).unwrap_or_default();
     match line.strip_suffix(b"\r") {
-        Some(line) => Ok((line, end + 1)),
-        None if ends == LineEnds::Tolerant => Ok((line, end + 1)),
+        Some(line) => Ok((line, end)),
+        None if ends == LineEnds::Tolerant => Ok((line, end)),
         None => Err(Malformed::LineFeed),
     }
 }

@@ -1,9 +1,15 @@
 //! Fields by tables, and what becomes of them on their way through.
 
 use super::*;
+use crate::http1::head::Search;
 
 fn parse(text: &str, ends: LineEnds) -> Result<Fields, Malformed> {
-    Fields::parse(BytesMut::from(text), 0, ends, 4)
+    parse_octets(text.as_bytes(), ends)
+}
+
+fn parse_octets(octets: &[u8], ends: LineEnds) -> Result<Fields, Malformed> {
+    let extent = Search::default().go_on(octets).expect("the head has an end");
+    Fields::parse(octets.get(..extent.octets).unwrap().into(), 0, ends, &extent)
 }
 
 fn strict(text: &str) -> Fields {
@@ -89,14 +95,29 @@ fn members_of_a_list_are_found_in_all_its_lines() {
 fn a_name_and_a_value_hold_what_they_may() {
     for octet in u8::MIN..=u8::MAX {
         let line = [b"a", [octet].as_slice(), b"b: x", &[octet], b"y\r\n\r\n"].concat();
-        let read = Fields::parse(BytesMut::from(line.as_slice()), 0, LineEnds::Strict, 1);
+        let read = parse_octets(&line, LineEnds::Strict);
         let is_sound = HeaderName::from_bytes(&[octet]).is_ok() && HeaderValue::from_bytes(&[octet]).is_ok();
         // A colon ends the name earlier.
         assert_eq!(read.is_ok(), is_sound || octet == b':', "{octet}");
         let line = [b"a: x", [octet].as_slice(), b"y\r\n\r\n"].concat();
-        let read = Fields::parse(BytesMut::from(line.as_slice()), 0, LineEnds::Strict, 1);
+        let read = parse_octets(&line, LineEnds::Strict);
         assert_eq!(read.is_ok(), HeaderValue::from_bytes(&[octet]).is_ok(), "{octet}");
     }
+}
+
+#[test]
+fn a_return_within_a_line_is_found_whatever_else_lacks_one() {
+    for text in ["A: b\rc\r\n\r\n", "A: b\r\r\n\r\n", "A: b\n\r\n", "A: b\rc\nD: e\r\n\n", "A:\tb\rc\n\n"] {
+        assert_eq!(
+            parse(text, LineEnds::Tolerant).is_err(),
+            text.contains("\rc") || text.contains("\r\r"),
+            "{text:?}"
+        );
+    }
+    let many = format!("{}A: \r\r\n\r\n", "A: b\r\n".repeat(90));
+    assert_eq!(parse(&many, LineEnds::Strict).map(drop), Err(Malformed::Field));
+    let many = format!("{}\r\n", "A:  b\r\nB:c\r\n".repeat(50));
+    assert_eq!(strict(&many).len(), 100);
 }
 
 #[test]

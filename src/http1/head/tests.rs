@@ -29,9 +29,15 @@ fn response(text: &str) -> Result<ResponseHead, Malformed> {
 
 #[test]
 fn a_head_ends_with_an_empty_line() {
-    assert_eq!(extent_of(b"GET / HTTP/1.1\r\nA: b\r\n\r\nrest"), Some(Extent { octets: 24, lines: 2 }));
-    assert_eq!(extent_of(b"A: b\n\nrest"), Some(Extent { octets: 6, lines: 1 }));
-    assert_eq!(extent_of(b"\r\nGET"), Some(Extent { octets: 2, lines: 0 }));
+    let extent = |octets| extent_of(octets).map(|extent| (extent.octets, extent.lines));
+    assert_eq!(extent(b"GET / HTTP/1.1\r\nA: b\r\n\r\nrest"), Some((24, 2)));
+    assert_eq!(extent(b"A: b\n\nrest"), Some((6, 1)));
+    assert_eq!(extent(b"\r\nGET"), Some((2, 0)));
+    let long = "A: b\r\n".repeat(2 * ENDS_KEPT) + "\r\n";
+    let found = extent_of(long.as_bytes()).unwrap();
+    assert_eq!((found.octets, found.lines), (long.len(), 2 * ENDS_KEPT));
+    let ends = [0, 1, ENDS_KEPT - 1, ENDS_KEPT].map(|line| found.end_of(line));
+    assert_eq!(ends, [Some(6), Some(12), Some(6 * ENDS_KEPT), None]);
     for open in ["", "\r", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\n\r", "A: b\r\n\rx\r\n"] {
         assert_eq!(extent_of(open.as_bytes()), None, "{open:?}");
     }

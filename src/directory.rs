@@ -9,6 +9,7 @@ mod options;
 use std::fmt;
 
 use jiff::Timestamp;
+use smol_str::SmolStr;
 
 use crate::email::{EmailAddress, EmailDomain};
 use crate::id::{ConnectionId, OrganizationId, PropertyId, UserId};
@@ -34,14 +35,14 @@ pub enum Error {
 
 /// A name that people gave a person, a site or a company: one line of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DisplayName(String);
+pub struct DisplayName(SmolStr);
 
 impl DisplayName {
     /// Reads a name; white space around it is dropped.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let text = text.trim();
         let fits = !text.is_empty() && text.chars().count() <= 200 && !text.chars().any(is_unprintable);
-        if fits { Ok(Self(text.to_owned())) } else { Err(Error::Name) }
+        if fits { Ok(Self(text.into())) } else { Err(Error::Name) }
     }
 
     /// The name as text, unescaped.
@@ -90,13 +91,13 @@ pub const NOTE_CHARS_MAX: usize = 2_000;
 
 /// An access level: a name from `access.levels`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Level(String);
+pub struct Level(SmolStr);
 
 impl Level {
     /// Takes a level that was valid when it was stored.
     #[must_use]
     pub fn from_store(text: String) -> Self {
-        Self(text)
+        Self(text.into())
     }
 
     /// The level's name.
@@ -126,7 +127,7 @@ impl Levels {
     /// Finds a level by its name.
     pub fn parse(&self, text: &str) -> Result<Level, Error> {
         if self.0.iter().any(|name| name == text) {
-            Ok(Level(text.to_owned()))
+            Ok(Level(text.into()))
         } else {
             Err(Error::UnknownLevel { known: self.0.clone() })
         }
@@ -319,7 +320,7 @@ pub struct User {
     /// Where the user stands.
     pub state: Membership,
     /// Who the user is to the identity provider; `None` until the first sign-on.
-    pub subject: Option<Subject>,
+    pub subject: Option<Box<Subject>>,
     /// Grows with every change of the user's access (claim `ent_ver`).
     pub access_version: i64,
     /// When the user came to be known.

@@ -9,6 +9,8 @@
 
 use std::fmt;
 
+use smol_str::{SmolStr, format_smolstr};
+
 /// Why a text is not an address or a domain that we accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -28,7 +30,7 @@ pub enum Error {
 
 /// The domain of an e-mail address: lower-case A-labels, at least two, no trailing dot.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EmailDomain(String);
+pub struct EmailDomain(SmolStr);
 
 impl EmailDomain {
     /// Reads a domain.
@@ -53,7 +55,7 @@ impl EmailDomain {
         let last_is_a_name =
             ascii.rsplit('.').next().is_some_and(|label| label.bytes().any(|b| b.is_ascii_alphabetic()));
         if ascii.contains('.') && labels_fit && last_is_a_name && ascii.len() <= 253 {
-            Ok(Self(ascii))
+            Ok(Self(ascii.into()))
         } else {
             Err(Error::Domain)
         }
@@ -69,7 +71,7 @@ impl EmailDomain {
 /// One e-mail address in canonical form.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EmailAddress {
-    text: String,
+    text: SmolStr,
     domain: EmailDomain,
 }
 
@@ -92,7 +94,7 @@ impl EmailAddress {
             return Err(Error::LocalPart);
         }
         let domain = EmailDomain::parse(domain)?;
-        let text = format!("{}@{}", local.to_ascii_lowercase(), domain.as_str());
+        let text = format_smolstr!("{}@{}", local.to_ascii_lowercase(), domain.as_str());
         if text.len() > 254 || !email_address::EmailAddress::is_valid(&text) {
             return Err(Error::Form);
         }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use smol_str::{SmolStr, format_smolstr};
+
 /// Where unpredictable octets come from.
 pub trait Randomness: Send + Sync + fmt::Debug {
     /// Fills the buffer with octets that nobody else can predict.
@@ -27,10 +29,10 @@ impl Randomness for SystemRandomness {
 pub struct Error;
 
 macro_rules! chosen_id {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident($text:ty)) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(String);
+        pub struct $name($text);
 
         impl $name {
             /// Reads an identifier: 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit.
@@ -38,7 +40,7 @@ macro_rules! chosen_id {
                 let first_fits = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
                 let all_fit =
                     text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-                if first_fits && all_fit && text.len() <= 64 { Ok(Self(text.to_owned())) } else { Err(Error) }
+                if first_fits && all_fit && text.len() <= 64 { Ok(Self(text.into())) } else { Err(Error) }
             }
 
             /// The identifier as text.
@@ -57,14 +59,14 @@ macro_rules! chosen_id {
 }
 
 macro_rules! made_id {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
-        chosen_id!($(#[$doc])* $name);
+    ($(#[$doc:meta])* $name:ident($text:ty), $prefix:literal) => {
+        chosen_id!($(#[$doc])* $name($text));
 
         impl $name {
             /// Makes a new identifier of 128 random bits.
             #[must_use]
             pub fn random(randomness: &dyn Randomness) -> Self {
-                Self(format!("{}{}", $prefix, random_hex(randomness)))
+                Self(format!("{}{}", $prefix, random_hex(randomness)).into())
             }
         }
     };
@@ -72,38 +74,38 @@ macro_rules! made_id {
 
 chosen_id!(
     /// A customer, as the operator named it.
-    OrganizationId
+    OrganizationId(SmolStr)
 );
 chosen_id!(
     /// A site of an organization, as the operator named it.
-    PropertyId
+    PropertyId(SmolStr)
 );
 chosen_id!(
     /// One identity provider of an organization. A connection declared in the configuration file has its
     /// organization's id.
-    ConnectionId
+    ConnectionId(SmolStr)
 );
 made_id!(
     /// A user: the `sub` of the identity header, never reused and never an e-mail address.
-    UserId,
+    UserId(SmolStr),
     "u_"
 );
 made_id!(
     /// The public name of a session (`sid`), for lists and logs; it opens nothing.
-    SessionName,
+    SessionName(Box<str>),
     "s_"
 );
 
 chosen_id!(
     /// A New User request, short enough to be read out on the telephone.
-    AccessRequestId
+    AccessRequestId(SmolStr)
 );
 
 impl AccessRequestId {
     /// Makes a new identifier: `R-` and a [`reference()`].
     #[must_use]
     pub fn random(randomness: &dyn Randomness) -> Self {
-        Self(format!("R-{}", reference(randomness)))
+        Self(format_smolstr!("R-{}", reference(randomness)))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Separate from the store and from HTTP so that what a session is can be read on one page: an opaque random
 //! id that only the browser has, of which we keep the hash, between a beginning and two ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -104,6 +105,58 @@ pub struct Session {
     pub name_id: Option<NameId>,
     /// The provider's `SessionIndex`, for single logout.
     pub session_index: Option<String>,
+}
+
+/// What a node keeps of a session in memory. What is needed once only, such as the names for single logout, is asked of
+/// the store when it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The hash of its id.
+    pub hash: SessionHash,
+    /// Its public name (`sid`).
+    pub name: SessionName,
+    /// Whose it is.
+    pub user: UserId,
+    /// The connection that the user signed on through.
+    pub connection: ConnectionId,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// How the user authenticated: the `amr` claim. Few ways are in use at a time, so sessions share them.
+    pub methods: Arc<[String]>,
+    /// The path that was asked for, for the Waiting Room to open.
+    pub return_path: ReturnPath,
+    ends_at_millis: i64,
+    authenticated_at_millis: i64,
+}
+
+impl Kept {
+    /// Its absolute end.
+    #[must_use]
+    pub fn ends_at(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.ends_at_millis).unwrap_or_default()
+    }
+
+    /// When the user authenticated to the identity provider.
+    #[must_use]
+    pub fn authenticated_at(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.authenticated_at_millis).unwrap_or_default()
+    }
+}
+
+impl From<Session> for Kept {
+    fn from(session: Session) -> Self {
+        Self {
+            hash: session.hash,
+            name: session.name,
+            user: session.user,
+            connection: session.connection,
+            created_at: session.created_at,
+            methods: session.methods.into(),
+            return_path: session.return_path,
+            ends_at_millis: session.ends_at.as_millisecond(),
+            authenticated_at_millis: session.authenticated_at.as_millisecond(),
+        }
+    }
 }
 
 /// How long sessions live.

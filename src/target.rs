@@ -73,13 +73,13 @@ impl RequestTarget {
 
 /// A path of the application that a browser may be sent back to: always of our own origin.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ReturnPath(String);
+pub struct ReturnPath(Box<str>);
 
 impl ReturnPath {
     /// The application's front page.
     #[must_use]
     pub fn root() -> Self {
-        Self("/".to_owned())
+        Self("/".into())
     }
 
     /// Reads a path and query; anything that a browser could take for another origin is refused, and so are
@@ -102,7 +102,7 @@ impl ReturnPath {
         if target.path().starts_with("/.anteroom/") && !leads_on {
             return Err(Error::NotAPath);
         }
-        Ok(Self(target.0.as_str().to_owned()))
+        Ok(Self(target.0.as_str().into()))
     }
 
     /// The path for a request that has to be repeated after signing on; the front page where it cannot be.

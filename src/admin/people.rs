@@ -140,7 +140,7 @@ impl Admin {
             ..AuditFilter::default()
         };
         let own = AuditFilter { subject: Some(user.email.as_str().to_owned()), ..of(SIGN_ONS_LISTED_MAX) };
-        let claimant = Claimant { email: user.email.clone(), subject: user.subject.clone() };
+        let claimant = Claimant { email: user.email.clone(), subject: user.subject.as_deref().cloned() };
         let claimed = AuditFilter { claimant: Some(claimant), ..of(CLAIMS_LISTED_MAX) };
         let mut sign_ons = self.store.audit_search(&own).await?;
         sign_ons.extend(self.store.audit_search(&claimed).await?);

@@ -45,6 +45,7 @@ pub struct GrantToMake {
 
 /// What became of a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one for each press of a button")]
 pub enum Granted {
     /// It holds.
     Done(Outcome<Account>),

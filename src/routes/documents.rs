@@ -37,9 +37,9 @@ impl Call {
                 Standing::Disabled => "disabled",
             },
             "ent_ver": user.access_version,
-            "auth_time": session.authenticated_at.as_second(),
+            "auth_time": session.authenticated_at().as_second(),
             "created_at": session.created_at,
-            "ends_at": session.ends_at,
+            "ends_at": session.ends_at(),
             "idle_seconds": idle.as_secs(),
             "sign_out_url": self.settings.sites.app_address("/.anteroom/sign-out"),
         });

@@ -130,7 +130,9 @@ impl SignOn {
             self.keep_keys().await;
             self.store.purge(now, idle_since).await
         } else if round.is_multiple_of(FLUSH_EVERY) {
-            self.live.flush().await
+            let flushed = self.live.flush().await;
+            self.live.forget_idle(KEPT_UNASKED, now);
+            flushed
         } else {
             Ok(())
         };
@@ -175,6 +177,9 @@ const DEAF_MAX: Duration = Duration::from_mins(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 const CHORES_INTERVAL: Duration = Duration::from_millis(500);
+
+/// A session that nobody has asked for in so long is asked of the store again when somebody does.
+const KEPT_UNASKED: Duration = Duration::from_mins(15);
 
 /// Every five seconds.
 const FLUSH_EVERY: u32 = 10;

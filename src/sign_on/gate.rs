@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
+use jiff::Timestamp;
 
 use crate::sign_on::lease::Lease;
 use crate::target::{PathRule, RequestTarget};
@@ -23,8 +24,22 @@ pub struct Authenticated {
 /// The headers that tell the application who is asking; all of them sensitive, all made by us.
 #[derive(Debug)]
 pub struct IdentityHeaders {
-    /// The signed assertion first, then those of the configured presets.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    headers: Box<[(HeaderName, HeaderValue)]>,
+    refresh_at_millis: i64,
+}
+
+impl IdentityHeaders {
+    /// The signed assertion first, then those of the configured presets; new ones have to be made from that moment on.
+    #[must_use]
+    pub fn new(headers: Vec<(HeaderName, HeaderValue)>, refresh_at: Timestamp) -> Self {
+        Self { headers: headers.into(), refresh_at_millis: refresh_at.as_millisecond() }
+    }
+
+    /// Whether half the life of the assertion is over.
+    #[must_use]
+    pub fn are_stale(&self, now: Timestamp) -> bool {
+        self.refresh_at_millis <= now.as_millisecond()
+    }
 }
 
 impl Authenticated {

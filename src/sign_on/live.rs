@@ -7,107 +7,104 @@
 //! - What is in memory is what the store said, plus the time of the last request, which is written back.
 //! - A session loaded while changes came in is loaded again: no change can slip in between.
 //! - Losing any access that one had cancels what is streaming; gaining some does not.
+//! - What is the same for several sessions is kept once: what is known of a user, and how people authenticate.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+mod memory;
+mod state;
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
-use moka::sync::Cache;
 use tokio::sync::watch;
 
-use crate::directory::{Account, Standing};
+use crate::directory::Account;
 use crate::id::UserId;
-use crate::session::{Lifetimes, Session, SessionHash};
-use crate::sign_on::gate::IdentityHeaders;
+use crate::session::{Kept, Lifetimes, SessionHash};
 use crate::sign_on::lease::Lease;
-use crate::store::{self, SessionView, Store, Touch};
+use crate::store::{self, Store, Touch};
 use crate::target::ReturnPath;
+
+use memory::Memory;
+
+pub use state::{Known, State, Verdict};
 
 /// A session in memory.
 #[derive(Debug)]
 pub struct LiveSession {
-    session: Session,
+    session: Kept,
     state: ArcSwap<State>,
     last_seen_millis: AtomicI64,
     written_millis: AtomicI64,
     wanted: ArcSwapOption<ReturnPath>,
-    ended: Lease,
     /// Made for the first who listens: most sessions never wait for anything.
     changes: OnceLock<watch::Sender<()>>,
     applying: Mutex<()>,
+    asked_seconds: AtomicU32,
+    ended: Ended,
 }
 
-/// What a session's user may do, as of the last time the store was asked.
-#[derive(Debug)]
-pub struct State {
-    /// The user and all grants.
-    pub account: Account,
-    /// What follows from them, until `standing_until`.
-    pub standing: Standing,
-    standing_until: Option<Timestamp>,
-    /// Ends when the user loses anything of this standing, or the session is over.
-    pub access: Lease,
-    /// The identity headers minted for this standing.
-    pub minted: ArcSwapOption<Minted>,
-}
+/// Whether a session has ended.
+#[derive(Debug, Default)]
+pub struct Ended(AtomicBool);
 
-/// Identity headers, and when to make new ones.
-#[derive(Debug)]
-pub struct Minted {
-    /// The headers.
-    pub headers: Arc<IdentityHeaders>,
-    /// Half the life of the assertion is over.
-    pub refresh_at: Timestamp,
+impl Ended {
+    /// Whether it is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// All sessions that this node knows.
 #[derive(Debug)]
 pub struct Live {
     store: Arc<dyn Store>,
-    cache: Cache<SessionHash, Arc<LiveSession>>,
-    by_user: Mutex<HashMap<UserId, Vec<Weak<LiveSession>>>>,
+    memory: Memory,
+    /// The ways to authenticate that are in use.
+    methods: Mutex<Vec<Arc<[String]>>>,
     epoch: AtomicU64,
 }
 
 impl LiveSession {
-    fn new(view: SessionView, now: Timestamp) -> Self {
-        let seen = view.session.last_seen_at.as_millisecond();
+    fn new(session: Kept, last_seen_at: Timestamp, known: Arc<Known>, now: Timestamp) -> Self {
+        let seen = last_seen_at.as_millisecond();
         Self {
-            state: ArcSwap::from_pointee(State::new(view.account, now)),
+            state: ArcSwap::from_pointee(State::new(known, Lease::default())),
             last_seen_millis: AtomicI64::new(seen),
             written_millis: AtomicI64::new(seen),
             wanted: ArcSwapOption::empty(),
-            ended: Lease::default(),
             changes: OnceLock::new(),
             applying: Mutex::default(),
-            session: view.session,
+            asked_seconds: AtomicU32::new(seconds(now)),
+            ended: Ended::default(),
+            session,
         }
     }
 
     /// The session as it began.
     #[must_use]
-    pub const fn session(&self) -> &Session {
+    pub const fn session(&self) -> &Kept {
         &self.session
     }
 
     /// What the user may do now.
     pub fn state(&self, now: Timestamp) -> Arc<State> {
         let state = self.state.load();
-        if state.standing_until.is_some_and(|until| until <= now) {
+        if state.has_lapsed(now) {
             let account = state.account.clone();
             drop(state);
-            self.apply(account, now);
+            self.apply(Arc::new(Known::new(account, now)));
             return self.state.load_full();
         }
         Arc::clone(&state)
     }
 
-    /// Ends when the session does.
+    /// Whether the session has ended.
     #[must_use]
-    pub const fn ended(&self) -> &Lease {
+    pub const fn ended(&self) -> &Ended {
         &self.ended
     }
 
@@ -132,6 +129,19 @@ impl LiveSession {
         self.last_seen_millis.fetch_max(now.as_millisecond(), Ordering::Relaxed);
     }
 
+    /// Notes that somebody wants to know about the session, which keeps it in memory but is no use of it.
+    pub fn ask(&self, now: Timestamp) {
+        let seconds = seconds(now);
+        // Most often it is noted already, and many cores may read at the same time.
+        if self.asked() != seconds {
+            self.asked_seconds.store(seconds, Ordering::Relaxed);
+        }
+    }
+
+    fn asked(&self) -> u32 {
+        self.asked_seconds.load(Ordering::Relaxed)
+    }
+
     /// Notes which path was asked for while waiting.
     pub fn want(&self, path: ReturnPath) {
         self.wanted.store(Some(Arc::new(path)));
@@ -146,39 +156,30 @@ impl LiveSession {
     /// Whether the session is alive at a moment.
     #[must_use]
     pub fn is_alive(&self, lifetimes: &Lifetimes, now: Timestamp) -> bool {
-        !self.ended.is_over() && lifetimes.is_alive(self.session.ends_at, self.last_seen_at(), now)
+        !self.ended.is_over() && lifetimes.is_alive(self.session.ends_at(), self.last_seen_at(), now)
     }
 
     fn last_seen_at(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.last_seen_millis.load(Ordering::Relaxed))
-            .unwrap_or(self.session.last_seen_at)
+        time_of(self.last_seen_millis.load(Ordering::Relaxed))
     }
 
     /// Takes over what the store says about the user, unless something newer is known already.
-    fn apply(&self, account: Account, now: Timestamp) {
+    fn apply(&self, known: Arc<Known>) {
         let one_at_a_time = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.state.load_full();
-        if account.user.access_version < old.account.user.access_version {
+        if known.account.user.access_version < old.account.user.access_version {
             return;
         }
-        let (standing, standing_until) = (account.standing_at(now), account.next_lapse_after(now));
-        let is_same = standing == old.standing && standing_until == old.standing_until;
-        if is_same && account == old.account {
+        if known.agrees_with(&old) {
             // Something about the user that decides nothing here, such as a request for access.
             drop(one_at_a_time);
             self.tell();
             return;
         }
-        let kept = keeps_all(&old.standing, &standing);
+        let kept = old.is_kept_by(&known);
         // A session that is over gives no access any more.
         let access = if kept || self.ended.is_over() { old.access.clone() } else { Lease::default() };
-        self.state.store(Arc::new(State {
-            account,
-            standing,
-            standing_until,
-            access,
-            minted: ArcSwapOption::empty(),
-        }));
+        self.state.store(Arc::new(State::new(known, access)));
         if !kept {
             old.access.end();
         }
@@ -188,10 +189,14 @@ impl LiveSession {
 
     fn end(&self) {
         let one_at_a_time = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
-        self.ended.end();
+        self.ended.0.store(true, Ordering::Release);
         self.state.load().access.end();
         drop(one_at_a_time);
         self.tell();
+    }
+
+    fn is_written(&self) -> bool {
+        self.written_millis.load(Ordering::Relaxed) == self.last_seen_millis.load(Ordering::Relaxed)
     }
 
     /// What has to be written down, if anything has happened since the last time.
@@ -199,23 +204,7 @@ impl LiveSession {
         let seen = self.last_seen_millis.load(Ordering::Relaxed);
         let return_path = self.wanted.load().as_deref().cloned();
         let is_written = self.written_millis.swap(seen, Ordering::Relaxed) == seen;
-        (!is_written).then(|| Touch {
-            hash: self.session.hash,
-            last_seen_at: Timestamp::from_millisecond(seen).unwrap_or(self.session.last_seen_at),
-            return_path,
-        })
-    }
-}
-
-impl State {
-    fn new(account: Account, now: Timestamp) -> Self {
-        Self {
-            standing: account.standing_at(now),
-            standing_until: account.next_lapse_after(now),
-            account,
-            access: Lease::default(),
-            minted: ArcSwapOption::empty(),
-        }
+        (!is_written).then(|| Touch { hash: self.session.hash, last_seen_at: time_of(seen), return_path })
     }
 }
 
@@ -223,14 +212,13 @@ impl Live {
     /// An empty memory over a store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        let cache = Cache::builder().max_capacity(SESSIONS_MAX).time_to_idle(Duration::from_mins(15)).build();
-        Self { store, cache, by_user: Mutex::default(), epoch: AtomicU64::new(0) }
+        Self { store, memory: Memory::new(SESSIONS_MAX), methods: Mutex::default(), epoch: AtomicU64::new(0) }
     }
 
     /// The session, if this node knows it already.
     #[must_use]
     pub fn known(&self, hash: &SessionHash) -> Option<Arc<LiveSession>> {
-        self.cache.get(hash)
+        self.memory.get(hash)
     }
 
     /// The session, from the store if this node does not know it; `None` if there is none.
@@ -240,11 +228,13 @@ impl Live {
         }
         let epoch = self.epoch.load(Ordering::SeqCst);
         let Some(view) = self.store.session(hash).await? else { return Ok(None) };
-        let user = view.session.user.clone();
-        let loaded = self.cache.get_with(*hash, || {
-            let session = Arc::new(LiveSession::new(view, now));
-            self.users().entry(user).or_default().push(Arc::downgrade(&session));
-            session
+        let loaded = self.memory.get_or_insert(hash, || {
+            let last_seen_at = view.session.last_seen_at;
+            let known = self.shared(view.account, now);
+            let mut session = Kept::from(view.session);
+            session.user = known.account.user.id.clone();
+            session.methods = self.shared_methods(session.methods);
+            LiveSession::new(session, last_seen_at, known, now)
         });
         if self.epoch.load(Ordering::SeqCst) != epoch {
             self.refresh(&loaded, now).await?;
@@ -255,9 +245,7 @@ impl Live {
     /// Asks the store again about all sessions of a user.
     pub async fn revalidate(&self, user: &UserId, now: Timestamp) -> store::Result<()> {
         self.epoch.fetch_add(1, Ordering::SeqCst);
-        let sessions: Vec<_> =
-            self.users().get(user).into_iter().flatten().filter_map(Weak::upgrade).collect();
-        for session in sessions {
+        for session in self.memory.of_user(user) {
             self.refresh(&session, now).await?;
         }
         Ok(())
@@ -265,27 +253,22 @@ impl Live {
 
     /// Asks the store again about everybody, after changes may have been missed.
     pub async fn revalidate_all(&self, now: Timestamp) -> store::Result<()> {
-        let users: Vec<_> = self.users().keys().cloned().collect();
-        for user in users {
-            self.revalidate(&user, now).await?;
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        for session in self.memory.all() {
+            self.refresh(&session, now).await?;
         }
         Ok(())
     }
 
-    /// Ends what is over by the clock, and lets standings lapse on time. Called about every second.
+    /// Ends what is over by the clock, lets standings lapse on time, and lets go of headers that are too old to be
+    /// sent. Called about every second.
     pub fn sweep(&self, lifetimes: &Lifetimes, now: Timestamp) {
-        let mut over = Vec::new();
-        self.users().retain(|_, sessions| {
-            sessions.retain(|session| {
-                let Some(session) = session.upgrade() else { return false };
-                if session.is_alive(lifetimes, now) {
-                    session.state(now);
-                    return true;
-                }
-                over.push(session);
-                false
-            });
-            !sessions.is_empty()
+        let over = self.memory.sweep(|session| {
+            let is_alive = session.is_alive(lifetimes, now);
+            if is_alive {
+                session.state(now).drop_stale_headers(now);
+            }
+            is_alive
         });
         for session in over {
             self.end(&session);
@@ -295,35 +278,26 @@ impl Live {
     /// Ends a session here, for another reason than time or the store's word.
     pub fn end(&self, session: &LiveSession) {
         session.end();
-        self.cache.invalidate(&session.session.hash);
+        self.memory.remove(session);
     }
 
     /// Ends all sessions of which something is so.
-    pub fn end_where(&self, is_over: impl Fn(&Session) -> bool) {
-        let sessions: Vec<_> = self.users().values().flatten().filter_map(Weak::upgrade).collect();
-        for session in sessions.iter().filter(|session| is_over(&session.session)) {
+    pub fn end_where(&self, is_over: impl Fn(&Kept) -> bool) {
+        for session in self.memory.all().iter().filter(|session| is_over(&session.session)) {
             self.end(session);
         }
     }
 
-    /// Forgets the sessions that nobody has used for a while and that have nothing to be written down; they are read
-    /// from the store again when they are.
+    /// Forgets the sessions that nobody has asked for in a while and that have nothing to be written down; they are
+    /// read from the store again when somebody does.
     pub fn forget_idle(&self, idle: Duration, now: Timestamp) {
-        let before = now.as_millisecond() - i64::try_from(idle.as_millis()).unwrap_or(i64::MAX);
-        for (hash, session) in &self.cache {
-            let is_idle = session.last_seen_millis.load(Ordering::Relaxed) < before;
-            // The cache holds one, this loop another.
-            if is_idle && Arc::strong_count(&session) <= 2 && session.unwritten().is_none() {
-                self.cache.invalidate(&*hash);
-            }
-        }
-        self.cache.run_pending_tasks();
+        let before = seconds(now.saturating_sub(idle).unwrap_or(now));
+        self.memory.forget(|session| session.asked() < before && session.is_written());
     }
 
     /// Writes down when sessions were last used.
     pub async fn flush(&self) -> store::Result<()> {
-        let sessions: Vec<_> = self.users().values().flatten().filter_map(Weak::upgrade).collect();
-        let touches: Vec<_> = sessions.iter().filter_map(|session| session.unwritten()).collect();
+        let touches: Vec<_> = self.memory.all().iter().filter_map(|session| session.unwritten()).collect();
         for chunk in touches.chunks(500) {
             self.store.touch(chunk).await?;
         }
@@ -333,33 +307,54 @@ impl Live {
     /// How many sessions this node has in memory.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.cache.entry_count()
+        u64::try_from(self.memory.len()).unwrap_or(u64::MAX)
     }
 
     async fn refresh(&self, session: &LiveSession, now: Timestamp) -> store::Result<()> {
         if let Some(view) = self.store.session(&session.session.hash).await? {
-            session.apply(view.account, now);
+            session.apply(self.shared(view.account, now));
         } else {
             self.end(session);
         }
         Ok(())
     }
 
-    fn users(&self) -> MutexGuard<'_, HashMap<UserId, Vec<Weak<LiveSession>>>> {
-        self.by_user.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is known of a user by this account: what another session of theirs has, if that says the same.
+    fn shared(&self, account: Account, now: Timestamp) -> Arc<Known> {
+        let known = Known::new(account, now);
+        let others = self.memory.of_user(&known.account.user.id);
+        let same = others.iter().find_map(|other| {
+            let state = other.state.load();
+            state.agrees_with(&known).then(|| Arc::clone(state.known()))
+        });
+        same.unwrap_or_else(|| Arc::new(known))
+    }
+
+    fn shared_methods(&self, methods: Arc<[String]>) -> Arc<[String]> {
+        let mut known = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(same) = known.iter().find(|known| **known == methods) {
+            return Arc::clone(same);
+        }
+        if known.len() < METHODS_SHARED_MAX {
+            known.push(Arc::clone(&methods));
+        }
+        methods
     }
 }
 
-/// Whether everything that the old standing allowed is still allowed.
-fn keeps_all(old: &Standing, new: &Standing) -> bool {
-    match (old, new) {
-        (Standing::Admitted(old), Standing::Admitted(new)) => old
-            .iter()
-            .all(|grant| new.iter().any(|held| held.scope == grant.scope && held.level == grant.level)),
-        (Standing::Admitted(_), _) => false,
-        _ => true,
-    }
+fn seconds(time: Timestamp) -> u32 {
+    u32::try_from(time.as_second()).unwrap_or(u32::MAX)
 }
 
-/// About 1 kB each; the least recently used are asked for again.
-const SESSIONS_MAX: u64 = 200_000;
+fn time_of(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap_or_default()
+}
+
+/// Less than 1 kB each, and as much again for half a minute after a request.
+const SESSIONS_MAX: usize = 200_000;
+
+/// More than there are in practice; what comes after them is kept with each session.
+const METHODS_SHARED_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests;

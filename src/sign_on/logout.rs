@@ -161,9 +161,12 @@ impl SignOn {
         let mut event = self.audit_event(action, email.as_str(), request_id);
         event.subject = Some(email.as_str().to_owned());
         event.details = json!({ "sid": session.name.as_str() });
+        // Memory does not keep whom the provider signed on; the store does, until the session ends.
+        let stored = self.store.session(&session.hash).await?.map(|view| view.session);
         self.store.end_sessions(&selector, event).await?;
         self.end_in_memory(&session.user).await;
-        Ok(match (self.provider_logout(session), self.settings.load().single_logout) {
+        let onward = stored.and_then(|session| self.provider_logout(&session));
+        Ok(match (onward, self.settings.load().single_logout) {
             (None, _) => Farewell::Here,
             (Some(url), SingleLogout::Offered) => Farewell::Offered(url),
             (Some(url), SingleLogout::Always) => Farewell::Onward(url),

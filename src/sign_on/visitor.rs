@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use crate::directory::{Grant, Standing, User};
 use crate::id;
 use crate::identity::{self, Identity};
-use crate::session::{Session, SessionHash, SessionId};
+use crate::session::{Kept, SessionHash, SessionId};
 use crate::sign_on::gate::{Authenticated, IdentityHeaders};
-use crate::sign_on::live::{LiveSession, Minted, State};
+use crate::sign_on::live::{LiveSession, State, Verdict};
 use crate::sign_on::{SignOn, organizations};
 use crate::store::{self, SESSIONS_PER_USER_MAX};
 use crate::target::{PathRule, RequestTarget};
@@ -97,6 +97,7 @@ impl SignOn {
         if !live.is_alive(&self.settings.load().lifetimes, now) {
             return None;
         }
+        live.ask(now);
         Some(Visitor { live, now })
     }
 
@@ -118,17 +119,17 @@ impl SignOn {
     #[must_use]
     pub fn enter_with(&self, visitor: &Visitor, target: &RequestTarget, activity: Activity) -> Entry {
         let state = visitor.live.state(visitor.now);
-        match &state.standing {
-            Standing::Waiting => Entry::Waiting,
-            Standing::Disabled => Entry::Disabled,
-            Standing::Admitted(grants) => {
+        match state.verdict {
+            Verdict::Waiting => Entry::Waiting,
+            Verdict::Disabled => Entry::Disabled,
+            Verdict::Admitted => {
                 let polling = self.polling_rule(target);
                 if activity == Activity::Person && polling.is_none() {
                     visitor.live.touch(visitor.now);
                 }
                 Entry::Admitted(Authenticated {
                     target: target.clone(),
-                    identity: self.identity_headers(visitor, &state, grants),
+                    identity: self.identity_headers(visitor, &state),
                     access: state.access.clone(),
                     affinity: visitor.live.session().hash.affinity(),
                     polling,
@@ -159,28 +160,29 @@ impl SignOn {
     }
 
     /// The current headers of a session, made anew when half their life is over.
-    fn identity_headers(&self, visitor: &Visitor, state: &State, grants: &[Grant]) -> Arc<IdentityHeaders> {
+    fn identity_headers(&self, visitor: &Visitor, state: &State) -> Arc<IdentityHeaders> {
         if let Some(minted) = state.minted.load().as_ref()
-            && visitor.now < minted.refresh_at
+            && !minted.are_stale(visitor.now)
         {
-            return Arc::clone(&minted.headers);
+            return Arc::clone(minted);
         }
         let settings = self.settings.load();
-        let identity = identity_of(visitor.live.session(), &state.account.user, grants);
+        let identity = identity_in(visitor.live.session(), state);
         let claims = settings.identity.claims(identity, id::random_hex(&*self.randomness), visitor.now);
         let ring = self.keys.ring();
         let token = identity::mint(ring.signing_key(visitor.now), &claims);
-        let mut token = HeaderValue::try_from(token).expect("a compact JWS is base64url and dots");
+        // A copy is as long as the token; the text that it was put together in may be twice that.
+        let mut token = HeaderValue::from_str(&token).expect("a compact JWS is base64url and dots");
         token.set_sensitive(true);
         let mut headers = vec![(HeaderName::from_static(IDENTITY_HEADER), token)];
         for preset in &settings.identity.presets {
             headers.extend(identity::presets::headers(*preset, &claims));
         }
-        let headers = Arc::new(IdentityHeaders { headers });
         let half_life = settings.identity.lifetime / 2;
         let refresh_at = visitor.now.saturating_add(half_life).unwrap_or(visitor.now);
-        state.minted.store(Some(Arc::new(Minted { headers: Arc::clone(&headers), refresh_at })));
-        headers
+        let minted = Arc::new(IdentityHeaders::new(headers, refresh_at));
+        state.minted.store(Some(Arc::clone(&minted)));
+        minted
     }
 }
 
@@ -206,24 +208,27 @@ impl Visitor {
     /// What the visitor may do now.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        self.live.state(self.now).standing.clone()
+        self.live.state(self.now).standing()
     }
 
     /// Everything that an application may know of the visitor.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        let state = self.live.state(self.now);
-        let grants = match &state.standing {
-            Standing::Admitted(grants) => grants.as_slice(),
-            Standing::Waiting | Standing::Disabled => &[],
-        };
-        identity_of(self.live.session(), &state.account.user, grants)
+        identity_in(self.live.session(), &self.live.state(self.now))
     }
+}
+
+fn identity_in(session: &Kept, state: &State) -> Identity {
+    let grants = match state.standing() {
+        Standing::Admitted(grants) => grants,
+        Standing::Waiting | Standing::Disabled => Vec::new(),
+    };
+    identity_of(session, &state.account.user, &grants)
 }
 
 /// Who somebody is to the application, in a session and with these grants.
 #[must_use]
-pub fn identity_of(session: &Session, user: &User, grants: &[Grant]) -> Identity {
+pub fn identity_of(session: &Kept, user: &User, grants: &[Grant]) -> Identity {
     let access = grants.iter().map(|grant| identity::Access {
         property: grant.scope.as_str().to_owned(),
         level: grant.level.as_str().to_owned(),
@@ -236,8 +241,8 @@ pub fn identity_of(session: &Session, user: &User, grants: &[Grant]) -> Identity
         organization: user.organization.clone(),
         access: access.collect(),
         access_version: user.access_version,
-        authenticated_at: session.authenticated_at,
-        methods: session.methods.clone(),
+        authenticated_at: session.authenticated_at(),
+        methods: session.methods.to_vec(),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::id::{ConnectionId, SessionName, SystemRandomness};
 use crate::identity::presets;
 use crate::proxy::{self, Fate};
 use crate::routes::{own_path, site::Sites};
-use crate::session::{Session, SessionHash};
+use crate::session::{Kept, Session, SessionHash};
 use crate::sign_on::identity_of;
 use crate::target::{self, RequestTarget, ReturnPath};
 
@@ -284,8 +284,8 @@ fn grants(account: &Account, now: Timestamp) -> Vec<crate::directory::Grant> {
 }
 
 /// A session as it would begin now.
-fn stand_in(account: &Account, now: Timestamp) -> Session {
-    Session {
+fn stand_in(account: &Account, now: Timestamp) -> Kept {
+    Kept::from(Session {
         hash: SessionHash::new([0; 32]),
         name: SessionName::random(&SystemRandomness),
         user: account.user.id.clone(),
@@ -300,7 +300,7 @@ fn stand_in(account: &Account, now: Timestamp) -> Session {
         return_path: ReturnPath::root(),
         name_id: None,
         session_index: None,
-    }
+    })
 }
 
 async fn account(config: &Config, email: &EmailAddress) -> Result<Account, Failure> {

@@ -139,7 +139,7 @@ async fn give_role(db: &mut SqliteConnection, user: &UserId, role: Role) -> Resu
 async fn bind(db: &mut SqliteConnection, account: &Account, subject: &Subject) -> Result<bool> {
     let user = &account.user.id;
     let settled = conflicts::settle(db, user).await?;
-    if account.user.subject.as_ref() == Some(subject) {
+    if account.user.subject.as_deref() == Some(subject) {
         return Ok(settled > 0);
     }
     sqlx::query("UPDATE users SET subject_connection = $2, subject_key = $3 WHERE id = $1")

@@ -133,7 +133,7 @@ fn described(account: Option<&Account>, other: Option<&Account>) -> Value {
     json!({
         "state": account.user.state.as_str(),
         "role": account.user.role.as_str(),
-        "subject": account.user.subject.as_ref().map(described_subject),
+        "subject": account.user.subject.as_deref().map(described_subject),
         "grants": grants,
         "grants_in_all": account.grants.len(),
     })

@@ -168,7 +168,7 @@ pub(super) fn account(row: Row<'_>) -> Result<Account> {
     let row = row.table("users");
     let connection = row.parsed_if_any("subject_connection", ConnectionId::parse)?;
     let subject = match (connection, row.raw("subject_key")?) {
-        (Some(connection), Some(key)) => Some(Subject { connection, key }),
+        (Some(connection), Some(key)) => Some(Box::new(Subject { connection, key })),
         (None, None) => None,
         _ => return Err(row.invalid("subject_key")),
     };

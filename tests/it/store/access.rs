@@ -200,7 +200,10 @@ pub(crate) async fn a_subject_is_bound_once_and_settles_conflicts(backend: &dyn 
     assert_eq!(change(&*store, &adele, UserChange::Bind(subject("new"))).await, UserChanged::Changed);
     assert_eq!(watch.since().await, (vec![Change::User(adele.clone())], 1));
     let account = store.account(&adele).await.unwrap().unwrap();
-    assert_eq!((account.user.subject, account.user.state), (Some(subject("new")), Membership::Active));
+    assert_eq!(
+        (account.user.subject.as_deref(), account.user.state),
+        (Some(&subject("new")), Membership::Active)
+    );
     assert!(store.sessions(Some(&adele), 10).await.unwrap().is_empty());
     assert!(store.subject_conflicts(None).await.unwrap().is_empty());
     assert_eq!(change(&*store, &adele, UserChange::Bind(subject("new"))).await, UserChanged::Unchanged);

@@ -90,7 +90,7 @@ pub(crate) async fn an_expected_person_is_bound_at_the_first_sign_on(backend: &d
         Arrival { name: Some(name("Adele Vance")), ..arrival("contoso", "adele", "adele@contoso.com") };
     let Admission::Bound(bound) = admit(&*store, &first).await else { panic!("not bound") };
     assert_eq!(bound, account(&*store, "adele@contoso.com").await);
-    assert_eq!((&bound.user.id, &bound.user.subject), (&id, &Some(first.subject.clone())));
+    assert_eq!((&bound.user.id, bound.user.subject.as_deref()), (&id, Some(&first.subject)));
     assert_eq!((bound.user.state, bound.grants.len()), (Membership::Active, 1));
     assert_eq!(bound.user.name, first.name);
     assert_eq!(watch.since().await, (vec![Change::User(id)], 1));
@@ -209,7 +209,7 @@ pub(crate) async fn parallel_arrivals_of_one_new_person_make_one_user(backend: &
     assert_eq!((made, ids.len()), (1, 1));
     assert_eq!(stores[0].accounts(&UserFilter::default()).await.unwrap().len(), 1);
     let subject = Subject { connection: connection_id("contoso"), key: "adele".to_owned() };
-    assert_eq!(account(&*stores[0], "adele@contoso.com").await.user.subject, Some(subject));
+    assert_eq!(account(&*stores[0], "adele@contoso.com").await.user.subject.as_deref(), Some(&subject));
 }
 
 fn handoff(number: u8) -> Handoff {

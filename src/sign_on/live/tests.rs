@@ -1,0 +1,297 @@
+//! What memory must and must not keep of sessions, over a store of the kind that runs.
+
+use std::time::Duration;
+
+use crate::clock::{Clock as _, SystemClock};
+use crate::directory::{DisplayName, Grant, Levels, Organization, Property, Role, Scope, Standing};
+use crate::email::EmailAddress;
+use crate::id::{ConnectionId, OrganizationId, PropertyId, SessionName, SystemRandomness, UserId};
+use crate::session::{Session, SessionId};
+use crate::sign_on::gate::IdentityHeaders;
+use crate::store::{AuditEvent, NewUser, SessionSelector, UserChange};
+
+use super::*;
+
+struct House {
+    store: Arc<dyn Store>,
+    live: Live,
+    now: Timestamp,
+}
+
+impl House {
+    async fn new() -> Self {
+        let store = store::open(&store::Settings::Memory).await.unwrap();
+        // To the millisecond, as the store keeps it.
+        let now = time_of(SystemClock.now().as_millisecond());
+        let (id, name) = (organization(), DisplayName::parse("Contoso").unwrap());
+        let declared = [Organization { id, name, domains: Vec::new() }];
+        store.declare_organizations(&declared, audit("organizations.declared", now)).await.unwrap();
+        Self { live: Live::new(Arc::clone(&store)), store, now }
+    }
+
+    /// With room for so few sessions.
+    async fn with_room_for(sessions: usize) -> Self {
+        let mut house = Self::new().await;
+        house.live.memory = Memory::new(sessions);
+        house
+    }
+
+    async fn user(&self, email: &str, until: Option<Timestamp>) -> UserId {
+        let user = NewUser {
+            id: UserId::random(&SystemRandomness),
+            email: EmailAddress::parse(email).unwrap(),
+            name: None,
+            organization: organization(),
+            role: Role::Member,
+            grants: vec![grant("viewer", until)],
+        };
+        self.store.add_user(&user, audit("user.added", self.now), Vec::new()).await.unwrap();
+        user.id
+    }
+
+    async fn begin(&self, user: &UserId) -> SessionHash {
+        let session = session_of(user, self.now);
+        assert!(self.store.begin_session(&session, audit("session.begun", self.now)).await.unwrap());
+        session.hash
+    }
+
+    async fn session(&self, user: &UserId) -> Arc<LiveSession> {
+        let hash = self.begin(user).await;
+        self.live.find(&hash, self.now).await.unwrap().unwrap()
+    }
+
+    async fn change(&self, user: &UserId, change: UserChange) {
+        self.store.change_user(user, &change, audit("user.changed", self.now), Vec::new()).await.unwrap();
+    }
+
+    fn later(&self, seconds: u64) -> Timestamp {
+        self.now + Duration::from_secs(seconds)
+    }
+}
+
+#[tokio::test]
+async fn sessions_of_a_user_share_what_is_the_same_before_and_after_a_change() {
+    let house = House::new().await;
+    let (ada, ben) = (house.user("ada@contoso.com", None).await, house.user("ben@contoso.com", None).await);
+    let (one, two, other) = (house.session(&ada).await, house.session(&ada).await, house.session(&ben).await);
+    let same = |a: &LiveSession, b: &LiveSession| Arc::ptr_eq(a.state.load().known(), b.state.load().known());
+    assert!(same(&one, &two) && !same(&one, &other));
+    assert!(Arc::ptr_eq(&one.session.methods, &other.session.methods));
+    let access = one.state(house.now).access.clone();
+
+    house.change(&ada, UserChange::Grant(grant("technician", None))).await;
+    house.live.revalidate(&ada, house.now).await.unwrap();
+    assert!(same(&one, &two) && !same(&one, &other));
+    assert!(access.is_over(), "another level is a loss of the old one");
+    assert!(!one.state(house.now).access.is_over() && !other.state(house.now).access.is_over());
+}
+
+#[tokio::test]
+async fn a_session_that_ends_takes_nothing_from_the_others_of_its_user() {
+    let house = House::new().await;
+    let ada = house.user("ada@contoso.com", None).await;
+    let (one, two) = (house.session(&ada).await, house.session(&ada).await);
+    let selector = SessionSelector::Hash(one.session.hash);
+    house.store.end_sessions(&selector, audit("session.ended", house.now)).await.unwrap();
+    house.live.revalidate(&ada, house.now).await.unwrap();
+    assert!(one.ended().is_over() && one.state(house.now).access.is_over());
+    assert!(!two.ended().is_over() && !two.state(house.now).access.is_over());
+    assert!(house.live.known(&one.session.hash).is_none());
+    assert!(house.live.find(&one.session.hash, house.now).await.unwrap().is_none());
+    assert_eq!(house.live.count(), 1);
+}
+
+#[tokio::test]
+async fn losing_access_cuts_every_session_and_gaining_some_cuts_none() {
+    let house = House::new().await;
+    let ada = house.user("ada@contoso.com", None).await;
+    let sessions = [house.session(&ada).await, house.session(&ada).await];
+    let mut changes = sessions.each_ref().map(|session| session.changes());
+    let before = sessions.each_ref().map(|session| session.state(house.now).access.clone());
+
+    let property = Property {
+        id: PropertyId::parse("lakeside").unwrap(),
+        organization: organization(),
+        name: DisplayName::parse("Lakeside").unwrap(),
+        retired_at: None,
+    };
+    house.store.add_property(&property, audit("property.added", house.now)).await.unwrap();
+    let more = Grant { scope: Scope::Property(property.id), ..grant("viewer", None) };
+    house.change(&ada, UserChange::Grant(more)).await;
+    house.live.revalidate(&ada, house.now).await.unwrap();
+    assert!(before.iter().all(|access| !access.is_over()));
+    for (session, changes) in sessions.iter().zip(&mut changes) {
+        assert!(changes.has_changed().unwrap());
+        changes.mark_unchanged();
+        let Standing::Admitted(grants) = session.state(house.now).standing() else { unreachable!() };
+        assert_eq!(grants.len(), 2);
+    }
+
+    house.change(&ada, UserChange::Revoke(None)).await;
+    house.live.revalidate(&ada, house.now).await.unwrap();
+    assert!(before.iter().all(Lease::is_over));
+    assert!(changes.iter().all(|changes| changes.has_changed().unwrap()));
+    assert!(sessions.iter().all(|session| session.state(house.now).verdict == Verdict::Waiting));
+}
+
+#[tokio::test]
+async fn a_session_loaded_while_a_change_comes_in_shows_the_change() {
+    let house = House::new().await;
+    for number in 0..20 {
+        let user = house.user(&format!("ada{number}@contoso.com"), None).await;
+        let hash = house.begin(&user).await;
+        let changing = async {
+            house.change(&user, UserChange::Revoke(None)).await;
+            house.live.revalidate(&user, house.now).await.unwrap();
+        };
+        let (found, ()) = tokio::join!(house.live.find(&hash, house.now), changing);
+        assert_eq!(found.unwrap().unwrap().state(house.now).verdict, Verdict::Waiting);
+    }
+}
+
+#[tokio::test]
+async fn an_older_word_of_the_store_changes_nothing() {
+    let house = House::new().await;
+    let ada = house.user("ada@contoso.com", None).await;
+    let session = house.session(&ada).await;
+    let older = house.store.account(&ada).await.unwrap().unwrap();
+    house.change(&ada, UserChange::Revoke(None)).await;
+    house.live.revalidate(&ada, house.now).await.unwrap();
+    session.apply(house.live.shared(older, house.now));
+    assert_eq!(session.state(house.now).verdict, Verdict::Waiting);
+}
+
+#[tokio::test]
+async fn a_grant_lapses_by_the_clock_alone() {
+    let house = House::new().await;
+    let until = house.later(60);
+    let ada = house.user("ada@contoso.com", Some(until)).await;
+    let session = house.session(&ada).await;
+    let access = session.state(house.now).access.clone();
+    let just_before = until - Duration::from_nanos(1);
+    assert!(matches!(session.state(just_before).standing(), Standing::Admitted(held) if held.len() == 1));
+    assert!(!access.is_over());
+    house.live.sweep(&LIFETIMES, until);
+    assert!(access.is_over());
+    assert_eq!(session.state(until).standing(), Standing::Waiting);
+    assert!(!session.ended().is_over());
+}
+
+#[tokio::test]
+async fn a_session_that_was_idle_for_too_long_ends_in_a_sweep() {
+    let house = House::new().await;
+    let ada = house.user("ada@contoso.com", None).await;
+    let (idle, used) = (house.session(&ada).await, house.session(&ada).await);
+    used.touch(house.later(30));
+    house.live.sweep(&LIFETIMES, house.later(600));
+    assert!(idle.ended().is_over() && idle.state(house.now).access.is_over());
+    assert!(!used.ended().is_over());
+    assert_eq!(house.live.count(), 1);
+}
+
+#[tokio::test]
+async fn headers_are_kept_as_long_as_they_are_sent() {
+    let house = House::new().await;
+    let session = house.session(&house.user("ada@contoso.com", None).await).await;
+    let headers = Arc::new(IdentityHeaders::new(Vec::new(), house.later(30)));
+    session.state(house.now).minted.store(Some(headers));
+    house.live.sweep(&LIFETIMES, house.later(29));
+    assert!(session.state(house.now).minted.load().is_some());
+    house.live.sweep(&LIFETIMES, house.later(30));
+    assert!(session.state(house.now).minted.load().is_none());
+}
+
+#[tokio::test]
+async fn a_session_is_forgotten_when_nobody_asks_and_found_again_when_somebody_does() {
+    let house = House::new().await;
+    let ada = house.user("ada@contoso.com", None).await;
+    let idle = Duration::from_mins(15);
+    let held = house.session(&ada).await;
+    let [polled, unwritten, quiet] =
+        [house.begin(&ada).await, house.begin(&ada).await, house.begin(&ada).await];
+    for hash in [&polled, &unwritten, &quiet] {
+        house.live.find(hash, house.now).await.unwrap().unwrap();
+    }
+    let late = house.later(20 * 60);
+    house.live.known(&polled).unwrap().ask(late);
+    house.live.known(&unwritten).unwrap().touch(house.later(1));
+    house.live.forget_idle(idle, late);
+    assert!(house.live.known(&quiet).is_none());
+    assert!([&held.session.hash, &polled, &unwritten].iter().all(|hash| house.live.known(hash).is_some()));
+
+    house.live.flush().await.unwrap();
+    house.live.forget_idle(idle, late);
+    assert!(house.live.known(&unwritten).is_none());
+    let again = house.live.find(&unwritten, late).await.unwrap().unwrap();
+    assert_eq!(again.last_seen_at().as_millisecond(), house.later(1).as_millisecond());
+
+    // One that was forgotten is no hole in the index: all of the user's hear of a change.
+    house.change(&ada, UserChange::Disable).await;
+    house.live.revalidate(&ada, house.now).await.unwrap();
+    assert!(held.ended().is_over() && again.ended().is_over());
+    assert_eq!(house.live.count(), 0);
+}
+
+#[tokio::test]
+async fn memory_has_a_bound_and_keeps_what_is_held() {
+    let house = House::with_room_for(64 * 4).await;
+    let ada = house.user("ada@contoso.com", None).await;
+    let known = Arc::new(Known::new(house.store.account(&ada).await.unwrap().unwrap(), house.now));
+    let keep = |seconds: u64| {
+        let session = session_of(&ada, house.now);
+        let hash = session.hash;
+        let now = house.later(seconds);
+        let make = || LiveSession::new(Kept::from(session), now, Arc::clone(&known), now);
+        house.live.memory.get_or_insert(&hash, make)
+    };
+    let held = keep(0);
+    for seconds in 1..2_000 {
+        drop(keep(seconds));
+    }
+    let last = keep(2_000);
+    // A shard never has more than its share, but for what is held.
+    assert!(house.live.count() <= 64 * 4 + 1, "{}", house.live.count());
+    assert!([held, last].iter().all(|session| house.live.known(&session.session.hash).is_some()));
+}
+
+fn organization() -> OrganizationId {
+    OrganizationId::parse("contoso").unwrap()
+}
+
+fn grant(level: &str, until: Option<Timestamp>) -> Grant {
+    let levels = Levels::new(vec!["viewer".to_owned(), "technician".to_owned()]);
+    Grant { scope: Scope::AllProperties, level: levels.parse(level).unwrap(), until }
+}
+
+fn session_of(user: &UserId, now: Timestamp) -> Session {
+    Session {
+        hash: SessionId::random(&SystemRandomness).hash(),
+        name: SessionName::random(&SystemRandomness),
+        user: user.clone(),
+        connection: ConnectionId::parse("contoso").unwrap(),
+        created_at: now,
+        last_seen_at: now,
+        ends_at: now + Duration::from_hours(1),
+        authenticated_at: now,
+        asserted_at: now,
+        methods: vec!["pwd".to_owned()],
+        return_path: ReturnPath::root(),
+        name_id: None,
+        session_index: None,
+    }
+}
+
+fn audit(action: &'static str, at: Timestamp) -> AuditEvent {
+    AuditEvent {
+        at,
+        action,
+        actor: "test".to_owned(),
+        subject: None,
+        reason: None,
+        reference: None,
+        request_id: None,
+        details: serde_json::Value::Null,
+    }
+}
+
+const LIFETIMES: Lifetimes = Lifetimes { idle: Duration::from_mins(10), lifetime: Duration::from_hours(2) };

@@ -350,7 +350,7 @@ fn time_of(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap_or_default()
 }
 
-/// Less than 1 kB each, and as much again for half a minute after a request.
+/// About 1 kB each, and as much again for half a minute after a request.
 const SESSIONS_MAX: usize = 200_000;
 
 /// More than there are in practice; what comes after them is kept with each session.

@@ -233,6 +233,25 @@ async fn a_session_is_forgotten_when_nobody_asks_and_found_again_when_somebody_d
 }
 
 #[tokio::test]
+async fn a_session_that_was_let_go_here_is_found_again_as_another() {
+    let house = House::new().await;
+    let ada = house.user("ada@contoso.com", None).await;
+    let old = house.session(&ada).await;
+    house.live.end(&old);
+    let new = house.live.find(&old.session.hash, house.now).await.unwrap().unwrap();
+    assert!(old.ended().is_over() && !new.ended().is_over());
+
+    // To let go of the old one once more, or to sweep it out, is nothing to the new one, which hears of changes.
+    house.live.end(&old);
+    house.live.sweep(&LIFETIMES, house.now);
+    assert!(Arc::ptr_eq(&house.live.known(&old.session.hash).unwrap(), &new));
+    house.change(&ada, UserChange::Revoke(None)).await;
+    house.live.revalidate(&ada, house.now).await.unwrap();
+    assert_eq!(new.state(house.now).verdict, Verdict::Waiting);
+    assert!(old.state(house.now).access.is_over());
+}
+
+#[tokio::test]
 async fn memory_has_a_bound_and_keeps_what_is_held() {
     let house = House::with_room_for(64 * 4).await;
     let ada = house.user("ada@contoso.com", None).await;

@@ -5,6 +5,7 @@
 
 use http::header::HOST;
 use http::request::Parts;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Method, Version};
 
 use crate::http1::FIELDS_MAX;
@@ -13,9 +14,10 @@ use crate::http1::head::RequestHead;
 
 use super::refusal::Refusal;
 
-/// The largest value of a field, in bytes. All together are bounded by the size of the head; how many they are is
-/// counted in HTTP/1 before they get here, and in HTTP/2 by nobody else.
+/// The largest value of a field, in bytes.
 const VALUE_BYTES_MAX: usize = 16 * 1024;
+/// The largest head of HTTP/2 as its senders count it (RFC 9113 6.5.2); HTTP/1 counts before it gets here.
+const HEAD_LIST_BYTES_MAX: usize = 32 * 1024;
 
 /// The head of a request of HTTP/2, whose host is its authority (RFC 9113 8.3.1).
 pub(super) fn head_of_http2(mut parts: Parts) -> RequestHead {
@@ -30,7 +32,7 @@ pub(super) fn head_of_http2(mut parts: Parts) -> RequestHead {
 /// Checks a request, or says how to refuse it.
 pub(super) fn admit(head: &RequestHead) -> Result<(), Refusal> {
     check_method(&head.method)?;
-    check_size(&head.fields)?;
+    check_size(head)?;
     check_framing(&head.fields, head.version)?;
     check_host(head)
 }
@@ -48,12 +50,30 @@ fn check_method(method: &Method) -> Result<(), Refusal> {
     if plain { Ok(()) } else { Err(Refusal::UnknownMethod) }
 }
 
-fn check_size(fields: &Fields) -> Result<(), Refusal> {
-    if fields.len() <= FIELDS_MAX && fields.iter().all(|field| field.value.len() <= VALUE_BYTES_MAX) {
-        Ok(())
-    } else {
-        Err(Refusal::FieldsTooLarge)
-    }
+fn check_size(head: &RequestHead) -> Result<(), Refusal> {
+    let fields = &head.fields;
+    let is_large = fields.len() > FIELDS_MAX
+        || fields.iter().any(|field| field.value.len() > VALUE_BYTES_MAX)
+        || (head.version == Version::HTTP_2 && list_bytes(head) > HEAD_LIST_BYTES_MAX);
+    if is_large { Err(Refusal::FieldsTooLarge) } else { Ok(()) }
+}
+
+/// The size of a head of HTTP/2: names, values, and 32 octets for each field.
+fn list_bytes(head: &RequestHead) -> usize {
+    const FIELD_BYTES: usize = 32;
+    let uri = &head.uri;
+    let pseudo_fields = [
+        (":method", Some(head.method.as_str())),
+        (":scheme", uri.scheme_str()),
+        (":authority", uri.authority().map(Authority::as_str)),
+        (":path", uri.path_and_query().map(PathAndQuery::as_str)),
+    ];
+    let pseudo_fields =
+        pseudo_fields.iter().filter_map(|(name, value)| value.map(|value| (name.len(), value.len())));
+    // The host was made of the authority.
+    let fields = head.fields.iter().filter(|field| field.known != Known::Host);
+    let fields = fields.map(|field| (field.name.len(), field.value.len()));
+    pseudo_fields.chain(fields).map(|(name, value)| name + value + FIELD_BYTES).sum()
 }
 
 /// One way to find the end of the body (RFC 9112 6.1, 6.3).

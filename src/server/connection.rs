@@ -44,8 +44,9 @@ use crate::routes::grpc;
 
 /// HTTP/2: streams, windows, frames that may wait.
 const STREAMS_MAX: u32 = 100;
-/// The largest head of a request, as HPACK counts it.
-const HEAD_LIST_BYTES_MAX: u32 = 32 * 1024;
+/// The largest head that the library hands on: twice as much as is admitted, so that whoever sends a little too
+/// much is refused in our words and written down. Beyond it the library answers by itself, and lets nobody know.
+const HEAD_LIST_BYTES_READ: u32 = 64 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 const RESETS_PENDING_MAX: usize = 20;
@@ -380,7 +381,7 @@ enum Ended {
 fn http2_builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
     let mut builder = http2::Builder::new(LocalExecutor);
     builder.timer(TokioTimer::new()).keep_alive_interval(limits.ping).keep_alive_timeout(limits.pong);
-    builder.max_concurrent_streams(STREAMS_MAX).max_header_list_size(HEAD_LIST_BYTES_MAX);
+    builder.max_concurrent_streams(STREAMS_MAX).max_header_list_size(HEAD_LIST_BYTES_READ);
     builder.initial_stream_window_size(STREAM_WINDOW_BYTES);
     builder.initial_connection_window_size(CONNECTION_WINDOW_BYTES);
     builder.max_pending_accept_reset_streams(RESETS_PENDING_MAX);

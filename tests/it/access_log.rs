@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use anteroom::clock::{Clock as _, ManualClock, SystemClock};
 use anteroom::telemetry::{AccessLog, Format};
-use http_body_util::BodyExt as _;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -173,6 +175,42 @@ async fn what_is_no_request_is_written_down_too() {
         assert_eq!((&line["status"], &line["code"]), (&status.into(), &code.into()), "{line}");
         assert_eq!((&line["decision"], &line["client"]), (&"refused".into(), &"127.0.0.1".into()), "{line}");
     }
+}
+
+/// nor is a request of HTTP/2 that is too large, which the HTTP library would refuse without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_of_http2_that_is_too_large_is_written_down_and_counted() {
+    let written = Written::new();
+    let app = Wanted::default().access_log(&written.log).tls().start().await;
+    let io = TokioIo::new(app.net.speaking(b"h2").connect(&app.app_url).await);
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.expect("HTTP/2 begins");
+    tokio::spawn(connection);
+    let mut request = http::Request::get(app.url("/assets/x").as_str());
+    for number in 0..3 {
+        request = request.header(format!("x-{number}"), "y".repeat(11_000));
+    }
+    let request = request.body(Full::<Bytes>::default()).expect("it is a request");
+    let response = sender.send_request(request).await.expect("an answer");
+    assert_eq!(response.status(), 431);
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let id = header("x-request-id").expect("it has a name").to_owned();
+    assert_eq!(header("x-anteroom-error"), Some("headers_too_large"));
+    assert_eq!(header("content-type"), Some("text/plain; charset=utf-8"));
+    let said = response.into_body().collect().await.expect("a body").to_bytes();
+    assert_eq!(said, "431 Request Header Fields Too Large (headers_too_large)\n");
+
+    let text = written.text();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("each line is JSON"));
+    let lines: Vec<_> = lines.filter(|line| line["request_id"] == id.as_str()).collect();
+    let [line] = lines.as_slice() else { panic!("one line: {text}") };
+    assert_eq!((&line["status"], &line["code"]), (&431.into(), &"headers_too_large".into()), "{line}");
+    assert_eq!((&line["decision"], &line["client"]), (&"refused".into(), &"127.0.0.1".into()), "{line}");
+    let ops: url::Url = "http://ops.localhost/metrics".parse().expect("a URL");
+    app.net.lead(&ops, app.ops_address());
+    let text = app.visitor().browser.fetch(&ops, &[]).await.expect(200).body;
+    let counted = "anteroom_requests_total{decision=\"refused\",status=\"4xx\"} 1";
+    assert!(text.lines().any(|line| line == counted), "{text}");
 }
 
 /// T-G10: what a request holds stays within its field and its line.

@@ -82,3 +82,33 @@ fn methods_are_capital_words_and_make_no_tunnels() {
         assert_eq!(admit(&head), expected, "{method}");
     }
 }
+
+/// Senders count 32 octets for each field, and the method, scheme, host and path as fields (RFC 9113 6.5.2).
+#[test]
+fn a_head_of_http2_has_a_size_and_that_of_http1_was_measured_before() {
+    let around = ":method".len()
+        + ":scheme".len()
+        + ":authority".len()
+        + ":path".len()
+        + 4 * 32
+        + "POST".len()
+        + "https".len()
+        + "a.example".len()
+        + "/x".len();
+    let value = |total: usize| "a".repeat((total - around) / 3 - "x-1".len() - 32);
+    let rest = |total: usize| (total - around) % 3;
+    let head = |version, total: usize| {
+        let last = value(total) + &"a".repeat(rest(total));
+        let fields = [("x-1", value(total)), ("x-2", value(total)), ("x-3", last)];
+        let fields = fields.each_ref().map(|(name, value)| (*name, &**value));
+        check(version, "https://a.example/x", &[&[("host", "a.example")], &fields[..]].concat())
+    };
+    assert!(head(Version::HTTP_2, 32 * 1024).is_ok());
+    assert_eq!(head(Version::HTTP_2, 32 * 1024 + 1), Err(Refusal::FieldsTooLarge));
+    let without_target = |target: &str| check(Version::HTTP_2, target, &[("host", "a.example")]);
+    assert_eq!(
+        without_target(&format!("https://a.example/{}", "a".repeat(33_000))),
+        Err(Refusal::FieldsTooLarge)
+    );
+    assert_ne!(head(Version::HTTP_11, 32 * 1024 + 1), Err(Refusal::FieldsTooLarge));
+}

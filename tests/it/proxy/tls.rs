@@ -225,13 +225,27 @@ async fn heads_have_a_size_in_http2_too() {
         }
         request.body(Full::<Bytes>::default()).unwrap()
     };
-    for (count, bytes, status) in
-        [(90, 1, 200), (101, 1, 431), (1, 16_000, 200), (1, 17_000, 431), (3, 15_000, 431)]
-    {
+    for (count, bytes, status) in [
+        (90, 1, 200),
+        (101, 1, 431),
+        (1, 16_000, 200),
+        (1, 17_000, 431),
+        (2, 16_000, 200),
+        (3, 11_000, 431),
+        (3, 15_000, 431),
+        (4, 15_900, 431),
+    ] {
         let response = sender.send_request(request(count, bytes)).await.unwrap();
         assert_eq!(response.status(), status, "{count} of {bytes}");
+        let code = response.headers().get("x-anteroom-error").map(http::HeaderValue::as_bytes);
+        assert_eq!(code, (status == 431).then_some(&b"headers_too_large"[..]), "{count} of {bytes}");
+        let said = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(said.starts_with(b"431 "), status == 431, "{count} of {bytes}: {said:?}");
     }
-    assert_eq!(upstream.requests().len(), 2);
+    // Far beyond it the library answers, in fewer words.
+    let response = sender.send_request(request(9, 15_000)).await.unwrap();
+    assert_eq!(response.status(), 431);
+    assert_eq!(upstream.requests().len(), 3);
 }
 
 /// T-D9: sessions are resumed, and no early data is taken, which could be played again.

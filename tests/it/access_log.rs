@@ -427,6 +427,70 @@ async fn lines_that_were_lost_are_counted() {
     assert!(lost.is_some_and(|count| count.parse::<u32>().is_ok_and(|count| count > 0)), "{answer}");
 }
 
+/// What finds no room while nobody reads is counted too, and nobody waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_that_found_no_room_are_counted() {
+    struct Stuck(std::sync::mpsc::Receiver<()>);
+    impl std::io::Write for Stuck {
+        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+            // Ends when nobody is there to say so any more.
+            let _ = self.0.recv();
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let (go, gone) = std::sync::mpsc::channel();
+    let log = AccessLog::to(Stuck(gone), Format::Json).expect("a thread can be started");
+    let app = Wanted::default().access_log(&log).start().await;
+    let mut stream = app.net.connect(&app.app_url).await;
+    // One connection, one core: 2 MiB of lines, of which it keeps one, and one that is being written.
+    let path = "x".repeat(7_000);
+    for number in 0..400 {
+        let request = format!("GET /{number}/{path} HTTP/1.1\r\nHost: app.localhost\r\nAccept: */*\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("it is sent");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.expect("an answer"));
+        }
+        assert!(head.starts_with(b"HTTP/1.1 303"), "{}", String::from_utf8_lossy(&head));
+    }
+    let lost = log.lines_lost();
+    assert!((1..400).contains(&lost), "{lost}");
+    drop(go);
+    assert!(log.flush(PATIENCE), "it goes on");
+    assert_eq!(log.lines_lost(), lost, "what was kept is written");
+}
+
+/// R-23: what the configuration says of answers that excuse themselves is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_is_left_out_for_its_answers_where_the_configuration_says_so() {
+    let ill = Upstream::start(|exchange| exchange.respond("503 Service Unavailable", &[], b"ill"));
+    let good = Upstream::polite();
+    for (keys, is_left_out) in [("", false), ("eject_on_5xx = 3\n", true), ("eject_on_5xx = 0\n", false)] {
+        let before = ill.requests().len();
+        let both = format!("{}\", \"{}", ill.url(), good.url());
+        let app = Wanted::default().upstream(&both).app(keys).start().await;
+        let ops: url::Url = "http://ops.localhost/metrics".parse().expect("a URL");
+        app.net.lead(&ops, app.ops_address());
+        let is_out = async || {
+            let text = app.visitor().browser.fetch(&ops, &[]).await.expect(200).body;
+            text.contains(&format!("anteroom_upstream_ejected{{upstream=\"{}\"}} 1", ill.url()))
+        };
+        let (mut asked, mut was_out) = (0, false);
+        while !was_out && asked < 40 {
+            app.visitor().visit("/assets/x").await;
+            asked += 1;
+            was_out = is_out().await;
+        }
+        assert_eq!(was_out, is_left_out, "{keys:?}");
+        let sent = ill.requests().len() - before;
+        assert!(if is_left_out { sent == 3 } else { sent >= 10 }, "{keys:?}: {sent} of {asked}");
+    }
+}
+
 /// What is counted at both borders: how each upstream fares, and who was turned away at the door.
 #[tokio::test(flavor = "multi_thread")]
 async fn upstreams_and_doors_are_counted() {

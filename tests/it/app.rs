@@ -33,6 +33,7 @@ pub(crate) struct Wanted {
     net: Net,
     clock: Option<ManualClock>,
     organizations: Vec<Customer>,
+    app: String,
     saml: String,
     more: String,
     app_url: Option<String>,
@@ -67,6 +68,7 @@ impl Default for Wanted {
             net: Net::default(),
             clock: None,
             organizations: vec![contoso],
+            app: String::new(),
             saml: String::new(),
             more: String::new(),
             app_url: None,
@@ -139,6 +141,12 @@ impl Wanted {
     /// Another application than the one that remembers.
     pub(crate) fn upstream(mut self, url: &str) -> Self {
         self.upstream = Some(url.to_owned());
+        self
+    }
+
+    /// Further keys of the table `[app]`, each on a line of its own.
+    pub(crate) fn app(mut self, keys: &str) -> Self {
+        self.app.push_str(keys);
         self
     }
 
@@ -220,9 +228,10 @@ impl TestApp {
         let mut toml = format!(
             "[app]\nurl = \"{app_url}\"\nupstreams = [\"{}\"]\nname = \"ServusConnect\"\n\
              support_email = \"support@servusconnect.example\"\npublic_paths = [\"/favicon.ico\", \"/assets/\"]\n\
-             [saml]\nentity_id = \"{ENTITY_ID}\"\nacs_url = \"{acs_url}\"\n{}{}\n\
+             {}[saml]\nentity_id = \"{ENTITY_ID}\"\nacs_url = \"{acs_url}\"\n{}{}\n\
              [limits]\n{}\n[listen]\npublic = \"{}\"\nops = \"127.0.0.1:0\"\n",
             wanted.upstream.unwrap_or_else(|| format!("http://{}", application.address)),
+            wanted.app,
             write_own_keys(&dir, &wanted.own_keys),
             wanted.saml,
             wanted.limits,

@@ -239,6 +239,36 @@ fn a_drain_begins_with_the_probes_and_ends_with_them() {
     assert_eq!(house.probe("/livez"), 0);
 }
 
+/// what is answered last is written down, although the process ends before lines are written by themselves.
+#[test]
+fn the_last_request_of_a_drain_is_in_the_log() {
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let gone = std::sync::Mutex::new(gone);
+    let upstream = Upstream::start(move |exchange| {
+        gone.lock().unwrap().recv_timeout(PATIENCE).map_err(std::io::Error::other)?;
+        exchange.respond("200 OK", &[], b"ok")
+    });
+    let house = House::before(&upstream, "pre_drain = \"0s\"");
+    // Requests alone: any other line would have those before it written.
+    let log = "export ANTEROOM_LOG=off,access=info ANTEROOM_LOG_FORMAT=json";
+    let mut program = house.start_by(&format!("{log}; exec \"$0\" \"$@\""));
+    let mut errors = program.errors();
+    let address = house.public;
+    let last = std::thread::spawn(move || ask(address, "/open/last", "app.localhost"));
+    upstream.wait_for_requests(1);
+    program.signal("-TERM");
+    eventually("nobody new is let in", || TcpStream::connect(house.public).is_err());
+    go.send(()).unwrap();
+    assert_eq!(last.join().unwrap().unwrap(), 200);
+    assert!(program.wait().success());
+    let mut text = String::new();
+    errors.read_to_string(&mut text).unwrap();
+    let lines: Vec<_> =
+        text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()).collect();
+    let [line] = lines.as_slice() else { panic!("one request is one line: {text}") };
+    assert_eq!((&line["path"], &line["status"]), (&"/open/last".into(), &200.into()), "{line}");
+}
+
 /// whoever says it twice means it.
 #[test]
 fn a_second_signal_ends_it_at_once() {

@@ -131,11 +131,21 @@ fn an_upstream_that_dies_is_left_out_and_taken_back() {
     let failed = (0..8).filter(|_| front.ask(&post("/x")).status == 502).count();
     assert!(failed >= 3, "{failed}");
     is_well.store(true, Ordering::SeqCst);
-    let before = shaky.requests().len();
-    eventually("the upstream gets requests again", || {
-        assert!(matches!(front.ask(&post("/x")).status, 200));
-        shaky.requests().len() > before + 3
+    is_taken_back(&front, &shaky);
+}
+
+/// After one request that has found it well, the upstream gets its half of them, and not just one for each rest.
+fn is_taken_back(front: &Front, upstream: &Upstream) {
+    let before = upstream.requests().len();
+    eventually("a request finds out that it is well", || {
+        assert_eq!(front.ask(&post("/x")).status, 200);
+        upstream.requests().len() > before
     });
+    let before = upstream.requests().len();
+    for _ in 0..20 {
+        assert_eq!(front.ask(&post("/x")).status, 200);
+    }
+    assert_eq!(upstream.requests().len() - before, 10);
 }
 
 /// Answers with this status while it is set, and otherwise with 200.
@@ -203,11 +213,7 @@ fn an_upstream_that_excused_itself_is_taken_back_and_the_last_one_stays() {
         ill.requests().len() == 3
     });
     is_ill.store(false, Ordering::SeqCst);
-    let before = ill.requests().len();
-    eventually("it gets requests again", || {
-        assert_eq!(front.ask(&post("/x")).status, 200);
-        ill.requests().len() > before + 3
-    });
+    is_taken_back(&front, &ill);
 
     is_ill.store(true, Ordering::SeqCst);
     let others = [(); 2].map(|()| excusing("503 Service Unavailable", &is_ill));
@@ -422,40 +428,68 @@ fn an_upstream_gets_no_more_requests_than_it_may_have() {
     assert_eq!(first.answer().status, 200);
 }
 
-/// the check finds out what no request has to suffer for.
+/// the check finds out what no request has to suffer for, also where requests fare well: by a status, by a connection
+/// that breaks off, and by silence.
 #[test]
 fn an_upstream_whose_check_fails_is_asked_last() {
-    let is_well = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&is_well);
-    let ill = Upstream::start(move |exchange| {
-        let status = if seen.load(Ordering::SeqCst) { "200 OK" } else { "500 Internal Server Error" };
-        exchange.respond(status, &[], b"")
-    });
-    let good = Upstream::polite();
-    let mut plan = Plan::before(&[&ill, &good]);
-    let path = "/healthz?deep=1".parse().unwrap();
-    plan.proxy.balance.check = Some(Check { path, every: Duration::from_millis(20) });
-    let state = plan.proxy.state.clone();
-    assert!(state.unwell().is_empty());
-    let front = plan.start();
-    let asked = |upstream: &Upstream| {
-        let requests = upstream.requests();
-        requests.into_iter().filter(|request| request.target() == "/x").count()
-    };
-    eventually("the check has failed often enough", || ill.requests().len() > 5);
-    for _ in 0..6 {
-        assert_eq!(front.ask(&get("/x")).status, 200);
+    let failures: [fn(&mut Exchange) -> io::Result<()>; 3] = [
+        |exchange| exchange.respond("500 Internal Server Error", &[], b""),
+        |exchange| exchange.close(),
+        Exchange::wait_for_close,
+    ];
+    for fail in failures {
+        let is_well = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&is_well);
+        let ill = Upstream::start(move |exchange| {
+            let is_check = exchange.recorded.target() != "/x";
+            if is_check && !seen.load(Ordering::SeqCst) {
+                return fail(exchange);
+            }
+            exchange.respond("200 OK", &[], b"ill")
+        });
+        let is_gone = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&is_gone);
+        let good = Upstream::start(move |exchange| {
+            let is_check = exchange.recorded.target() != "/x";
+            if !is_check && seen.load(Ordering::SeqCst) {
+                return exchange.close();
+            }
+            exchange.respond("200 OK", &[], b"good")
+        });
+        let mut plan = Plan::before(&[&ill, &good]);
+        let path = "/healthz?deep=1".parse().unwrap();
+        plan.proxy.balance.check = Some(Check { path, every: Duration::from_millis(20) });
+        let front = plan.start();
+        let asked = |upstream: &Upstream| {
+            let requests = upstream.requests();
+            requests.into_iter().filter(|request| request.target() == "/x").count()
+        };
+        eventually("the check has failed often enough", || ill.requests().len() > 5);
+        for _ in 0..6 {
+            let answer = front.ask(&get("/x"));
+            assert_eq!((answer.status, answer.body.as_slice()), (200, b"good".as_slice()));
+        }
+        assert_eq!((asked(&ill), asked(&good)), (0, 6));
+        let check = ill.requests().remove(0);
+        assert_eq!(check.target(), "/healthz?deep=1");
+        assert_eq!(check.head.one("host"), Some(HOST));
+        assert!(check.head.all("x-anteroom-jwt-assertion").is_empty(), "the check has no identity");
+        is_gone.store(true, Ordering::SeqCst);
+        let answer = front.ask(&get("/x"));
+        assert_eq!((answer.status, answer.body.as_slice()), (200, b"ill".as_slice()), "last, and not never");
+        is_gone.store(false, Ordering::SeqCst);
+        is_well.store(true, Ordering::SeqCst);
+        let before = asked(&ill);
+        eventually("the check finds it well", || {
+            assert_eq!(front.ask(&get("/x")).status, 200);
+            asked(&ill) > before
+        });
+        let before = asked(&ill);
+        for _ in 0..6 {
+            assert_eq!(front.ask(&get("/x")).status, 200);
+        }
+        assert_eq!(asked(&ill) - before, 3);
     }
-    assert_eq!((asked(&ill), asked(&good)), (0, 6));
-    let check = ill.requests().remove(0);
-    assert_eq!(check.target(), "/healthz?deep=1");
-    assert_eq!(check.head.one("host"), Some(HOST));
-    assert!(check.head.all("x-anteroom-jwt-assertion").is_empty(), "the check has no identity");
-    is_well.store(true, Ordering::SeqCst);
-    eventually("the upstream is asked again", || {
-        assert_eq!(front.ask(&get("/x")).status, 200);
-        asked(&ill) > 0
-    });
 }
 
 /// the same address under two schemes is two upstreams: a connection of one never serves the other.

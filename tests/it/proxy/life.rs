@@ -137,6 +137,43 @@ fn an_address_is_handed_over_without_a_refused_connection() {
     assert!(failed.is_empty(), "{} of {} failed: {failed:?}", failed.len(), outcomes.len());
 }
 
+/// beside another process, whoever goes takes no newcomers any more, though it listens on: so nobody is on the way in
+/// when it closes its socket.
+#[cfg(target_os = "linux")]
+#[test]
+fn newcomers_are_turned_over_to_the_one_that_stays() {
+    let (old, new) = (Upstream::polite(), Upstream::polite());
+    let mut plan = Plan::before(&[&old]);
+    plan.server.sharing = Sharing::WithOthers;
+    // It listens to the end of the test.
+    plan.server.limits.last_call = PATIENCE * 9;
+    let going = plan.start();
+    let address = going.address;
+    let mut plan = Plan::before(&[&new]);
+    plan.server.addresses = vec![address];
+    plan.server.sharing = Sharing::WithOthers;
+    let _staying = plan.start();
+    // By which socket one is let in is chance; nobody is by the one that ignores him, and asks again later.
+    let crowd = || {
+        let (to_old, to_new) = (old.requests().len(), new.requests().len());
+        for _ in 0..16 {
+            let soon = Duration::from_millis(30);
+            let Ok(stream) = std::net::TcpStream::connect_timeout(&address, soon) else { continue };
+            let mut client = Client::over(stream).unwrap();
+            client.send(get("/x"));
+            assert_eq!(client.answer().status, 200);
+        }
+        (old.requests().len() - to_old, new.requests().len() - to_new)
+    };
+    let (to_old, to_new) = crowd();
+    assert!(to_old > 0 && to_new > 0, "the control: {to_old} and {to_new}");
+    going.shutdown.cancel();
+    eventually("newcomers are turned over", || {
+        let (to_old, to_new) = crowd();
+        to_old == 0 && to_new > 0
+    });
+}
+
 /// on a socket that was handed over, whoever waits when we end is not turned away but waits for the next.
 #[test]
 fn a_socket_that_was_handed_over_outlives_us() {

@@ -12,12 +12,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{Front, HOST, Plan};
-use crate::upstream::Upstream;
+use crate::upstream::{PATIENCE, Upstream};
 
 pub(super) fn pair(names: &[&str]) -> (KeyPair, CertificateDer<'static>) {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -40,6 +41,16 @@ pub(super) async fn handshake(
     trusted: &[&CertificateDer<'static>],
     protocols: &[&[u8]],
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(front.address).await?;
+    handshake_over(stream, name, trusted, protocols).await
+}
+
+async fn handshake_over(
+    stream: TcpStream,
+    name: &str,
+    trusted: &[&CertificateDer<'static>],
+    protocols: &[&[u8]],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     for certificate in trusted {
         roots.add((*certificate).clone()).unwrap();
@@ -49,7 +60,6 @@ pub(super) async fn handshake(
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    let stream = TcpStream::connect(front.address).await?;
     let name = ServerName::try_from(name.to_owned()).unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
@@ -271,9 +281,9 @@ async fn sessions_are_resumed_without_early_data() {
         let stream = TcpStream::connect(front.address).await.unwrap();
         let mut stream = TlsConnector::from(Arc::clone(&config)).connect(name(), stream).await.unwrap();
         let request = format!("GET /x HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n");
-        tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
-        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer).await.unwrap();
+        stream.read_to_end(&mut answer).await.unwrap();
         assert!(answer.starts_with(b"HTTP/1.1 200"));
         kinds.push(stream.get_ref().1.handshake_kind().unwrap());
     }
@@ -374,4 +384,81 @@ impl rustls::client::danger::ServerCertVerifier for Anything {
         use rustls::SignatureScheme::{ECDSA_NISTP256_SHA256, ED25519, RSA_PSS_SHA256};
         vec![ECDSA_NISTP256_SHA256, ED25519, RSA_PSS_SHA256]
     }
+}
+
+/// a client that let octets wait once, and then took them all, may be quiet for as long as it likes: what TLS held
+/// back has left, though nothing more was written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_has_caught_up_is_not_cut_off() {
+    const OCTETS: usize = 60 * 1024;
+    const BUFFER_BYTES: u32 = 8 * 1024;
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let gone = std::sync::Mutex::new(gone);
+    let (cut, was_cut) = std::sync::mpsc::channel::<()>();
+    let upstream = Upstream::start(move |exchange| match exchange.recorded.target() {
+        "/pausing" => {
+            exchange.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", OCTETS + 3))?;
+            exchange.write([b'x'; OCTETS])?;
+            gone.lock().unwrap().recv_timeout(PATIENCE).map_err(std::io::Error::other)?;
+            exchange.write("end")
+        }
+        "/endless" => {
+            exchange.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+            let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+            while exchange.write(&chunk).is_ok() {}
+            cut.send(()).map_err(std::io::Error::other)
+        }
+        _ => exchange.respond("200 OK", &[], b"ok"),
+    });
+    let (pair, certificate) = pair(&[HOST]);
+    let mut plan = Plan::before(&[&upstream]);
+    plan.server.certificates = Some(Certificates::new(&[pair]).unwrap());
+    plan.server.limits.write_stall = Duration::from_secs(2);
+    // So little fits into the system's buffers, on both sides, that TLS keeps the rest, and takes all of it at once.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_send_buffer_size(BUFFER_BYTES as usize).unwrap();
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(16).unwrap();
+    plan.server.addresses.clear();
+    plan.server.inherited = vec![Arc::new(socket.into())];
+    let front = plan.start();
+    let connect = async |path: &str| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(BUFFER_BYTES).unwrap();
+        let stream = socket.connect(front.address).await.unwrap();
+        let mut stream = handshake_over(stream, HOST, &[&certificate], &[]).await.unwrap();
+        ask(&mut stream, path).await;
+        stream
+    };
+    let mut client = connect("/pausing").await;
+    upstream.wait_for_requests(1);
+    // By the time that another one has been answered so often, all has been taken from the application.
+    let mut other = connect("/x").await;
+    for _ in 0..50 {
+        assert!(take(&mut other, b"ok").await.starts_with(b"HTTP/1.1 200"));
+        ask(&mut other, "/x").await;
+    }
+    let head = take(&mut client, b"\r\n\r\n").await;
+    assert!(head.starts_with(b"HTTP/1.1 200"));
+    client.read_exact(&mut vec![0; OCTETS]).await.unwrap();
+
+    let _deaf = connect("/endless").await;
+    let waited = tokio::task::block_in_place(|| was_cut.recv_timeout(PATIENCE));
+    waited.expect("one that takes nothing is cut off: by now the first has been quiet for as long");
+    go.send(()).unwrap();
+    assert_eq!(take(&mut client, b"end").await, b"end");
+}
+
+async fn ask(stream: &mut TlsStream<TcpStream>, path: &str) {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+}
+
+/// What comes, up to this end and no further.
+async fn take(stream: &mut TlsStream<TcpStream>, end: &[u8]) -> Vec<u8> {
+    let mut octets = Vec::new();
+    while !octets.ends_with(end) {
+        octets.push(stream.read_u8().await.expect("the connection goes on"));
+    }
+    octets
 }

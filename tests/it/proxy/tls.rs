@@ -390,16 +390,23 @@ impl rustls::client::danger::ServerCertVerifier for Anything {
 /// back has left, though nothing more was written.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_has_caught_up_is_not_cut_off() {
-    const OCTETS: usize = 60 * 1024;
-    const BUFFER_BYTES: u32 = 8 * 1024;
+    // The first part has the front read as much at once as the second is. That is taken from the application in one
+    // piece, and is more than the system's buffers hold, so TLS keeps some of it when nothing is left to be written.
+    const FIRST: usize = 256 * 1024;
+    const SECOND: usize = 32_000;
+    const BUFFER_BYTES: u16 = 8 * 1024;
     let (go, gone) = std::sync::mpsc::channel::<()>();
     let gone = std::sync::Mutex::new(gone);
     let (cut, was_cut) = std::sync::mpsc::channel::<()>();
     let upstream = Upstream::start(move |exchange| match exchange.recorded.target() {
         "/pausing" => {
-            exchange.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", OCTETS + 3))?;
-            exchange.write([b'x'; OCTETS])?;
-            gone.lock().unwrap().recv_timeout(PATIENCE).map_err(std::io::Error::other)?;
+            let gone = gone.lock().unwrap();
+            let wait = || gone.recv_timeout(PATIENCE).map_err(std::io::Error::other);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", FIRST + SECOND + 3);
+            exchange.write([head.as_bytes(), &b"x".repeat(FIRST)].concat())?;
+            wait()?;
+            exchange.write("y".repeat(SECOND))?;
+            wait()?;
             exchange.write("end")
         }
         "/endless" => {
@@ -414,9 +421,9 @@ async fn a_client_that_has_caught_up_is_not_cut_off() {
     let mut plan = Plan::before(&[&upstream]);
     plan.server.certificates = Some(Certificates::new(&[pair]).unwrap());
     plan.server.limits.write_stall = Duration::from_secs(2);
-    // So little fits into the system's buffers, on both sides, that TLS keeps the rest, and takes all of it at once.
+    // Those who are let in by a socket have its buffers.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.set_send_buffer_size(BUFFER_BYTES as usize).unwrap();
+    socket.set_send_buffer_size(BUFFER_BYTES.into()).unwrap();
     socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     socket.listen(16).unwrap();
     plan.server.addresses.clear();
@@ -424,23 +431,22 @@ async fn a_client_that_has_caught_up_is_not_cut_off() {
     let front = plan.start();
     let connect = async |path: &str| {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(BUFFER_BYTES).unwrap();
+        socket.set_recv_buffer_size(BUFFER_BYTES.into()).unwrap();
         let stream = socket.connect(front.address).await.unwrap();
         let mut stream = handshake_over(stream, HOST, &[&certificate], &[]).await.unwrap();
         ask(&mut stream, path).await;
         stream
     };
-    let mut client = connect("/pausing").await;
-    upstream.wait_for_requests(1);
+    let (mut client, mut other) = (connect("/pausing").await, connect("/x").await);
+    assert!(take(&mut client, b"\r\n\r\n").await.starts_with(b"HTTP/1.1 200"));
+    client.read_exact(&mut vec![0; FIRST]).await.unwrap();
+    go.send(()).unwrap();
     // By the time that another one has been answered so often, all has been taken from the application.
-    let mut other = connect("/x").await;
     for _ in 0..50 {
         assert!(take(&mut other, b"ok").await.starts_with(b"HTTP/1.1 200"));
         ask(&mut other, "/x").await;
     }
-    let head = take(&mut client, b"\r\n\r\n").await;
-    assert!(head.starts_with(b"HTTP/1.1 200"));
-    client.read_exact(&mut vec![0; OCTETS]).await.unwrap();
+    client.read_exact(&mut vec![0; SECOND]).await.unwrap();
 
     let _deaf = connect("/endless").await;
     let waited = tokio::task::block_in_place(|| was_cut.recv_timeout(PATIENCE));

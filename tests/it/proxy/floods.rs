@@ -314,6 +314,34 @@ async fn endless_continuations_end_the_connection() {
     assert!(matches!(code, ENHANCE_YOUR_CALM | PROTOCOL_ERROR), "{code}");
 }
 
+/// a head counts as what it unpacks to. Fields that are named again and again by an octet each are refused like
+/// others, and end the connection where they are far too many.
+#[tokio::test]
+async fn a_head_that_unpacks_to_too_much_is_refused() {
+    const TAKEN_INTO_THE_TABLE: u8 = 0x40;
+    const FIRST_OF_THE_TABLE: u8 = 0xbe;
+    let upstream = Upstream::polite();
+    let scene = Scene::before(&upstream);
+    // 4,000 octets, as an integer with a prefix of 7 bits.
+    let mut packed = [fields(GET).as_slice(), &[TAKEN_INTO_THE_TABLE, 1, b'x', 0x7f, 0xa1, 0x1e]].concat();
+    packed.extend([b'y'; 4_000]);
+    let head = |stream, repeated| {
+        let fields = [packed.as_slice(), &[FIRST_OF_THE_TABLE].repeat(repeated)].concat();
+        frame(HEADERS, END_STREAM | END_HEADERS, stream, &fields)
+    };
+    let mut raw = scene.connect().await;
+    raw.send(&head(1, 6)).await;
+    assert_eq!(raw.answer(1).await, b"\x88", "28 KiB");
+    for (stream, repeated) in [(3, 8), (5, 14), (7, 60)] {
+        raw.send(&head(stream, repeated)).await;
+        assert_ne!(raw.answer(stream).await, b"\x88", "{repeated} times 4 KiB");
+    }
+    raw.send(&get(9)).await;
+    assert_eq!(raw.answer(9).await, b"\x88", "the connection goes on");
+    assert_eq!(upstream.requests().len(), 2);
+    assert_eq!(scene.flooded(&head(1, 70)).await, ENHANCE_YOUR_CALM, "more than 256 KiB");
+}
+
 /// frames that do nothing.
 #[tokio::test]
 async fn frames_for_nothing_are_told_to_calm_down() {

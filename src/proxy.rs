@@ -140,7 +140,7 @@ impl Forwarder {
             return Err(Failure::ForeignOrigin.into());
         }
         let upgrade = request.upgrade.take().filter(|_| wants_tunnel);
-        let outgoing =
+        let mut outgoing =
             request::prepare(request, wants_tunnel, &grant, peer, (&self.settings, &self.reserved));
 
         let wish = Wish {
@@ -149,7 +149,7 @@ impl Forwarder {
             session: grant.session,
         };
         let mut sent = Sent::default();
-        let sending = self.send(outgoing, wish, &mut sent).await;
+        let sending = self.send(&mut outgoing, wish, &mut sent).await;
         let unanswered = |failure| Unanswered { failure, trace: self.trace(&sent, given_at).map(Box::new) };
         let (mut head, mut connection) = sending.map_err(unanswered)?;
         if grant.access.is_some_and(Lease::is_over) {
@@ -180,7 +180,7 @@ impl Forwarder {
     /// acted on it, or acting twice is acting once. Where there are several upstreams, another one is asked.
     async fn send(
         &self,
-        mut request: Prepared<'_>,
+        request: &mut Prepared<'_>,
         wish: Wish,
         sent: &mut Sent,
     ) -> Result<(ResponseHead, Connection), Failure> {
@@ -202,16 +202,11 @@ impl Forwarder {
             drop(connection);
             beginnings += 1;
             let mut failed = is_fresh.then_some(site);
-            request = match lost.next(may_repeat && (!is_fresh || self.pool.has_several())) {
-                Next::Send(again, _) if beginnings < BEGINNINGS_MAX => again,
-                Next::Repeat(again, _) if self.pool.may_repeat() => {
-                    (may_repeat, failed) = (false, Some(site));
-                    again
-                }
-                Next::Send(_, failure) | Next::Repeat(_, failure) | Next::Fail(failure) => {
-                    return Err(failure);
-                }
-            };
+            match lost.next(may_repeat && (!is_fresh || self.pool.has_several())) {
+                Next::Send if beginnings < BEGINNINGS_MAX => {}
+                Next::Repeat if self.pool.may_repeat() => (may_repeat, failed) = (false, Some(site)),
+                Next::Send | Next::Repeat | Next::Fail => return Err(lost.failure),
+            }
             sent.retries = sent.retries.saturating_add(1);
             began = Instant::now();
             let taken = self.pool.take_other(wish, failed).await;

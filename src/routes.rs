@@ -169,7 +169,7 @@ impl Routes {
             return Call::new(&request, peer, &self.shared, settings).fault(&Fault::NotFound).into();
         }
         let forwarder = self.forwarder(&settings);
-        in_its_way(gate::pass(&self.shared, &settings, &forwarder, target, request, peer).await)
+        in_its_way(gate::pass(&self.shared, &settings, &forwarder, &target, request, peer).await)
     }
 
     /// Waits for upgraded connections to be closed, when the process drains.

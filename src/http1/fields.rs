@@ -160,11 +160,12 @@ impl Fields {
         // Where all of the head is printable but for its line ends, none has to be looked at by itself.
         let octets = self.octets.as_ref();
         let is_odd = |octet: u8| (octet < b' ' && octet != b'\r' && octet != b'\n') || octet == 0x7f;
-        let odd = octets.iter().filter(|octet| is_odd(**octet)).count();
-        let returns = octets.iter().filter(|octet| **octet == b'\r').count();
-        let pairs = octets.iter().zip(octets.iter().skip(1));
-        let line_ends = pairs.filter(|(first, second)| (**first, **second) == (b'\r', b'\n')).count();
-        (odd == 0 && returns == line_ends) || self.iter().all(|field| is_value(field.value))
+        // To look at all of them is quicker than to stop at the first.
+        let is_any_odd = octets.iter().fold(false, |any, octet| any | is_odd(*octet));
+        let is_stray = |(first, second): (&u8, &u8)| *first == b'\r' && *second != b'\n';
+        let pairs = octets.iter().zip(octets.get(1..).unwrap_or_default());
+        let is_any_stray = pairs.fold(false, |any, pair| any | is_stray(pair));
+        !(is_any_odd || is_any_stray) || self.iter().all(|field| is_value(field.value))
     }
 
     /// The head that they stand in.
@@ -363,9 +364,7 @@ const fn is_blank(octet: u8) -> bool {
 
 /// Whether it may be a value (RFC 9110 5.5).
 fn is_value(value: &[u8]) -> bool {
-    // To look at all of them is quicker than to stop at the first.
-    let bad = value.iter().filter(|octet| (**octet < b' ' && **octet != b'\t') || **octet == 0x7f);
-    bad.count() == 0
+    !value.iter().any(|octet| (*octet < b' ' && *octet != b'\t') || *octet == 0x7f)
 }
 
 /// What may stand in a name (RFC 9110 5.6.2), in lower case; 0 for all else.

@@ -52,12 +52,14 @@ pub struct Source {
 
 #[derive(Debug)]
 enum Kind {
+    /// There is none.
+    Nothing,
     /// A client of HTTP/1, as it sends.
     Taken(Taker),
     /// A client of HTTP/2.
-    Incoming(Incoming),
+    Incoming(Box<Incoming>),
     /// It was kept, and is all there.
-    Kept(Full<Bytes>),
+    Kept(Box<Full<Bytes>>),
 }
 
 impl Source {
@@ -83,7 +85,10 @@ impl Source {
 
 impl From<Incoming> for Source {
     fn from(body: Incoming) -> Self {
-        Self::of(Kind::Incoming(body))
+        if body.is_end_stream() {
+            return Self::of(Kind::Nothing);
+        }
+        Self::of(Kind::Incoming(Box::new(body)))
     }
 }
 
@@ -95,7 +100,10 @@ impl From<Taker> for Source {
 
 impl From<Bytes> for Source {
     fn from(octets: Bytes) -> Self {
-        Self::of(Kind::Kept(Full::new(octets)))
+        if octets.is_empty() {
+            return Self::of(Kind::Nothing);
+        }
+        Self::of(Kind::Kept(Box::new(Full::new(octets))))
     }
 }
 
@@ -108,14 +116,16 @@ impl http_body::Body for Source {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.kind {
+            Kind::Nothing => Poll::Ready(None),
             Kind::Taken(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
-            Kind::Incoming(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
-            Kind::Kept(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+            Kind::Incoming(body) => Pin::new(&mut **body).poll_frame(context).map_err(Into::into),
+            Kind::Kept(body) => Pin::new(&mut **body).poll_frame(context).map_err(Into::into),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
+            Kind::Nothing => true,
             Kind::Taken(body) => body.is_end_stream(),
             Kind::Incoming(body) => body.is_end_stream(),
             Kind::Kept(body) => body.is_end_stream(),
@@ -124,6 +134,7 @@ impl http_body::Body for Source {
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
+            Kind::Nothing => SizeHint::with_exact(0),
             Kind::Taken(body) => body.size_hint(),
             Kind::Incoming(body) => body.size_hint(),
             Kind::Kept(body) => body.size_hint(),

@@ -48,7 +48,7 @@ impl Sink for Vec<u8> {
         fields.put_where(self, goes);
     }
 
-    fn put_with(&mut self, name: &HeaderName, write: impl FnOnce(&mut Vec<u8>) -> bool) {
+    fn put_with(&mut self, name: &HeaderName, write: impl FnOnce(&mut Self) -> bool) {
         let begin = self.len();
         self.extend_from_slice(name.as_str().as_bytes());
         self.extend_from_slice(b": ");

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::Either;
 use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 use serde_json::Map;
@@ -22,24 +23,25 @@ use crate::sign_on::{Activity, Entry, Visitor};
 use crate::target::{PathRule, RequestTarget, ReturnPath};
 
 /// Decides on a request and carries the decision out.
-pub(super) async fn pass(
-    shared: &Arc<Shared>,
-    settings: &Arc<Settings>,
-    forwarder: &Forwarder,
-    target: RequestTarget,
+pub(super) fn pass<'a>(
+    shared: &'a Arc<Shared>,
+    settings: &'a Arc<Settings>,
+    forwarder: &'a Forwarder,
+    target: &'a RequestTarget,
     request: Request,
-    peer: &Peer,
-) -> Answer {
+    peer: &'a Peer,
+) -> impl Future<Output = Answer> + 'a {
     let about = About::new(request.head());
     let is_post = *request.method() == Method::POST;
-    let kept = if is_post { shared.sign_on.repeats(&target) } else { None };
+    let kept = if is_post { shared.sign_on.repeats(target) } else { None };
     if let Some(rule) = &kept
         && repeat::may_be_token(settings, &request)
     {
         let about = (about, rule.clone());
-        return Box::pin(repeat::resend(shared, settings, forwarder, about, target, request, peer)).await;
+        let resent = repeat::resend(shared, settings, forwarder, about, target, request, peer);
+        return Either::Left(Box::pin(resent));
     }
-    pass_on(shared, settings, forwarder, (about, kept), target, request, peer).await
+    Either::Right(pass_on(shared, settings, forwarder, (about, kept), target, request, peer))
 }
 
 /// The same for a request that does not stand for another one; the rule by which it would be kept is known.
@@ -48,11 +50,11 @@ pub(super) async fn pass_on(
     settings: &Arc<Settings>,
     forwarder: &Forwarder,
     (about, kept): (About, Option<PathRule>),
-    target: RequestTarget,
+    target: &RequestTarget,
     request: Request,
     peer: &Peer,
 ) -> Answer {
-    if let Some(public) = shared.sign_on.enter_public(&target) {
+    if let Some(public) = shared.sign_on.enter_public(target) {
         let result = forwarder.forward_public(&public, request, peer).await;
         let answer = forwarded(settings, &about, result, Decision::Public, None);
         return answer.by_rule(Some(Rule::public(public.rule().clone())));
@@ -61,8 +63,8 @@ pub(super) async fn pass_on(
     let visitor = match visitor(shared, cookie).await {
         Ok(Some(visitor)) => visitor,
         Ok(None) => {
-            let Some(rule) = kept else { return sign_in_first(settings, &about, &target, &request).into() };
-            let held = Box::pin(repeat::hold(shared, settings, &about, &target, request)).await;
+            let Some(rule) = kept else { return sign_in_first(settings, &about, target, &request).into() };
+            let held = Box::pin(repeat::hold(shared, settings, &about, target, request)).await;
             return Answer::from(held).by_rule(Some(Rule::repeat(rule)));
         }
         Err(error) => {
@@ -74,14 +76,14 @@ pub(super) async fn pass_on(
             return reply::fault(settings, about.audience(), about.request_id(), &fault).into();
         }
     };
-    match shared.sign_on.enter_with(&visitor, &target, activity_of(request.fields())) {
+    match shared.sign_on.enter_with(&visitor, target, activity_of(request.fields())) {
         Entry::Admitted(authenticated) => {
             let result = forwarder.forward(&authenticated, request, peer).await;
             let answer = forwarded(settings, &about, result, Decision::Forwarded, Some(visitor));
             answer.by_rule(authenticated.polling().cloned().map(Rule::polling))
         }
-        Entry::Waiting => wait(settings, &about, &visitor, &target).into(),
-        Entry::Disabled => sign_in_first(settings, &about, &target, &request).into(),
+        Entry::Waiting => wait(settings, &about, &visitor, target).into(),
+        Entry::Disabled => sign_in_first(settings, &about, target, &request).into(),
     }
 }
 

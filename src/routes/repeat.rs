@@ -85,7 +85,7 @@ pub(super) async fn resend(
     settings: &Arc<Settings>,
     forwarder: &Forwarder,
     (about, rule): (About, PathRule),
-    target: RequestTarget,
+    target: &RequestTarget,
     request: Request,
     peer: &Peer,
 ) -> Answer {
@@ -118,13 +118,13 @@ pub(super) async fn resend(
     }
     let visitor = match visitor(shared, settings.transport.read(&headers, Kind::Session)).await {
         Ok(Some(visitor)) => visitor,
-        Ok(None) => return forget(sign_in_first(settings, about, &target, &request)),
+        Ok(None) => return forget(sign_in_first(settings, about, target, &request)),
         Err(error) => return unavailable(settings, about, &error).into(),
     };
-    let authenticated = match shared.sign_on.enter(&visitor, &target) {
+    let authenticated = match shared.sign_on.enter(&visitor, target) {
         Entry::Admitted(authenticated) => authenticated,
-        Entry::Waiting => return forget(wait(settings, about, &visitor, &target)),
-        Entry::Disabled => return forget(sign_in_first(settings, about, &target, &request)),
+        Entry::Waiting => return forget(wait(settings, about, &visitor, target)),
+        Entry::Disabled => return forget(sign_in_first(settings, about, target, &request)),
     };
     let owner = visitor.clone();
     let held = off_core(shared, |sign_on| async move { sign_on.take_held(&token, &owner).await }).await;

@@ -281,43 +281,56 @@ impl<H: Handler> Desk<H> {
         }
     }
 
-    /// Answers one request.
-    async fn answer(self: Rc<Self>, asked: Asked, peer: Rc<Peer>, watch: Arc<Watch>) -> Response<Tracked> {
+    /// Answers one request. What can be found out at once takes no room in the future that is left.
+    fn answer(
+        self: Rc<Self>,
+        asked: Asked,
+        peer: Rc<Peer>,
+        watch: Arc<Watch>,
+    ) -> impl Future<Output = Response<Tracked>> {
         let exchange = Exchange::begin(Arc::clone(&watch));
-        let Asked { head, body, upgrade } = asked;
-        let version = head.version;
-        let asks_upgrade = head.fields.has(Known::Upgrade);
-        let id = self.request_ids.name(&head.fields, &peer);
-        let response = match check(&head, &watch) {
-            Ok(()) => {
-                let response = self.handle(proxy::Request::new(head, id, body, upgrade), &peer).await;
-                let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-                if switches {
-                    watch.becomes_tunnel();
-                    response
-                } else if asks_upgrade || self.ends.get() || watch.is_spent() {
-                    // What follows a refused upgrade was meant for another protocol and is no request (T-G1).
-                    if version == Version::HTTP_2 && watch.is_spent() {
-                        watch.retire();
+        let (version, asks_upgrade) = (asked.head.version, asked.head.fields.has(Known::Upgrade));
+        let admitted = self.admit(asked, &peer, &watch);
+        async move {
+            let response = match admitted {
+                Ok(request) => {
+                    let response = self.handle(request, &peer).await;
+                    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                        watch.becomes_tunnel();
+                        response
+                    } else if asks_upgrade || self.ends.get() || watch.is_spent() {
+                        // What follows a refused upgrade was meant for another protocol and is no request (T-G1).
+                        if version == Version::HTTP_2 && watch.is_spent() {
+                            watch.retire();
+                        }
+                        closing(response, version)
+                    } else {
+                        response
                     }
-                    closing(response, version)
-                } else {
-                    response
                 }
-            }
-            Err(refusal) => {
-                if refusal == Refusal::Overloaded && version == Version::HTTP_2 {
-                    watch.retire();
-                }
-                self.note(refusal, &id, &peer);
-                let response = refusal.answer(&id);
-                let is_grpc = grpc::is_call(head.fields.get(Known::ContentType));
-                let response = if is_grpc { grpc::answer(response) } else { response };
-                // A client with two hosts on one connection goes on with the other.
-                if refusal == Refusal::Misdirected { response } else { closing(response, version) }
-            }
+                Err(refused) => *refused,
+            };
+            response.map(|body| Tracked::new(body, exchange))
+        }
+    }
+
+    /// Gives a request its name and lets it in, or answers why not.
+    fn admit(&self, asked: Asked, peer: &Peer, watch: &Watch) -> Result<proxy::Request, Box<Response<Body>>> {
+        let Asked { head, body, upgrade } = asked;
+        let id = self.request_ids.name(&head.fields, peer);
+        let Err(refusal) = check(&head, watch) else {
+            return Ok(proxy::Request::new(head, id, body, upgrade));
         };
-        response.map(|body| Tracked::new(body, exchange))
+        if refusal == Refusal::Overloaded && head.version == Version::HTTP_2 {
+            watch.retire();
+        }
+        self.note(refusal, &id, peer);
+        let response = refusal.answer(&id);
+        let is_grpc = grpc::is_call(head.fields.get(Known::ContentType));
+        let response = if is_grpc { grpc::answer(response) } else { response };
+        // A client with two hosts on one connection goes on with the other.
+        let goes_on = refusal == Refusal::Misdirected;
+        Err(Box::new(if goes_on { response } else { closing(response, head.version) }))
     }
 
     /// Has a refusal written down.

@@ -267,8 +267,8 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
     /// Writes down the head of a response.
     fn begin_response(&mut self, exchange: &mut Exchange, response: Response<Tracked>) {
         let (parts, body) = response.into_parts();
-        let length = Length::of(&parts, &body, &exchange.terms);
-        exchange.framing = length.framing(&exchange.terms);
+        let length = Length::of(&parts, &body, exchange.terms);
+        exchange.framing = length.framing(exchange.terms);
         let is_closing = parts.headers.get(CONNECTION).is_some_and(|one| one == "close");
         let goes_on = exchange.terms.goes_on
             && !is_closing

@@ -82,7 +82,7 @@ pub(super) struct Length {
 }
 
 impl Length {
-    pub(super) fn of(parts: &Parts, body: &Tracked, terms: &Terms) -> Self {
+    pub(super) fn of(parts: &Parts, body: &Tracked, terms: Terms) -> Self {
         let is_bare = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let (said, is_plain) = match body.fields() {
             Some(fields) => {
@@ -99,7 +99,7 @@ impl Length {
         }
     }
 
-    pub(super) fn framing(&self, terms: &Terms) -> Framing {
+    pub(super) fn framing(&self, terms: Terms) -> Framing {
         match self.real.or(self.said) {
             _ if !self.has_content => Framing::Sized(0),
             Some(length) => Framing::Sized(length),
@@ -109,7 +109,7 @@ impl Length {
     }
 
     /// What the head is to say.
-    fn to_say(&self, status: StatusCode, terms: &Terms) -> Option<u64> {
+    fn to_say(&self, status: StatusCode, terms: Terms) -> Option<u64> {
         match self.real.or(self.said) {
             length if self.has_content => length,
             _ if terms.is_head => self.said.or_else(|| self.real.filter(|length| *length > 0)),
@@ -191,11 +191,11 @@ impl Exchange {
                 head::put_field(out, name, value.as_bytes());
             }
         }
-        let is_said = length.is_plain && length.to_say(status, &terms) == length.said;
+        let is_said = length.is_plain && length.to_say(status, terms) == length.said;
         if let Some(fields) = passed {
             fields.put_where(out, |field| is_said || field.known != Known::ContentLength);
         }
-        if let Some(length) = length.to_say(status, &terms).filter(|_| !is_said) {
+        if let Some(length) = length.to_say(status, terms).filter(|_| !is_said) {
             head::put_length(out, length);
         }
         if self.framing == Framing::Chunked {

@@ -20,7 +20,7 @@ fn strict(text: &str) -> Fields {
 fn written(fields: &Fields) -> String {
     let mut out = Vec::new();
     for Field { name, value, .. } in fields.iter() {
-        super::super::head::put(&mut out, name, value);
+        crate::http1::head::put(&mut out, name, value);
     }
     String::from_utf8(out).unwrap()
 }

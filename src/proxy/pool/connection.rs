@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use crate::http1::fields::Fields;
 use crate::http1::head::ResponseHead;
 use crate::http1::{FIELDS_MAX, Malformed};
-use crate::proxy::message::Progress;
+use crate::proxy::message::{Progress, RequestBody};
 use crate::proxy::request::Prepared;
 use crate::proxy::upstream::{Sign, Slot};
 use crate::proxy::{BoxError, Failure};
@@ -47,34 +47,35 @@ enum Held {
     Nothing,
 }
 
-/// What became of a request that got no response.
-pub(in crate::proxy) struct Lost<'a> {
+/// Why a request got no response.
+#[derive(Debug)]
+pub(in crate::proxy) struct Lost {
     pub(in crate::proxy) failure: Failure,
-    /// The request, as far as it can be sent once more.
-    request: Option<Prepared<'a>>,
+    /// Whether the request can be sent once more.
+    is_whole: bool,
     /// Whether the upstream cannot have acted on it: not an octet was sent, or it has said so.
     is_unprocessed: bool,
 }
 
 /// What can be done about a lost request.
-pub(in crate::proxy) enum Next<'a> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum Next {
     /// It was never sent, or never looked at: send it, it is the first time.
-    Send(Prepared<'a>, Failure),
+    Send,
     /// Send it a second time.
-    Repeat(Prepared<'a>, Failure),
+    Repeat,
     /// Nothing.
-    Fail(Failure),
+    Fail,
 }
 
-impl<'a> Lost<'a> {
+impl Lost {
     /// What can be done; `may_repeat` says whether sending it twice does no harm.
-    pub(in crate::proxy) fn next(self, may_repeat: bool) -> Next<'a> {
-        match self.request {
-            Some(request) if self.is_unprocessed => Next::Send(request, self.failure),
-            Some(request) if may_repeat && matches!(self.failure, Failure::Reset(_)) => {
-                Next::Repeat(request, self.failure)
-            }
-            _ => Next::Fail(self.failure),
+    pub(in crate::proxy) const fn next(&self, may_repeat: bool) -> Next {
+        match self {
+            Self { is_whole: false, .. } => Next::Fail,
+            Self { is_unprocessed: true, .. } => Next::Send,
+            Self { failure: Failure::Reset(_), .. } if may_repeat => Next::Repeat,
+            Self { .. } => Next::Fail,
         }
     }
 }
@@ -116,10 +117,7 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of the response.
-    pub(in crate::proxy) async fn send<'a>(
-        &mut self,
-        request: Prepared<'a>,
-    ) -> Result<ResponseHead, Box<Lost<'a>>> {
+    pub(in crate::proxy) async fn send(&mut self, request: &mut Prepared<'_>) -> Result<ResponseHead, Lost> {
         self.upload = request.body.progress();
         let sent = match &mut self.held {
             Held::Stream { .. } => Box::pin(self.send_on_stream(request)).await,
@@ -144,12 +142,10 @@ impl Connection {
         sent
     }
 
-    async fn send_on_line<'a>(&mut self, mut request: Prepared<'a>) -> Result<ResponseHead, Box<Lost<'a>>> {
-        let Held::Alone(line) = &mut self.held else {
-            return Err(Box::new(Lost { failure: Failure::NoUpstream, request: None, is_unprocessed: true }));
-        };
+    async fn send_on_line(&mut self, request: &mut Prepared<'_>) -> Result<ResponseHead, Lost> {
+        let Held::Alone(line) = &mut self.held else { return Err(NO_CONNECTION) };
         let limit = self.pool.timeouts.first_byte;
-        match line.send(&mut request, self.is_reused, limit).await {
+        match line.send(request, self.is_reused, limit).await {
             Ok(response) => {
                 line.expect_octets_every(self.pool.timeouts.between_bytes(&response.fields));
                 self.relay_upload(request);
@@ -158,32 +154,33 @@ impl Connection {
             Err(cause) => {
                 let is_unprocessed = matches!(cause, Cause::Unsent(_));
                 // Without a body there is nothing of it that could have been sent already.
-                let request = (is_unprocessed || request.body.is_none()).then_some(request);
-                Err(Box::new(Lost { failure: self.failure(cause), request, is_unprocessed }))
+                let is_whole = is_unprocessed || request.body.is_none();
+                Err(Lost { failure: self.failure(cause), is_whole, is_unprocessed })
             }
         }
     }
 
     /// Sends what is left of a request, if there is anything, while the response is taken.
-    fn relay_upload(&mut self, request: Prepared<'_>) {
-        let is_uploading = |line: &Line| !line.is_sent();
-        self.held = match std::mem::replace(&mut self.held, Held::Nothing) {
-            Held::Alone(line) if is_uploading(&line) => Held::Relayed(Relay::begin(line, request.body)),
-            other => other,
-        };
+    fn relay_upload(&mut self, request: &mut Prepared<'_>) {
+        let Held::Alone(line) = &self.held else { return };
+        if line.is_sent() {
+            return;
+        }
+        if let Held::Alone(line) = std::mem::replace(&mut self.held, Held::Nothing) {
+            let body = std::mem::replace(&mut request.body, RequestBody::none());
+            self.held = Held::Relayed(Relay::begin(line, body));
+        }
     }
 
-    async fn send_on_stream<'a>(&mut self, mut request: Prepared<'a>) -> Result<ResponseHead, Box<Lost<'a>>> {
-        let Held::Stream { channel, incoming, .. } = &mut self.held else {
-            return Err(Box::new(Lost { failure: Failure::NoUpstream, request: None, is_unprocessed: true }));
-        };
+    async fn send_on_stream(&mut self, request: &mut Prepared<'_>) -> Result<ResponseHead, Lost> {
+        let Held::Stream { channel, incoming, .. } = &mut self.held else { return Err(NO_CONNECTION) };
         let is_alone = request.body.is_none();
-        match channel.send(&mut request, self.pool.timeouts.first_byte).await {
+        match channel.send(request, self.pool.timeouts.first_byte).await {
             Some(Ok(response)) => {
                 let (parts, body) = response.into_parts();
                 if parts.headers.len() > FIELDS_MAX {
                     let failure = Failure::BadResponse(Some(Malformed::TooLarge.into()));
-                    return Err(Box::new(Lost { failure, request: None, is_unprocessed: false }));
+                    return Err(Lost { failure, is_whole: false, is_unprocessed: false });
                 }
                 *incoming = Some(body);
                 let fields = Fields::from(&parts.headers);
@@ -197,10 +194,9 @@ impl Connection {
                 if let Some(unsent) = unsent {
                     request.body = unsent.into_body();
                 }
-                let failure = self.stream_failure(error);
-                Err(Box::new(Lost { failure, request: is_whole.then_some(request), is_unprocessed }))
+                Err(Lost { failure: self.stream_failure(error), is_whole, is_unprocessed })
             }
-            None => Err(Box::new(Lost { failure: Failure::Timeout, request: None, is_unprocessed: false })),
+            None => Err(Lost { failure: Failure::Timeout, is_whole: false, is_unprocessed: false }),
         }
     }
 
@@ -313,6 +309,9 @@ impl Connection {
         }
     }
 }
+
+/// Nobody sends a request twice on the same connection.
+const NO_CONNECTION: Lost = Lost { failure: Failure::NoUpstream, is_whole: false, is_unprocessed: true };
 
 /// What a response says of the upstream's health.
 const fn sign_of(status: StatusCode) -> Sign {

@@ -7,36 +7,29 @@
 //! leads to a session only as long as `live` holds that session, and goes the long way again every few seconds.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use moka::sync::Cache;
 
 use super::live::LiveSession;
 
-/// The last cookie of each place.
+/// Which session a cookie is of.
 #[derive(Debug)]
 pub(super) struct Recent {
     keys: [RandomState; 2],
-    places: Box<[Mutex<Place>]>,
-}
-
-#[derive(Debug, Default)]
-struct Place {
-    hashes: [u64; 2],
-    live: Weak<LiveSession>,
-    until: Timestamp,
+    sessions: Cache<Fingerprint, Weak<LiveSession>>,
 }
 
 /// A cookie, as it is kept.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Fingerprint([u64; 2]);
 
 impl Recent {
     pub(super) fn new() -> Self {
         Self {
             keys: [RandomState::new(), RandomState::new()],
-            places: std::iter::repeat_with(Mutex::default).take(PLACES).collect(),
+            sessions: Cache::builder().max_capacity(COOKIES_MAX).time_to_live(BELIEVED).build(),
         }
     }
 
@@ -45,27 +38,18 @@ impl Recent {
     }
 
     /// The session that a cookie was found to be of.
-    pub(super) fn find(&self, cookie: Fingerprint, now: Timestamp) -> Option<Arc<LiveSession>> {
-        let place = self.place(cookie)?;
-        if place.hashes == cookie.0 && now < place.until { place.live.upgrade() } else { None }
+    pub(super) fn find(&self, cookie: Fingerprint) -> Option<Arc<LiveSession>> {
+        self.sessions.get(&cookie)?.upgrade()
     }
 
     /// Notes of which session a cookie is.
-    pub(super) fn note(&self, cookie: Fingerprint, live: &Arc<LiveSession>, now: Timestamp) {
-        let Some(mut place) = self.place(cookie) else { return };
-        let until = now.saturating_add(BELIEVED).unwrap_or(now);
-        *place = Place { hashes: cookie.0, live: Arc::downgrade(live), until };
-    }
-
-    fn place(&self, cookie: Fingerprint) -> Option<MutexGuard<'_, Place>> {
-        let [hash, _] = cookie.0;
-        let place = self.places.get(usize::try_from(hash % PLACES as u64).ok()?)?;
-        Some(place.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn note(&self, cookie: Fingerprint, live: &Arc<LiveSession>) {
+        self.sessions.insert(cookie, Arc::downgrade(live));
     }
 }
 
-/// More than browsers are busy at a time; whoever finds another one in his place goes the long way.
-const PLACES: usize = 4096;
+/// More than browsers are busy at a time.
+const COOKIES_MAX: u64 = 10_000;
 
 /// How long one is believed: `live` has to see now and then that its session is in use.
 const BELIEVED: Duration = Duration::from_secs(30);

@@ -65,7 +65,7 @@ impl SignOn {
         let Some(cookie) = cookie else { return Recognized::Nobody };
         let (fingerprint, now) = (self.recent.fingerprint(cookie), self.clock.now());
         let is_deaf = !self.hears_changes();
-        let recent = self.recent.find(fingerprint, now);
+        let recent = self.recent.find(fingerprint);
         let live = if let Some(live) = recent {
             live
         } else {
@@ -74,7 +74,7 @@ impl SignOn {
             let Some(live) = self.live.known(&hash).filter(|_| !is_deaf) else {
                 return if is_deaf { Recognized::Deaf } else { Recognized::Ask(hash) };
             };
-            self.recent.note(fingerprint, &live, now);
+            self.recent.note(fingerprint, &live);
             live
         };
         if is_deaf {

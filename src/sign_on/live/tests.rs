@@ -8,6 +8,7 @@ use crate::email::EmailAddress;
 use crate::id::{ConnectionId, OrganizationId, PropertyId, SessionName, SystemRandomness, UserId};
 use crate::session::{Session, SessionId};
 use crate::sign_on::gate::IdentityHeaders;
+use crate::sign_on::recent::Recent;
 use crate::store::{AuditEvent, NewUser, SessionSelector, UserChange};
 
 use super::*;
@@ -271,6 +272,29 @@ async fn memory_has_a_bound_and_keeps_what_is_held() {
     // A shard never has more than its share, but for what is held.
     assert!(house.live.count() <= 64 * 4 + 1, "{}", house.live.count());
     assert!([held, last].iter().all(|session| house.live.known(&session.session.hash).is_some()));
+}
+
+#[tokio::test]
+async fn a_cookie_leads_to_its_session_as_long_as_memory_has_that() {
+    let house = House::new().await;
+    let ada = house.user("ada@contoso.com", None).await;
+    let (one, two) = (house.session(&ada).await, house.session(&ada).await);
+    let recent = Recent::new();
+    let (first, second) = (recent.fingerprint("first"), recent.fingerprint("second"));
+    assert!(recent.find(first).is_none());
+    recent.note(first, &one);
+    recent.note(second, &two);
+    let leads_to = |cookie, session: &Arc<LiveSession>| {
+        recent.find(cookie).is_some_and(|found| Arc::ptr_eq(&found, session))
+    };
+    assert!(leads_to(first, &one) && leads_to(second, &two));
+    assert!(recent.find(recent.fingerprint("third")).is_none());
+    assert_ne!(Recent::new().fingerprint("first"), first, "each process has keys of its own");
+
+    house.live.end(&one);
+    assert!(recent.find(first).is_none_or(|found| found.ended().is_over()));
+    drop(one);
+    assert!(recent.find(first).is_none() && leads_to(second, &two));
 }
 
 fn organization() -> OrganizationId {

@@ -326,18 +326,18 @@ impl Place {
 }
 
 impl From<&HeaderMap> for Fields {
-    /// At most one more than there may be, so that too many are seen to be too many.
+    /// As many as there may be, and a few more, so that too many are seen to be too many. One whose name could be read as
+    /// none leaves no fields at all: HTTP/2 has names that HTTP/1.1 does not have.
     fn from(map: &HeaderMap) -> Self {
         let mut octets =
             Vec::with_capacity(map.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum());
         let (mut places, mut known) = (Vec::with_capacity(map.len()), 0);
-        for (name, value) in map.iter().take(FIELDS_MAX + 1) {
+        for (name, value) in map.iter().take(FIELDS_MAX + 2) {
             let at = octets.len();
             super::head::put(&mut octets, name.as_str().as_bytes(), value.as_bytes());
-            // Whoever sends 4 GiB of fields is stopped long before.
-            let Some(line) = octets.get_mut(at..) else { continue };
-            let length = line.len() - b"\r\n".len();
-            let Ok(place) = Place::of(line, length, at) else { continue };
+            let line = octets.get_mut(at..).unwrap_or_default();
+            let length = line.len().saturating_sub(b"\r\n".len());
+            let Ok(place) = Place::of(line, length, at) else { return Self::default() };
             known |= place.known.bit();
             places.push(place);
         }

@@ -108,11 +108,11 @@ impl Body {
         self
     }
 
-    /// The application's fields that pass: those of a forwarded response stay with its body, and go out behind those of
-    /// the response itself.
-    pub(crate) fn fields(&self) -> Option<&Fields> {
-        match &self.kind {
-            Kind::Forwarded(body) => Some(body.fields()),
+    /// Takes the application's fields that pass: those of a forwarded response come with its body, and go out behind those
+    /// of the response itself.
+    pub(crate) fn take_fields(&mut self) -> Option<Fields> {
+        match &mut self.kind {
+            Kind::Forwarded(body) => Some(body.take_fields()),
             Kind::Empty | Kind::Full(_) | Kind::Boxed(_) => None,
         }
     }

@@ -305,7 +305,7 @@ impl Upload {
 
 /// The body of a response on its way to the client.
 pub(super) struct ResponseBody {
-    /// The fields that pass, of the head that it came with.
+    /// The fields that pass, of the head that it came with, until somebody takes them.
     fields: Fields,
     /// Where it comes from; gone when nothing more does.
     connection: Option<Connection>,
@@ -361,8 +361,8 @@ impl ResponseBody {
         Self { fields, connection: None, session: None, trace, silence: None, broken: None }
     }
 
-    pub(super) const fn fields(&self) -> &Fields {
-        &self.fields
+    pub(super) fn take_fields(&mut self) -> Fields {
+        std::mem::take(&mut self.fields)
     }
 
     pub(super) fn poll_frame(

@@ -100,6 +100,7 @@ pub(super) struct Prepared<'a> {
 /// Whether the request asks for a WebSocket (RFC 6455 4.1), the one upgrade that we let through.
 pub(super) fn wants_websocket(request: &Request) -> bool {
     request.fields().has(Known::Upgrade)
+        && request.version() == Version::HTTP_11
         && request.method() == Method::GET
         && names_websocket(request.fields())
         && request.fields().says(Known::Connection, b"upgrade")
@@ -154,7 +155,7 @@ impl Prepared<'_> {
     }
 
     /// Writes down its fields. `Host` stands first; what frames the body is none of them.
-    pub(super) fn write(&self, out: &mut impl Sink) {
+    pub(super) fn write(&self, out: &mut impl Sink, announced: Option<&HeaderValue>) {
         let fields = self.head.fields();
         out.put(&HOST, self.origin.settings.public_url.host());
         let named = named_by_connection(fields);
@@ -174,8 +175,8 @@ impl Prepared<'_> {
         if self.body.is_withheld() {
             out.put(&EXPECT, &HeaderValue::from_static("100-continue"));
         }
-        if let Some(trailer) = self.announced() {
-            out.put(&TRAILER, &trailer);
+        if let Some(trailer) = announced {
+            out.put(&TRAILER, trailer);
         }
         out.put_with(&REQUEST_ID, |out| write_all(out, &[self.head.id().as_str().as_bytes()]));
         let is_told = |name: Known, text: &HeaderName| {
@@ -209,7 +210,7 @@ impl Prepared<'_> {
     pub(super) fn begin_http2(&mut self, scheme: &Scheme) -> http::Request<RequestBody> {
         self.body.send_at_once();
         let mut headers = HeaderMap::with_capacity(self.head.fields().len());
-        self.write(&mut headers);
+        self.write(&mut headers, self.announced().as_ref());
         headers.remove(EXPECT);
         let host = headers.remove(HOST);
         let mut request = http::Request::new(std::mem::replace(&mut self.body, RequestBody::none()));

@@ -134,3 +134,37 @@ const TABS_LIFETIME: cookie::time::Duration = cookie::time::Duration::DAY;
 const REPEAT_LIFETIME: cookie::time::Duration = cookie::time::Duration::MINUTE;
 
 const EMAIL_LIFETIME: cookie::time::Duration = cookie::time::Duration::days(365);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_cookie_is_found_whatever_stands_beside_it() {
+        let read = |lines: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(COOKIE, HeaderValue::from_bytes(line).unwrap());
+            }
+            let found = Transport::Tls.read(&headers, Kind::Session).map(str::to_owned);
+            assert_eq!(Transport::Tls.read_of(&Fields::from(&headers), Kind::Session), found.as_deref());
+            found
+        };
+        assert_eq!(read(&[b"a=1; __Host-anteroom=x; b=2"]).as_deref(), Some("x"));
+        assert_eq!(read(&[b"a=1", b"__Host-anteroom=x;__Host-anteroom=x"]).as_deref(), Some("x"));
+        assert_eq!(
+            read(&[b"a=\xff\xe9; __Host-anteroom=x"]).as_deref(),
+            Some("x"),
+            "what is no text is another's"
+        );
+        for lines in [
+            &[b"".as_slice()][..],
+            &[b"__Host-anteroom=x; __Host-anteroom=y"],
+            &[b"__Host-anteroom=x", b"__Host-anteroom=y"],
+            &[b"__Host-anteroom=\xff"],
+            &[b"__Host-anteroom-tabs=x; __host-anteroom=y; __Host-anteroom =z; __Host-anteroom"],
+        ] {
+            assert_eq!(read(lines), None, "{lines:?}");
+        }
+    }
+}

@@ -59,7 +59,8 @@ impl Sites {
     /// The host that an authority names.
     pub(super) fn of_host(&self, authority: &str) -> Option<Site> {
         // As nearly all write it.
-        let host = if authority == self.app_host { authority } else { host_of(authority)? };
+        let is_plain = authority.strip_prefix(&*self.app_host).is_some_and(is_port);
+        let host = if is_plain { self.app_host.as_str() } else { host_of(authority)? };
         match (host.eq_ignore_ascii_case(&self.app_host), host.eq_ignore_ascii_case(&self.login_host)) {
             (true, true) => Some(Site::Both),
             (true, false) => Some(Site::App),
@@ -96,6 +97,11 @@ impl Sites {
     fn app_origin(&self) -> String {
         self.app_url.origin().ascii_serialization()
     }
+}
+
+/// Whether it is what may follow a host: nothing, or a port.
+fn is_port(text: &str) -> bool {
+    text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// The host of an authority, without port and final dot. What is no authority, or has a user name, has no host.
@@ -141,6 +147,9 @@ mod tests {
             "127.0.0.1",
             "u@app.example.com",
             "a b",
+            "app.example.com:x",
+            "app.example.com:1:2",
+            "app.example.com@evil.example",
         ] {
             assert_eq!(site(host), None, "{host:?}");
         }

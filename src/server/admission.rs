@@ -52,7 +52,10 @@ fn check_method(method: &Method) -> Result<(), Refusal> {
 
 fn check_size(head: &RequestHead) -> Result<(), Refusal> {
     let fields = &head.fields;
-    let is_large = fields.len() > FIELDS_MAX
+    // The host of HTTP/2 was made of its authority.
+    let made = usize::from(head.version == Version::HTTP_2 && head.uri.authority().is_some());
+    let is_large = fields.len() - made.min(fields.len()) > FIELDS_MAX
+        || fields.tokens(Known::Connection).nth(FIELDS_MAX).is_some()
         || fields.iter().any(|field| field.value.len() > VALUE_BYTES_MAX)
         || (head.version == Version::HTTP_2 && list_bytes(head) > HEAD_LIST_BYTES_MAX);
     if is_large { Err(Refusal::FieldsTooLarge) } else { Ok(()) }

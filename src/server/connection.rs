@@ -375,8 +375,8 @@ fn asked_by_http2(request: Request<Incoming>) -> Asked {
 
 /// All fields of a response in one place.
 fn for_http2(response: Response<Tracked>) -> Response<Tracked> {
-    let (mut parts, body) = response.into_parts();
-    if let Some(fields) = body.fields() {
+    let (mut parts, mut body) = response.into_parts();
+    if let Some(fields) = body.take_fields() {
         fields.add_to(&mut parts.headers);
     }
     Response::from_parts(parts, body)

@@ -266,8 +266,11 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
 
     /// Writes down the head of a response.
     fn begin_response(&mut self, exchange: &mut Exchange, response: Response<Tracked>) {
-        let (parts, body) = response.into_parts();
-        let length = Length::of(&parts, &body, exchange.terms);
+        let (parts, mut body) = response.into_parts();
+        // They are not kept for as long as the body lasts.
+        let passed = body.take_fields();
+        let passed = passed.as_ref();
+        let length = Length::of(&parts, passed, &body, exchange.terms);
         exchange.framing = length.framing(exchange.terms);
         let is_closing = parts.headers.get(CONNECTION).is_some_and(|one| one == "close");
         let goes_on = exchange.terms.goes_on
@@ -287,8 +290,8 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
         }
         let out = self.outgoing.front();
         out.reserve(HEAD_BYTES_USUAL);
-        exchange.put_head(out, &parts, body.fields(), &length);
-        if !body.fields().is_some_and(|fields| fields.has(Known::Date)) && !parts.headers.contains_key(DATE) {
+        exchange.put_head(out, &parts, passed, &length);
+        if !passed.is_some_and(|fields| fields.has(Known::Date)) && !parts.headers.contains_key(DATE) {
             self.sundries.put_date(out);
         }
         out.extend_from_slice(b"\r\n");

@@ -82,19 +82,20 @@ pub(super) struct Length {
 }
 
 impl Length {
-    pub(super) fn of(parts: &Parts, body: &Tracked, terms: Terms) -> Self {
+    pub(super) fn of(parts: &Parts, passed: Option<&Fields>, body: &Tracked, terms: Terms) -> Self {
         let is_bare = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let (said, is_plain) = match body.fields() {
+        let (text, is_plain) = match passed {
             Some(fields) => {
-                let said = fields.text(Known::ContentLength);
-                (said, said.is_some_and(is_plain) && fields.all(Known::ContentLength).nth(1).is_none())
+                let text = fields.text(Known::ContentLength);
+                (text, text.is_some_and(is_plain) && fields.all(Known::ContentLength).nth(1).is_none())
             }
             None => (parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()), false),
         };
+        let said = text.and_then(|length| length.parse().ok());
         Self {
             has_content: !(terms.is_head || is_bare || parts.status.is_informational()),
-            said: said.and_then(|length| length.parse().ok()),
-            is_plain,
+            said,
+            is_plain: is_plain && said.is_some(),
             real: body.size_hint().exact(),
         }
     }

@@ -236,9 +236,9 @@ impl Tracked {
         Self { body, _exchange: exchange }
     }
 
-    /// The application's fields that go out behind those of the response itself.
-    pub(super) fn fields(&self) -> Option<&Fields> {
-        self.body.fields()
+    /// Takes the application's fields that go out behind those of the response itself.
+    pub(super) fn take_fields(&mut self) -> Option<Fields> {
+        self.body.take_fields()
     }
 }
 

@@ -39,7 +39,7 @@ impl Recent {
 
     /// The session that a cookie was found to be of.
     pub(super) fn find(&self, cookie: Fingerprint) -> Option<Arc<LiveSession>> {
-        self.sessions.get(&cookie)?.upgrade()
+        self.sessions.get(&cookie)?.upgrade().filter(|live| !live.ended().is_over())
     }
 
     /// Notes of which session a cookie is.

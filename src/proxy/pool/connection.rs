@@ -178,12 +178,14 @@ impl Connection {
         match channel.send(request, self.pool.timeouts.first_byte).await {
             Some(Ok(response)) => {
                 let (parts, body) = response.into_parts();
-                if parts.headers.len() > FIELDS_MAX {
-                    let failure = Failure::BadResponse(Some(Malformed::TooLarge.into()));
+                let fields = Fields::from(&parts.headers);
+                let is_large = fields.len() > FIELDS_MAX;
+                if is_large || fields.len() != parts.headers.len() {
+                    let why = if is_large { Malformed::TooLarge } else { Malformed::Field };
+                    let failure = Failure::BadResponse(Some(why.into()));
                     return Err(Lost { failure, is_whole: false, is_unprocessed: false });
                 }
                 *incoming = Some(body);
-                let fields = Fields::from(&parts.headers);
                 Ok(ResponseHead { status: parts.status, version: parts.version, fields })
             }
             Some(Err(mut error)) => {

@@ -232,10 +232,11 @@ impl Line {
     }
 
     fn write_head(&mut self, request: &Prepared<'_>) {
+        self.announced = request.announced();
         let out = self.outgoing.front();
         out.reserve(HEAD_BYTES_USUAL);
         head::put_request_line(out, request.method(), request.target().as_str());
-        request.write(out);
+        request.write(out, self.announced.as_ref());
         self.upload = if request.body.is_none() {
             if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
                 head::put_length(out, 0);
@@ -249,7 +250,6 @@ impl Line {
             Upload::Goes(Framing::Chunked)
         };
         out.extend_from_slice(b"\r\n");
-        self.announced = request.announced();
         self.interim_left = INTERIM_MAX;
         self.is_kept = true;
     }

@@ -51,6 +51,34 @@ fn there_is_one_host_and_it_is_the_targets() {
 }
 
 #[test]
+fn as_many_fields_are_admitted_as_there_may_be() {
+    let with = |version, count: usize, name: &'static str, value: &str| {
+        let mut request = Request::builder().version(version).uri("https://a.example/x");
+        if version != Version::HTTP_2 {
+            request = request.header("host", "a.example");
+        }
+        let made = usize::from(version != Version::HTTP_2);
+        for _ in made..count {
+            request = request.header(name, value);
+        }
+        admit(&head_of(request))
+    };
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        assert_eq!(with(version, 100, "a", "b"), Ok(()), "{version:?}");
+        for more in [101, 102, 150] {
+            assert_eq!(with(version, more, "a", "b"), Err(Refusal::FieldsTooLarge), "{version:?} {more}");
+        }
+    }
+    // Each name is looked for among the fields.
+    assert_eq!(with(Version::HTTP_11, 2, "connection", &"a,".repeat(100)), Ok(()));
+    assert_eq!(with(Version::HTTP_11, 2, "connection", &"a,".repeat(101)), Err(Refusal::FieldsTooLarge));
+    assert_eq!(with(Version::HTTP_2, 1, "a", "b"), Ok(()));
+    let odd = Request::builder().version(Version::HTTP_2).uri("https://a.example/x").method("POST");
+    let odd = odd.header(http::HeaderName::from_lowercase(b"x\"").unwrap(), "b");
+    assert_eq!(admit(&head_of(odd)), Err(Refusal::Ambiguous), "a name that only HTTP/2 has");
+}
+
+#[test]
 fn a_body_ends_in_one_way() {
     let with = |fields: &[(&str, &str)]| {
         let fields = [&[("host", "a.example")], fields].concat();

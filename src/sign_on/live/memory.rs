@@ -58,11 +58,17 @@ impl Memory {
         if let Some(known) = shard.get(hash) {
             return Arc::clone(&known.0);
         }
-        let session = Arc::new(make());
+        let made = Arc::new(make());
         if shard.len() >= self.shard_max {
             make_room(&mut shard);
         }
-        self.index().insert(self.numbers(&session), Arc::downgrade(&session));
+        // Somebody may have got hold of one in the moment in which it was forgotten.
+        let mut index = self.index();
+        let numbers = self.numbers(&made);
+        let held = index.get(&numbers).and_then(Weak::upgrade);
+        let held = held.filter(|held| held.session.hash == *hash && !held.ended().is_over());
+        let session = held.unwrap_or(made);
+        index.insert(numbers, Arc::downgrade(&session));
         shard.insert(ByHash(Arc::clone(&session)));
         session
     }
@@ -105,15 +111,17 @@ impl Memory {
 
     /// Looks at all sessions; those that shall not stay in the index are given back.
     pub(super) fn sweep(&self, stays: impl Fn(&LiveSession) -> bool) -> Vec<Arc<LiveSession>> {
-        let mut gone = Vec::new();
-        self.index().retain(|_, session| {
-            let Some(session) = session.upgrade() else { return false };
-            let stays = stays(&session);
-            if !stays {
-                gone.push(session);
+        // Those who look one up wait for the index, so nothing else is done while it is locked.
+        let gone: Vec<_> = self.all().into_iter().filter(|session| !stays(session)).collect();
+        let mut index = self.index();
+        for session in &gone {
+            let numbers = self.numbers(session);
+            if index.get(&numbers).is_some_and(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(session))) {
+                index.remove(&numbers);
             }
-            stays
-        });
+        }
+        index.retain(|_, session| session.strong_count() > 0);
+        drop(index);
         gone
     }
 

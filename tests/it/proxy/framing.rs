@@ -411,6 +411,51 @@ fn an_old_client_gets_a_plain_answer_and_the_end_of_the_connection() {
     assert_eq!(upstream.only_request().head.word(2), "HTTP/1.1");
 }
 
+/// RFC 9110 7.8: the rest of what an old client sends would be taken for the other protocol.
+#[test]
+fn an_old_client_gets_no_other_protocol() {
+    let upstream = Upstream::start(|exchange| exchange.respond("200 OK", &[], b"plain"));
+    let front = Front::before(&upstream);
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    for (version, asked) in [("1.0", None), ("1.1", Some("websocket"))] {
+        let answer = front.ask(&format!("GET /x HTTP/{version}\r\nHost: {HOST}\r\n{upgrade}\r\n"));
+        assert_eq!((answer.status, answer.body.as_slice()), (200, b"plain".as_slice()), "{version}");
+        let last = upstream.requests().pop().unwrap();
+        assert_eq!(last.head.one("upgrade"), asked, "{version}");
+    }
+}
+
+/// What the application says of a length goes along only if it says one, and beside nothing else that frames.
+#[test]
+fn a_length_that_is_none_is_not_said() {
+    let upstream = Upstream::start(|exchange| {
+        let (status, length) = match exchange.recorded.target() {
+            "/empty" => ("200 OK", ""),
+            "/204" => ("204 No Content", ""),
+            _ => ("200 OK", "0002"),
+        };
+        exchange
+            .write(&format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\nok"))
+    });
+    let front = Front::before(&upstream);
+    let answer = front.ask(&format!("GET /empty HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+    assert_eq!((answer.status, answer.body.as_slice()), (200, b"ok".as_slice()));
+    assert_eq!(
+        (answer.head.one("content-length"), answer.head.one("transfer-encoding")),
+        (None, Some("chunked"))
+    );
+    let answer = front.ask(&format!("GET /204 HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+    assert_eq!((answer.status, answer.head.one("content-length")), (204, None));
+    for (method, path, said) in
+        [("HEAD", "/empty", None), ("HEAD", "/zeros", Some("2")), ("GET", "/zeros", Some("2"))]
+    {
+        let mut client = front.connect();
+        client.send(format!("{method} {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+        let head = client.head();
+        assert_eq!((head.word(1), head.one("content-length")), ("200", said), "{method} {path}");
+    }
+}
+
 /// interim responses overtake the response, without what is of the hop, and the connection stays in step.
 #[test]
 fn early_hints_reach_the_client_that_takes_them() {

@@ -58,16 +58,16 @@ impl Memory {
         if let Some(known) = shard.get(hash) {
             return Arc::clone(&known.0);
         }
-        let made = Arc::new(make());
+        let fresh = Arc::new(make());
         if shard.len() >= self.shard_max {
             make_room(&mut shard);
         }
         // Somebody may have got hold of one in the moment in which it was forgotten.
         let mut index = self.index();
-        let numbers = self.numbers(&made);
+        let numbers = self.numbers(&fresh);
         let held = index.get(&numbers).and_then(Weak::upgrade);
         let held = held.filter(|held| held.session.hash == *hash && !held.ended().is_over());
-        let session = held.unwrap_or(made);
+        let session = held.unwrap_or(fresh);
         index.insert(numbers, Arc::downgrade(&session));
         shard.insert(ByHash(Arc::clone(&session)));
         session

@@ -239,7 +239,18 @@ impl Client {
                 if sender.ready().await.is_err() {
                     sender = self.open_h2(number).await?;
                 }
-                Ok((sender.send_request(request).await?, None))
+                let again = request.clone();
+                let response = match sender.send_request(request).await {
+                    Ok(response) => response,
+                    // It has had as many requests as a connection has, and went away before it took this one.
+                    Err(error) if has_gone_away(&error) => {
+                        self.world.count("met a connection that goes away");
+                        sender = self.open_h2(number).await?;
+                        sender.send_request(again).await?
+                    }
+                    Err(error) => return Err(error.into()),
+                };
+                Ok((response, None))
             }
         }
     }
@@ -266,6 +277,15 @@ impl Client {
         let connected = self.world.net.speaking(protocol).try_connect(&self.world.url).await;
         connected.map_err(|error| Lost(format!("no connection: {error}")))
     }
+}
+
+/// Whether the other side has done nothing with a request of HTTP/2 (RFC 9113 6.8), or it was never sent.
+fn has_gone_away(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>());
+    error.is_canceled()
+        || cause.is_some_and(|cause| {
+            cause.is_go_away() && cause.is_remote() && cause.reason() == Some(h2::Reason::NO_ERROR)
+        })
 }
 
 /// Which protocol.

@@ -45,7 +45,7 @@ use self::listener::Listeners;
 
 /// Answers requests; one value per core, used by that core's connections only.
 pub trait Handler: 'static {
-    /// Answers a request. Its head is sound and carries exactly one `Host` and one `X-Request-Id`.
+    /// Answers a request. Its head is sound and carries exactly one `Host`, and it has a name.
     fn handle(&self, request: Request, peer: &Peer) -> impl Future<Output = Response<Body>>;
 
     /// Takes note of a request that was answered without it, because it is unsound or there is no room.

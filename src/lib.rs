@@ -8,6 +8,7 @@ pub mod clock;
 pub mod email;
 mod http1;
 pub mod id;
+mod monotonic;
 pub mod secret;
 pub mod target;
 

@@ -39,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::http1::head::ResponseHead;
+use crate::monotonic;
 use crate::sign_on::Lease;
 use crate::sign_on::gate::{Authenticated, Public};
 use crate::target::RequestTarget;
@@ -134,7 +135,7 @@ impl Forwarder {
         mut request: Request,
         peer: &Peer,
     ) -> Result<Response<Body>, Unanswered> {
-        let given_at = Instant::now();
+        let given_at = monotonic::look();
         let wants_tunnel = request::wants_websocket(&request);
         if wants_tunnel && !self.settings.public_url.is_origin_of(request.fields()) {
             return Err(Failure::ForeignOrigin.into());
@@ -184,7 +185,7 @@ impl Forwarder {
         wish: Wish,
         sent: &mut Sent,
     ) -> Result<(ResponseHead, Connection), Failure> {
-        let mut began = Instant::now();
+        let mut began = monotonic::now();
         let mut connection = self.pool.take(wish).await.map_err(|failed| sent.in_vain(failed))?;
         let (mut beginnings, mut may_repeat) = (0, wish.replayable);
         loop {
@@ -193,7 +194,7 @@ impl Forwarder {
             let (is_fresh, site) = (!connection.is_reused(), connection.site());
             sent.site = Some(site);
             if is_fresh {
-                sent.connect = Some(began.elapsed());
+                sent.connect = Some(monotonic::now() - began);
             }
             let lost = match connection.send(request).await {
                 Ok(response) => return Ok((response, connection)),
@@ -208,7 +209,7 @@ impl Forwarder {
                 Next::Send | Next::Repeat | Next::Fail => return Err(lost.failure),
             }
             sent.retries = sent.retries.saturating_add(1);
-            began = Instant::now();
+            began = monotonic::now();
             let taken = self.pool.take_other(wish, failed).await;
             connection = taken.map_err(|failed| sent.in_vain(failed))?;
         }

@@ -286,8 +286,8 @@ where
 }
 
 /// The live session of a cookie, from memory or else from the store.
-async fn visitor(shared: &Arc<Shared>, cookie: Option<&str>) -> store::Result<Option<Visitor>> {
-    match shared.sign_on.recognize(cookie) {
+async fn visitor(shared: &Arc<Shared>, cookie: Option<impl AsRef<[u8]>>) -> store::Result<Option<Visitor>> {
+    match shared.sign_on.recognize(cookie.as_ref().map(AsRef::as_ref)) {
         Recognized::Known(visitor) => Ok(Some(visitor)),
         Recognized::Nobody => Ok(None),
         Recognized::Ask(hash) => {

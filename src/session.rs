@@ -30,7 +30,8 @@ impl SessionId {
 
     /// Reads a cookie value; `None` for anything that we cannot have made.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: impl AsRef<[u8]>) -> Option<Self> {
+        let text = text.as_ref();
         let mut octets = [0_u8; 32];
         // 43 characters of base64url; the check of the length keeps the decoder from looking at more.
         if text.len() != 43 || URL_SAFE_NO_PAD.decode_slice(text, &mut octets).ok()? != 32 {

@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// The layers from bottom to top: a module imports from rows below its own.
 const LAYERS: &[&[&str]] = &[
-    &["email", "id", "clock", "secret", "target", "http1"],
+    &["email", "id", "clock", "secret", "target", "http1", "monotonic"],
     &["saml", "identity"],
     &["directory", "session"],
     &["store"],

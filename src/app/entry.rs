@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::http1::fields::Known;
 use crate::id::{SessionName, UserId};
+use crate::monotonic;
 use crate::proxy::{Body, End, Handshake, Head, Peer, Request, Trace, Witness};
 use crate::routes::{Answer, Decision, Outcome};
 use crate::server::Refused;
@@ -46,23 +47,23 @@ struct Answered {
 }
 
 impl Entry {
-    /// Begins with a request.
-    pub(super) fn begin(request: &Request, peer: &Peer, log: Option<CoreLog>) -> Self {
+    /// Begins with a request; it is moved from hand to hand.
+    pub(super) fn begin(request: &Request, peer: &Peer, log: Option<CoreLog>) -> Box<Self> {
         let asked = log.is_some().then(|| Asked {
             head: Arc::clone(request.head()),
             client: peer.client_address(request.fields()),
             handshake: peer.handshake.take(),
         });
-        Self { log, begun_at: Instant::now(), asked, answered: None }
+        Box::new(Self { log, begun_at: monotonic::now(), asked, answered: None })
     }
 
     /// How long ago the request came.
     pub(super) fn elapsed(&self) -> Duration {
-        self.begun_at.elapsed()
+        monotonic::now() - self.begun_at
     }
 
     /// Takes over what there is to know of the response, and waits for its end.
-    pub(super) fn answered(mut self, answer: Answer, took: Duration) -> Response<Body> {
+    pub(super) fn answered(mut self: Box<Self>, answer: Answer, took: Duration) -> Response<Body> {
         let Answer { response, mut outcome } = answer;
         if self.log.is_none() {
             return response;
@@ -71,20 +72,21 @@ impl Entry {
         response.map(|body| {
             let trace = body.trace().cloned().or_else(|| failed.map(|trace| *trace));
             self.answered = Some(Answered { status, outcome, trace, head: took, end: End::Client, bytes: 0 });
-            body.witnessed(Box::new(self))
+            body.witnessed(self)
         })
     }
 
     fn fill(&self, asked: &Asked, line: &mut Line<'_>) {
         let head = &asked.head;
-        line.text(name!("request_id"), head.id().as_str());
+        line.text(name!("request_id"), head.id().as_bytes());
         line.address(name!("client"), asked.client);
         line.text(name!("method"), head.method().as_str());
-        line.text_if(name!("host"), head.uri().host().or_else(|| head.fields().text(Known::Host)));
+        let host = head.uri().host().map(str::as_bytes);
+        line.text_if(name!("host"), host.or_else(|| head.fields().get(Known::Host)));
         line.text(name!("path"), head.uri().path());
         if let Some(handshake) = &asked.handshake {
-            line.text(name!("tls"), handshake.version());
-            line.text(name!("cipher"), handshake.cipher());
+            line.word(name!("tls"), handshake.version());
+            line.word(name!("cipher"), handshake.cipher());
             line.micros(name!("handshake_us"), handshake.took);
         }
         match &self.answered {
@@ -97,8 +99,8 @@ impl Entry {
     fn fill_unanswered(&self, line: &mut Line<'_>) {
         let is_panic = std::thread::panicking();
         line.number(name!("status"), if is_panic { 500 } else { CLIENT_CLOSED_REQUEST });
-        line.text(name!("decision"), "failed");
-        line.text(name!("code"), if is_panic { "panic" } else { "client_closed" });
+        line.word(name!("decision"), "failed");
+        line.word(name!("code"), if is_panic { "panic" } else { "client_closed" });
         line.micros(name!("total_us"), self.elapsed());
         line.text_if(name!("closed_by"), (!is_panic).then_some("client"));
     }
@@ -107,14 +109,14 @@ impl Entry {
 impl Answered {
     fn fill(&self, entry: &Entry, asked: &Asked, line: &mut Line<'_>) {
         line.number(name!("status"), self.status.as_u16().into());
-        line.text(name!("decision"), self.outcome.decision.as_str());
+        line.word(name!("decision"), self.outcome.decision.as_str());
         fill_person(&self.outcome, line);
         line.text_if(name!("code"), self.outcome.code);
         if let Some(rule) = &self.outcome.rule {
             line.pair(name!("rule"), rule.key, rule.path.as_str());
         }
         if let Some(trace) = &self.trace {
-            line.text(name!("upstream"), &trace.upstream);
+            line.text(name!("upstream"), trace.upstream.as_bytes());
             line.number(name!("retries"), trace.retries.into());
             line.micros(name!("gate_us"), trace.given_at.saturating_duration_since(entry.begun_at));
             if let Some(connect) = trace.connect {
@@ -138,16 +140,16 @@ impl Answered {
 
 /// What there is to say of a request that was refused before anybody could read it.
 pub(super) fn fill_refused(refused: &Refused<'_>, line: &mut Line<'_>) {
-    line.text(name!("request_id"), refused.request_id.as_str());
+    line.text(name!("request_id"), refused.request_id.as_bytes());
     line.address(name!("client"), refused.client);
     line.number(name!("status"), refused.status.as_u16().into());
-    line.text(name!("decision"), Decision::Refused.as_str());
-    line.text(name!("code"), refused.code);
+    line.word(name!("decision"), Decision::Refused.as_str());
+    line.word(name!("code"), refused.code);
 }
 
 fn fill_person(outcome: &Outcome, line: &mut Line<'_>) {
     let Some(visitor) = &outcome.visitor else {
-        line.text_if(name!("user"), outcome.user.as_ref().map(UserId::as_str));
+        line.text_if(name!("user"), outcome.user.as_deref().map(UserId::as_str));
         return;
     };
     let session = visitor.live().session();

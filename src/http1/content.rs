@@ -233,10 +233,18 @@ fn take_some(left: &mut u64, inbox: &mut BytesMut) -> Part {
 }
 
 /// Digits and nothing else (RFC 9110 8.6), no more of them than a length can have.
-fn length_of(text: &[u8]) -> Option<u64> {
-    let is_number = !text.is_empty() && text.len() <= 20 && text.iter().all(u8::is_ascii_digit);
-    if is_number { str::from_utf8(text).ok()?.parse().ok() } else { None }
+pub(crate) fn length_of(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > LENGTH_DIGITS_MAX {
+        return None;
+    }
+    text.iter().try_fold(0_u64, |length, octet| {
+        let digit = octet.is_ascii_digit().then(|| u64::from(octet - b'0'))?;
+        length.checked_mul(10)?.checked_add(digit)
+    })
 }
+
+/// 2^64 has twenty digits.
+const LENGTH_DIGITS_MAX: usize = 20;
 
 #[cfg(test)]
 mod tests;

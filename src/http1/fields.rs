@@ -72,6 +72,28 @@ impl Known {
     }
 }
 
+/// Some of the names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Names(u32);
+
+impl Names {
+    /// These.
+    pub(crate) const fn of(names: &[Known]) -> Self {
+        let mut bits = 0;
+        let mut rest = names;
+        while let [first, others @ ..] = rest {
+            bits |= first.bit();
+            rest = others;
+        }
+        Self(bits)
+    }
+
+    /// Whether a name is one of them.
+    pub(crate) const fn contains(self, name: Known) -> bool {
+        self.0 & name.bit() != 0
+    }
+}
+
 /// The fields of one head, in their order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fields {
@@ -186,6 +208,11 @@ impl Fields {
     /// Whether there is one of this name.
     pub(crate) const fn has(&self, name: Known) -> bool {
         self.known & name.bit() != 0
+    }
+
+    /// Whether there is one of these names.
+    pub(crate) const fn has_any(&self, names: Names) -> bool {
+        self.known & names.0 != 0
     }
 
     /// The values of a name, in their order.
@@ -348,6 +375,20 @@ impl From<&HeaderMap> for Fields {
 /// The members of a list in one line.
 pub(crate) fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     line.split(|octet| *octet == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
+}
+
+/// The pairs of a line of cookies (RFC 6265 4.2.1), with whatever stands around them.
+pub(crate) fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let line = rest?;
+        let (pair, after) = match memchr(b';', line).and_then(|end| line.split_at_checked(end)) {
+            Some((pair, after)) => (pair, after.get(1..)),
+            None => (line, None),
+        };
+        rest = after;
+        Some(pair)
+    })
 }
 
 /// Without the blanks around it (RFC 9110 5.6.3), and nothing else: other white space is no white space here.

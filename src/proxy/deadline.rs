@@ -8,12 +8,14 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
+
+use crate::monotonic;
 
 /// No deadline.
 const NEVER: u64 = u64::MAX;
@@ -29,14 +31,14 @@ pub(crate) struct Deadline {
 impl Deadline {
     /// A deadline that is `after` from now.
     pub(crate) fn new(after: Duration) -> Self {
-        let deadline = Self { epoch: Instant::now(), at: AtomicU64::new(NEVER) };
+        let deadline = Self { epoch: monotonic::now(), at: AtomicU64::new(NEVER) };
         deadline.set(after);
         deadline
     }
 
     /// Moves the deadline to `after` from now.
     pub(crate) fn set(&self, after: Duration) {
-        self.at.store(to_millis(self.epoch.elapsed() + after), Ordering::Relaxed);
+        self.at.store(to_millis(monotonic::now() - self.epoch + after), Ordering::Relaxed);
     }
 
     /// Takes the deadline away.
@@ -46,7 +48,7 @@ impl Deadline {
 
     /// Whether the time is over.
     pub(crate) fn has_passed(&self) -> bool {
-        self.instant().is_some_and(|at| at <= Instant::now())
+        self.instant().is_some_and(|at| at <= monotonic::now())
     }
 
     fn instant(&self) -> Option<Instant> {
@@ -69,9 +71,11 @@ pub(crate) async fn drive<F: Future>(
     deadline: &Deadline,
     tick: Duration,
 ) -> Option<F::Output> {
-    let mut armed = Instant::now() + tick;
+    let mut armed = monotonic::now() + tick;
     let mut timer = pin!(sleep_until(armed));
-    std::future::poll_fn(move |context| {
+    // Whom the timer wakes.
+    let mut told: Option<Waker> = None;
+    let mut poll = move |context: &mut Context<'_>| {
         if let Poll::Ready(output) = future.as_mut().poll(context) {
             return Poll::Ready(Some(output));
         }
@@ -80,18 +84,23 @@ pub(crate) async fn drive<F: Future>(
         {
             armed = at;
             timer.as_mut().reset(armed);
+            told = None;
+        }
+        if armed > monotonic::now() && told.as_ref().is_some_and(|told| told.will_wake(context.waker())) {
+            return Poll::Pending;
         }
         while timer.as_mut().poll(context).is_ready() {
             if deadline.has_passed() {
                 return Poll::Ready(None);
             }
-            let tick = Instant::now() + tick;
+            let tick = monotonic::now() + tick;
             armed = deadline.instant().map_or(tick, |at| at.min(tick));
             timer.as_mut().reset(armed);
         }
+        told = Some(context.waker().clone());
         Poll::Pending
-    })
-    .await
+    };
+    std::future::poll_fn(move |context| monotonic::held(|| poll(context))).await
 }
 
 /// Is told what happens on a connection.

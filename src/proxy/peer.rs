@@ -178,9 +178,15 @@ impl RequestId {
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The same, where nobody has to be told that it is text.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            Name::Ours(digits) => str::from_utf8(digits).unwrap_or_default(),
-            Name::Theirs(text) => text,
+            Name::Ours(digits) => digits,
+            Name::Theirs(text) => text.as_bytes(),
         }
     }
 }

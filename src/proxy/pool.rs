@@ -19,6 +19,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::monotonic;
+
 use super::tally::Tally;
 use super::upstream::{Dialled, Group, Inside, Member, Sign, Slot};
 use super::{Failure, Settings, Timeouts};
@@ -410,7 +412,7 @@ impl Site {
     fn unpark(&self, member: &Member, fresh: Duration, idle: Duration) -> Option<Box<Line>> {
         let mut parked = self.parked();
         while let Some(last) = parked.last() {
-            let age = last.since.elapsed();
+            let age = monotonic::now() - last.since;
             let is_good = member.is_current(last.seen);
             if is_good && age < fresh {
                 return parked.pop();

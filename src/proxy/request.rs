@@ -13,7 +13,7 @@ use http::header::{CONNECTION, COOKIE, EXPECT, HOST, TE, TRAILER, UPGRADE};
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
-use crate::http1::fields::{Field, Fields, Known, members};
+use crate::http1::fields::{Field, Fields, Known, Names, members};
 use crate::http1::head;
 
 use super::fields::{Fate, Reserved};
@@ -26,9 +26,6 @@ use super::{Grant, Peer, Settings, cookies};
 
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Where the fields of a head are put: octets of HTTP/1, or a map for HTTP/2.
@@ -157,7 +154,7 @@ impl Prepared<'_> {
     /// Writes down its fields. `Host` stands first; what frames the body is none of them.
     pub(super) fn write(&self, out: &mut impl Sink, announced: Option<&HeaderValue>) {
         let fields = self.head.fields();
-        out.put(&HOST, self.origin.settings.public_url.host());
+        out.pass(self.origin.settings.public_url.host_field(), |_| true);
         let named = named_by_connection(fields);
         out.pass(fields, |field| self.passes(field) && !named.contains(&field.name));
 
@@ -178,7 +175,7 @@ impl Prepared<'_> {
         if let Some(trailer) = announced {
             out.put(&TRAILER, trailer);
         }
-        out.put_with(&REQUEST_ID, |out| write_all(out, &[self.head.id().as_str().as_bytes()]));
+        out.put_with(&REQUEST_ID, |out| write_all(out, &[self.head.id().as_bytes()]));
         let is_told = |name: Known, text: &HeaderName| {
             self.origin.peer.trusted && fields.has(name) && !named.contains(&text.as_str().as_bytes())
         };
@@ -197,11 +194,11 @@ impl Prepared<'_> {
     fn passes(&self, field: Field<'_>) -> bool {
         match self.reserved.fate_of(field) {
             Fate::Ours | Fate::Hop => false,
-            Fate::FromTrusted => self.origin.peer.trusted && !SAID_ANEW.contains(&field.known),
+            Fate::FromTrusted => self.origin.peer.trusted && !SAID_ANEW.contains(field.known),
             Fate::Pass if field.known == Known::Expect => {
                 !self.body.is_none() && !field.value.eq_ignore_ascii_case(b"100-continue")
             }
-            Fate::Pass => !SAID_ANEW.contains(&field.known),
+            Fate::Pass => !SAID_ANEW.contains(field.known),
         }
     }
 
@@ -229,7 +226,7 @@ impl Prepared<'_> {
 }
 
 /// What we say ourselves in the place of anybody else, where there is something to be said.
-const SAID_ANEW: [Known; 10] = [
+const SAID_ANEW: Names = Names::of(&[
     Known::Host,
     Known::ContentLength,
     Known::Cookie,
@@ -240,7 +237,7 @@ const SAID_ANEW: [Known; 10] = [
     Known::XForwardedHost,
     Known::XForwardedPort,
     Known::XForwardedProto,
-];
+]);
 
 /// The names that trailers are announced by, without those that may not pass; no trailer is sent that was not announced.
 pub(super) fn announced_trailers<'a>(
@@ -288,7 +285,7 @@ pub(super) struct Origin<'a> {
 impl Origin<'_> {
     /// Says so to an application that is told nothing else.
     pub(super) fn tell_alone(&self, out: &mut impl Sink) {
-        out.put(&HOST, self.settings.public_url.host());
+        out.pass(self.settings.public_url.host_field(), |_| true);
         self.tell(out, std::iter::empty(), std::iter::empty());
     }
 
@@ -310,9 +307,7 @@ impl Origin<'_> {
         });
         let real = if peer.trusted { HeaderValue::try_from(self.client.to_string()).ok() } else { None };
         out.put(&X_REAL_IP, real.as_ref().unwrap_or_else(|| peer.text()));
-        out.put(&X_FORWARDED_HOST, public.host());
-        out.put(&X_FORWARDED_PORT, public.port());
-        out.put(&X_FORWARDED_PROTO, &HeaderValue::from_static(public.scheme()));
+        out.pass(public.forwarded_fields(), |_| true);
     }
 }
 

@@ -5,13 +5,13 @@
 use http::HeaderMap;
 use http::header::TRAILER;
 
-use crate::http1::fields::{Fields, Known};
+use crate::http1::fields::{Fields, Known, Names};
 
 use super::fields::Reserved;
 use super::{Settings, cookies, request};
 
 /// What speaks about the connection to the application only (RFC 9110 7.6.1).
-const HOP_BY_HOP: [Known; 8] = [
+const HOP_BY_HOP: Names = Names::of(&[
     Known::Connection,
     Known::TransferEncoding,
     Known::Trailer,
@@ -20,7 +20,7 @@ const HOP_BY_HOP: [Known; 8] = [
     Known::ProxyConnection,
     Known::ProxyAuthenticate,
     Known::Te,
-];
+]);
 
 /// Removes the fields of the hop and those that would touch our own state in the browser; returns those that are said
 /// anew.
@@ -44,7 +44,7 @@ pub(super) fn strip_ours(fields: &mut Fields, settings: &Settings) {
 
 /// Removes the fields of the hop.
 pub(super) fn strip_hop(fields: &mut Fields) {
-    if !HOP_BY_HOP.iter().any(|name| fields.has(*name)) {
+    if !fields.has_any(HOP_BY_HOP) {
         return;
     }
     // The body was framed by its chunks; a length beside them says nothing (RFC 9112 6.3).
@@ -53,7 +53,7 @@ pub(super) fn strip_hop(fields: &mut Fields) {
         request::named_by_connection(fields).into_iter().map(<[u8]>::to_ascii_lowercase).collect();
     fields.retain(|field| {
         let is_of_hop =
-            HOP_BY_HOP.contains(&field.known) || (is_chunked && field.known == Known::ContentLength);
+            HOP_BY_HOP.contains(field.known) || (is_chunked && field.known == Known::ContentLength);
         !is_of_hop && !ended.iter().any(|name| name == field.name)
     });
 }

@@ -8,14 +8,19 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::HOST;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use url::{Host, Url};
 
 use crate::http1::fields::{Fields, Known};
 
 use super::Tallies;
 use super::upstream::{Resolve, State, SystemResolver, Tls};
+
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Why a URL cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -252,12 +257,14 @@ impl fmt::Display for Upstream {
 }
 
 /// Scheme, host and port under which visitors reach the application.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PublicUrl {
     scheme: &'static str,
     host: HeaderValue,
-    port: HeaderValue,
     origin: String,
+    /// What says so to the application, where nothing has to be put together for it any more.
+    host_field: Fields,
+    forwarded_fields: Fields,
 }
 
 impl PublicUrl {
@@ -268,11 +275,19 @@ impl PublicUrl {
         let authority = url.authority();
         authority.parse::<Authority>().map_err(|_| Error::NotAUrl)?;
         let port = url.port_or_known_default().ok_or(Error::NotAUrl)?;
+        let host = HeaderValue::from_str(authority).map_err(|_| Error::NotAUrl)?;
+        let fields =
+            |pairs: &[(HeaderName, HeaderValue)]| Fields::from(&pairs.iter().cloned().collect::<HeaderMap>());
         Ok(Self {
-            scheme,
-            host: HeaderValue::from_str(authority).map_err(|_| Error::NotAUrl)?,
-            port: HeaderValue::from(port),
+            host_field: fields(&[(HOST, host.clone())]),
+            forwarded_fields: fields(&[
+                (X_FORWARDED_HOST, host.clone()),
+                (X_FORWARDED_PORT, HeaderValue::from(port)),
+                (X_FORWARDED_PROTO, HeaderValue::from_static(scheme)),
+            ]),
             origin: format!("{scheme}://{authority}"),
+            scheme,
+            host,
         })
     }
 
@@ -288,9 +303,14 @@ impl PublicUrl {
         &self.host
     }
 
-    /// The port as a header value.
-    pub(super) const fn port(&self) -> &HeaderValue {
-        &self.port
+    /// `Host`.
+    pub(super) const fn host_field(&self) -> &Fields {
+        &self.host_field
+    }
+
+    /// `X-Forwarded-Host`, `-Port` and `-Proto`.
+    pub(super) const fn forwarded_fields(&self) -> &Fields {
+        &self.forwarded_fields
     }
 
     /// `scheme://host[:port]`, as browsers write it into `Origin`.

@@ -18,6 +18,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::monotonic;
 use crate::secret::sha256;
 
 use super::deadline::to_millis;
@@ -101,7 +102,7 @@ impl Group {
 
     /// Milliseconds since the group was made.
     pub(super) fn now(&self) -> u64 {
-        to_millis(self.epoch.elapsed())
+        to_millis(monotonic::now() - self.epoch)
     }
 }
 

@@ -8,7 +8,7 @@ use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 use crate::email::EmailAddress;
-use crate::http1::fields::{Fields, Known};
+use crate::http1::fields::{Fields, Known, pairs};
 use crate::session::SessionId;
 
 /// How cookies are named and protected.
@@ -57,18 +57,19 @@ impl Transport {
 
     /// The value of a cookie; `None` if there is none or more than one, as then somebody has planted one.
     pub(super) fn read(self, headers: &HeaderMap, kind: Kind) -> Option<&str> {
-        self.find(headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes), kind)
+        let found = self.find(headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes), kind);
+        found.and_then(|value| str::from_utf8(value).ok())
     }
 
-    /// The same of a request that nothing has been made of yet.
-    pub(super) fn read_of(self, fields: &Fields, kind: Kind) -> Option<&str> {
+    /// The same of a request that nothing has been made of yet, whether it is text or not.
+    pub(super) fn read_of(self, fields: &Fields, kind: Kind) -> Option<&[u8]> {
         self.find(fields.all(Known::Cookie), kind)
     }
 
-    fn find<'a>(self, lines: impl Iterator<Item = &'a [u8]>, kind: Kind) -> Option<&'a str> {
+    fn find<'a>(self, lines: impl Iterator<Item = &'a [u8]>, kind: Kind) -> Option<&'a [u8]> {
         let name = self.name(kind).as_bytes();
         let mut found = None;
-        for pair in lines.flat_map(|line| line.split(|octet| *octet == b';')) {
+        for pair in lines.flat_map(pairs) {
             let pair = pair.trim_ascii();
             if let Some(value) = pair.strip_prefix(name).and_then(|rest| rest.strip_prefix(b"="))
                 && found.replace(value).is_some_and(|other| other != value)
@@ -76,7 +77,7 @@ impl Transport {
                 return None;
             }
         }
-        found.and_then(|value| str::from_utf8(value).ok())
+        found
     }
 
     /// Begins the session in this browser.
@@ -147,7 +148,9 @@ mod tests {
                 headers.append(COOKIE, HeaderValue::from_bytes(line).unwrap());
             }
             let found = Transport::Tls.read(&headers, Kind::Session).map(str::to_owned);
-            assert_eq!(Transport::Tls.read_of(&Fields::from(&headers), Kind::Session), found.as_deref());
+            let fields = Fields::from(&headers);
+            let octets = Transport::Tls.read_of(&fields, Kind::Session);
+            assert_eq!(octets.and_then(|value| str::from_utf8(value).ok()), found.as_deref());
             found
         };
         assert_eq!(read(&[b"a=1; __Host-anteroom=x; b=2"]).as_deref(), Some("x"));

@@ -91,7 +91,7 @@ pub(super) async fn pass_on(
 pub(super) struct About {
     head: Arc<Head>,
     /// The method, if it is not that of the request.
-    method: Option<Method>,
+    method: Option<Box<Method>>,
 }
 
 impl About {
@@ -101,11 +101,11 @@ impl About {
 
     /// The same for a request that stands for one with another method.
     pub(super) fn with_method(head: &Arc<Head>, method: Method) -> Self {
-        Self { head: Arc::clone(head), method: Some(method) }
+        Self { head: Arc::clone(head), method: Some(Box::new(method)) }
     }
 
     fn method(&self) -> &Method {
-        self.method.as_ref().unwrap_or_else(|| self.head.method())
+        self.method.as_deref().unwrap_or_else(|| self.head.method())
     }
 
     pub(super) fn fields(&self) -> &Fields {

@@ -103,8 +103,8 @@ pub(super) async fn resend(
         Err(_) => return broken_off(settings, &about, Failure::RequestStalled, version),
     };
     let token = settings.transport.read_of(asked.fields(), Kind::Repeat);
-    let token = token.filter(|token| octets.strip_prefix(b"post=") == Some(token.as_bytes()));
-    let Some(token) = token.map(str::to_owned) else {
+    let token = token.filter(|token| octets.strip_prefix(b"post=") == Some(*token));
+    let Some(token) = token.and_then(|token| str::from_utf8(token).ok()).map(str::to_owned) else {
         let request = Request::with_kept(asked, octets);
         return forgotten(
             pass_on(shared, settings, forwarder, (about, Some(rule)), target, request, peer).await,

@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::id::UserId;
 use crate::pages::policy::{self, FormTargets};
 use crate::pages::{Brand, Fault};
 use crate::proxy::{Body, Trace};
@@ -100,18 +101,19 @@ impl Answer {
 
     /// Adds by which rule it was decided, if by one.
     pub(super) fn by_rule(mut self, rule: Option<Rule>) -> Self {
-        self.outcome.rule = rule;
+        self.outcome.rule = rule.map(Box::new);
         self
     }
 }
 
-/// What was decided on a request; goes along with each of our own responses, among its extensions.
+/// What was decided on a request; goes along with each of our own responses, among its extensions. What is rare takes
+/// little room, because an outcome is moved from hand to hand.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// What was decided.
     pub decision: Decision,
     /// Who asked, where only that is known.
-    pub user: Option<crate::id::UserId>,
+    pub user: Option<Box<UserId>>,
     /// Who asked, with the session.
     pub visitor: Option<Visitor>,
     /// The stable code of what went wrong.
@@ -119,7 +121,7 @@ pub struct Outcome {
     /// How a sign-on has ended, if one has.
     pub sign_on: Option<SignOnEnd>,
     /// The rule of the configuration that the decision rests on, if one names the path.
-    pub rule: Option<Rule>,
+    pub rule: Option<Box<Rule>>,
     /// How far a request came that the application did not answer.
     pub trace: Option<Box<Trace>>,
 }
@@ -157,10 +159,10 @@ impl Outcome {
 pub(super) fn decided(
     mut response: Response<Body>,
     decision: Decision,
-    user: Option<crate::id::UserId>,
+    user: Option<UserId>,
     code: Option<&'static str>,
 ) -> Response<Body> {
-    response.extensions_mut().insert(Outcome { user, code, ..Outcome::of(decision) });
+    response.extensions_mut().insert(Outcome { user: user.map(Box::new), code, ..Outcome::of(decision) });
     response
 }
 

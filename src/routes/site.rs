@@ -38,6 +38,8 @@ pub struct Sites {
     acs_url: Url,
     app_host: String,
     login_host: String,
+    /// What the application's host serves.
+    of_app: Site,
 }
 
 impl Sites {
@@ -45,7 +47,9 @@ impl Sites {
     #[must_use]
     pub fn new(app_url: Url, acs_url: Url) -> Self {
         let host = |url: &Url| canonical(url.host_str().unwrap_or_default());
-        Self { app_host: host(&app_url), login_host: host(&acs_url), app_url, acs_url }
+        let (app_host, login_host) = (host(&app_url), host(&acs_url));
+        let of_app = if app_host == login_host { Site::Both } else { Site::App };
+        Self { app_url, acs_url, app_host, login_host, of_app }
     }
 
     /// The host that a request is for. Case, port and a final dot make no difference (T-C6).
@@ -59,13 +63,16 @@ impl Sites {
     /// The host that an authority names.
     pub(super) fn of_host(&self, authority: &str) -> Option<Site> {
         // As nearly all write it.
-        let is_plain = authority.strip_prefix(&*self.app_host).is_some_and(is_port);
-        let host = if is_plain { self.app_host.as_str() } else { host_of(authority)? };
-        match (host.eq_ignore_ascii_case(&self.app_host), host.eq_ignore_ascii_case(&self.login_host)) {
-            (true, true) => Some(Site::Both),
-            (true, false) => Some(Site::App),
-            (false, true) => Some(Site::Login),
-            (false, false) => None,
+        if authority.strip_prefix(&*self.app_host).is_some_and(is_port) {
+            return Some(self.of_app);
+        }
+        let host = host_of(authority)?;
+        if host.eq_ignore_ascii_case(&self.app_host) {
+            Some(self.of_app)
+        } else if host.eq_ignore_ascii_case(&self.login_host) {
+            Some(Site::Login)
+        } else {
+            None
         }
     }
 

@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, StatusCode, Version};
 use http_body::Body as _;
 
 use super::watch::Tracked;
-use crate::http1::content::Content;
+use crate::http1::content::{Content, length_of};
 use crate::http1::fields::{Fields, Known};
 use crate::http1::head::{self, RequestHead};
 use crate::http1::outgoing::Framing;
@@ -86,12 +86,13 @@ impl Length {
         let is_bare = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let (text, is_plain) = match passed {
             Some(fields) => {
-                let text = fields.text(Known::ContentLength);
-                (text, text.is_some_and(is_plain) && fields.all(Known::ContentLength).nth(1).is_none())
+                let mut lengths = fields.all(Known::ContentLength);
+                let text = lengths.next();
+                (text, text.is_some_and(is_plain) && lengths.next().is_none())
             }
-            None => (parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()), false),
+            None => (parts.headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes), false),
         };
-        let said = text.and_then(|length| length.parse().ok());
+        let said = text.and_then(length_of);
         Self {
             has_content: !(terms.is_head || is_bare || parts.status.is_informational()),
             said,
@@ -120,9 +121,9 @@ impl Length {
     }
 }
 
-/// Whether a length is written as we would write it.
-fn is_plain(length: &str) -> bool {
-    length.bytes().all(|octet| octet.is_ascii_digit()) && (length.len() == 1 || !length.starts_with('0'))
+/// Whether a length, if it is one, is written as we would write it.
+fn is_plain(length: &[u8]) -> bool {
+    length.len() == 1 || length.first() != Some(&b'0')
 }
 
 impl Exchange {

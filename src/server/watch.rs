@@ -8,15 +8,17 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Limits;
 use super::doors::{Guest, Slot};
 use crate::http1::fields::Fields;
+use crate::monotonic;
 use crate::proxy::{Body, BoxError, Deadline, Observe};
 
 /// Which protocol a connection speaks.
@@ -59,7 +61,7 @@ impl Watch {
         Self {
             deadline: Deadline::new(limits.first_byte),
             limits,
-            begun: Instant::now(),
+            begun: monotonic::now(),
             is_http2: AtomicBool::new(false),
             awaits_byte: AtomicBool::new(true),
             write_stalled: AtomicBool::new(false),
@@ -144,7 +146,7 @@ impl Watch {
     /// Whether it has lasted, or answered, long enough.
     pub(super) fn is_spent(&self) -> bool {
         self.requests.load(Ordering::Relaxed) >= self.limits.requests_max
-            || self.begun.elapsed() >= self.limits.age_max
+            || monotonic::now() - self.begun >= self.limits.age_max
     }
 
     /// Whether its deadline has passed only to make it end in order; asked once.

@@ -33,7 +33,7 @@ impl Recent {
         }
     }
 
-    pub(super) fn fingerprint(&self, cookie: &str) -> Fingerprint {
+    pub(super) fn fingerprint(&self, cookie: &[u8]) -> Fingerprint {
         Fingerprint(self.keys.each_ref().map(|key| key.hash_one(cookie)))
     }
 

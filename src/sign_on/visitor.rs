@@ -61,7 +61,7 @@ pub enum Entry {
 impl SignOn {
     /// Looks for the session of a cookie in memory. This alone is no use of the session.
     #[must_use]
-    pub fn recognize(&self, cookie: Option<&str>) -> Recognized {
+    pub fn recognize(&self, cookie: Option<&[u8]>) -> Recognized {
         let Some(cookie) = cookie else { return Recognized::Nobody };
         let (fingerprint, now) = (self.recent.fingerprint(cookie), self.clock.now());
         let is_deaf = !self.hears_changes();

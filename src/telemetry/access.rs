@@ -91,16 +91,19 @@ impl CoreLog {
 /// The name of a field, as it stands in a line; made by [`name!`].
 #[derive(Debug, Clone, Copy)]
 pub struct Name {
-    /// `,"name":`
-    pub(crate) json: &'static str,
-    /// ` name=`
-    pub(crate) text: &'static str,
+    /// `,"name":`, and the quote before a text
+    pub(crate) json: [&'static str; 2],
+    /// ` name=`, and the same
+    pub(crate) text: [&'static str; 2],
 }
 
 /// The name of a field of a line, put together when this is compiled.
 macro_rules! name {
     ($name:literal) => {
-        $crate::telemetry::Name { json: concat!(",\"", $name, "\":"), text: concat!(" ", $name, "=") }
+        $crate::telemetry::Name {
+            json: [concat!(",\"", $name, "\":"), concat!(",\"", $name, "\":\"")],
+            text: [concat!(" ", $name, "="), concat!(" ", $name, "=\"")],
+        }
     };
 }
 pub(crate) use name;
@@ -114,34 +117,40 @@ pub struct Line<'a> {
 
 impl Line<'_> {
     /// Adds a text, whatever is in it.
-    pub fn text(&mut self, name: Name, value: &str) {
-        self.name(name);
-        self.out.push(b'"');
-        push_escaped(self.out, value);
+    pub fn text(&mut self, name: Name, value: impl AsRef<[u8]>) {
+        self.open(name);
+        push_escaped(self.out, value.as_ref());
         self.out.push(b'"');
     }
 
     /// Adds a text if there is one.
-    pub fn text_if(&mut self, name: Name, value: Option<&str>) {
+    pub fn text_if(&mut self, name: Name, value: Option<impl AsRef<[u8]>>) {
         if let Some(value) = value {
             self.text(name, value);
         }
     }
 
+    /// Adds a word of our own, in which nothing has to be escaped.
+    pub fn word(&mut self, name: Name, value: &'static str) {
+        self.open(name);
+        self.out.extend_from_slice(value.as_bytes());
+        self.out.push(b'"');
+    }
+
     /// Adds two texts as one, a space between them.
     pub fn pair(&mut self, name: Name, first: &str, second: &str) {
-        self.name(name);
-        self.out.push(b'"');
-        push_escaped(self.out, first);
+        self.open(name);
+        push_escaped(self.out, first.as_bytes());
         self.out.push(b' ');
-        push_escaped(self.out, second);
+        push_escaped(self.out, second.as_bytes());
         self.out.push(b'"');
     }
 
     /// Adds a number.
     pub fn number(&mut self, name: Name, value: u64) {
-        self.name(name);
-        push_number(self.out, value, 1);
+        let [name, _] = self.as_written(name);
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
     /// Adds a duration, in whole microseconds.
@@ -151,15 +160,14 @@ impl Line<'_> {
 
     /// Adds an address.
     pub fn address(&mut self, name: Name, value: IpAddr) {
-        self.name(name);
-        self.out.push(b'"');
+        self.open(name);
         match value {
             IpAddr::V4(address) => {
                 for (place, octet) in address.octets().into_iter().enumerate() {
                     if place > 0 {
                         self.out.push(b'.');
                     }
-                    push_number(self.out, octet.into(), 1);
+                    self.out.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
                 }
             }
             // Hexadecimal digits, colons and dots; writing to memory does not fail.
@@ -168,21 +176,27 @@ impl Line<'_> {
         self.out.push(b'"');
     }
 
-    fn name(&mut self, name: Name) {
-        let name = if self.format == Format::Json { name.json } else { name.text };
+    /// Begins a text.
+    fn open(&mut self, name: Name) {
+        let [_, name] = self.as_written(name);
         self.out.extend_from_slice(name.as_bytes());
+    }
+
+    fn as_written(&self, name: Name) -> [&'static str; 2] {
+        if self.format == Format::Json { name.json } else { name.text }
     }
 }
 
-/// The text within quotes, as JSON has it (RFC 8259 7); what could forge a line or move a cursor is escaped too.
-fn push_escaped(out: &mut Vec<u8>, text: &str) {
+/// The text within quotes, as JSON has it (RFC 8259 7); what could forge a line or move a cursor is escaped too, and what
+/// is no text is replaced.
+fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
     let is_plain = |octet: u8| matches!(octet, b' '..=b'~') && octet != b'"' && octet != b'\\';
     // To look at all of them is quicker than to stop at the first that is not plain.
-    if text.bytes().fold(true, |all, octet| all & is_plain(octet)) {
-        out.extend_from_slice(text.as_bytes());
+    if text.iter().fold(true, |all, octet| all & is_plain(*octet)) {
+        out.extend_from_slice(text);
         return;
     }
-    for c in text.chars() {
+    for c in String::from_utf8_lossy(text).chars() {
         match c {
             '"' | '\\' => out.extend_from_slice(&[b'\\', u8::try_from(c).unwrap_or(b'"')]),
             // All of them are in the basic plane.
@@ -201,7 +215,7 @@ fn push_timestamp(out: &mut Vec<u8>, at: Timestamp) {
         LAST_SECOND.set((known, text));
     }
     out.extend_from_slice(&text);
-    push_number(out, u64::try_from(at.subsec_microsecond()).unwrap_or_default(), 6);
+    push_padded(out, u64::try_from(at.subsec_microsecond()).unwrap_or_default(), 6);
     out.push(b'Z');
 }
 
@@ -216,7 +230,7 @@ thread_local! {
 fn second_of(at: Timestamp) -> [u8; SECOND_BYTES] {
     let civil = Offset::UTC.to_datetime(at);
     let mut text = Vec::with_capacity(SECOND_BYTES);
-    push_number(&mut text, u64::try_from(civil.year()).unwrap_or_default(), 4);
+    push_padded(&mut text, u64::try_from(civil.year()).unwrap_or_default(), 4);
     for (mark, value) in [
         (b'-', civil.month()),
         (b'-', civil.day()),
@@ -225,7 +239,7 @@ fn second_of(at: Timestamp) -> [u8; SECOND_BYTES] {
         (b':', civil.second()),
     ] {
         text.push(mark);
-        push_number(&mut text, u64::try_from(value).unwrap_or_default(), 2);
+        push_padded(&mut text, u64::try_from(value).unwrap_or_default(), 2);
     }
     text.push(b'.');
     // Years have four digits for a long time to come.
@@ -233,7 +247,7 @@ fn second_of(at: Timestamp) -> [u8; SECOND_BYTES] {
 }
 
 /// A number with at least so many digits.
-fn push_number(out: &mut Vec<u8>, mut number: u64, digits_min: usize) {
+fn push_padded(out: &mut Vec<u8>, mut number: u64, digits_min: usize) {
     // 2^64 has twenty digits.
     let mut digits = [b'0'; 20];
     let mut count = 0;

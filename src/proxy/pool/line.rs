@@ -26,6 +26,7 @@ use crate::http1::fields::Known;
 use crate::http1::head::{self, ResponseHead, Search};
 use crate::http1::inbox::{self, READ_BYTES_MIN};
 use crate::http1::outgoing::{Framing, Outgoing};
+use crate::monotonic;
 use crate::proxy::message::RequestBody;
 use crate::proxy::request::Prepared;
 use crate::proxy::tally::Open;
@@ -127,7 +128,7 @@ impl Line {
             announced: None,
             interim_left: 0,
             is_kept: true,
-            since: Instant::now(),
+            since: monotonic::now(),
             seen,
             open,
         }
@@ -182,7 +183,7 @@ impl Line {
     /// Begins to be unused, for so long at most.
     pub(super) fn rest(&mut self, idle: Duration) {
         self.patience.begin(idle);
-        self.since = Instant::now();
+        self.since = monotonic::now();
         if self.read_bytes > READ_BYTES_MIN {
             self.read_bytes = READ_BYTES_MIN;
             self.inbox = BytesMut::new();
@@ -442,7 +443,7 @@ struct Patience {
 
 impl Patience {
     fn new(limit: Duration) -> Self {
-        let until = Instant::now() + limit;
+        let until = monotonic::now() + limit;
         Self { limit, has_moved: false, until, armed: until, timer: Box::pin(sleep_until(until)) }
     }
 
@@ -458,7 +459,7 @@ impl Patience {
     /// Whether it is over; `context` is woken when it may be.
     fn poll_over(&mut self, context: &mut Context<'_>) -> bool {
         if std::mem::take(&mut self.has_moved) {
-            self.until = Instant::now() + self.limit;
+            self.until = monotonic::now() + self.limit;
         }
         loop {
             if self.until < self.armed {
@@ -468,7 +469,7 @@ impl Patience {
             if self.timer.as_mut().poll(context).is_pending() {
                 return false;
             }
-            if self.until <= Instant::now() {
+            if self.until <= monotonic::now() {
                 return true;
             }
             self.armed = self.until;

@@ -302,7 +302,7 @@ async fn a_cookie_leads_to_its_session_as_long_as_memory_has_that() {
     let ada = house.user("ada@contoso.com", None).await;
     let (one, two) = (house.session(&ada).await, house.session(&ada).await);
     let recent = Recent::new();
-    let (first, second) = (recent.fingerprint("first"), recent.fingerprint("second"));
+    let (first, second) = (recent.fingerprint(b"first"), recent.fingerprint(b"second"));
     assert!(recent.find(first).is_none());
     recent.note(first, &one);
     recent.note(second, &two);
@@ -310,8 +310,8 @@ async fn a_cookie_leads_to_its_session_as_long_as_memory_has_that() {
         recent.find(cookie).is_some_and(|found| Arc::ptr_eq(&found, session))
     };
     assert!(leads_to(first, &one) && leads_to(second, &two));
-    assert!(recent.find(recent.fingerprint("third")).is_none());
-    assert_ne!(Recent::new().fingerprint("first"), first, "each process has keys of its own");
+    assert!(recent.find(recent.fingerprint(b"third")).is_none());
+    assert_ne!(Recent::new().fingerprint(b"first"), first, "each process has keys of its own");
 
     house.live.end(&one);
     assert!(recent.find(first).is_none() && leads_to(second, &two));

@@ -140,7 +140,7 @@ impl Forwarder {
         if wants_tunnel && !self.settings.public_url.is_origin_of(request.fields()) {
             return Err(Failure::ForeignOrigin.into());
         }
-        let upgrade = request.upgrade.take().filter(|_| wants_tunnel);
+        let upgrade = request.take_upgrade().filter(|_| wants_tunnel);
         let mut outgoing =
             request::prepare(request, wants_tunnel, &grant, peer, (&self.settings, &self.reserved));
 

@@ -15,13 +15,19 @@ use super::message::Source;
 use super::peer::{REQUEST_ID, RequestId};
 use super::upgrade::Upgrade;
 
-/// A request with its body, which is still to come.
+/// A request with its body, which is still to come. It takes little room, because it is moved from hand to hand, and
+/// each of them that may have to wait keeps room for it.
 #[derive(Debug)]
 pub struct Request {
-    pub(super) head: Arc<Head>,
-    pub(super) body: Source,
+    head: Arc<Head>,
+    rest: Box<Rest>,
+}
+
+#[derive(Debug)]
+struct Rest {
+    body: Source,
     /// Where the client's connection comes from, if it asks for an upgrade.
-    pub(super) upgrade: Option<Upgrade>,
+    upgrade: Option<Upgrade>,
 }
 
 /// The head of a request, and the name that it goes by.
@@ -53,12 +59,12 @@ impl Head {
 impl Request {
     /// Gives a request its name.
     pub(crate) fn new(start: RequestHead, id: RequestId, body: Source, upgrade: Option<Upgrade>) -> Self {
-        Self { head: Arc::new(Head { start, id }), body, upgrade }
+        Self { head: Arc::new(Head { start, id }), rest: Box::new(Rest { body, upgrade }) }
     }
 
     /// The same request with a body that is all here.
     pub(crate) fn with_kept(head: Arc<Head>, body: Bytes) -> Self {
-        Self { head, body: Source::from(body), upgrade: None }
+        Self { head, rest: Box::new(Rest { body: Source::from(body), upgrade: None }) }
     }
 
     /// The method.
@@ -88,18 +94,28 @@ impl Request {
     }
 
     pub(crate) const fn body(&self) -> &Source {
-        &self.body
+        &self.rest.body
     }
 
     pub(crate) fn into_body(self) -> Source {
-        self.body
+        self.rest.body
+    }
+
+    /// What there is to write down, and what is to be sent.
+    pub(super) fn into_parts(self) -> (Arc<Head>, Source) {
+        (self.head, self.rest.body)
+    }
+
+    /// Where the client's connection comes from, if it asks for an upgrade.
+    pub(super) fn take_upgrade(&mut self) -> Option<Upgrade> {
+        self.rest.upgrade.take()
     }
 
     /// The same request as HTTP libraries have it, named in `X-Request-Id`.
     #[must_use]
     pub fn into_http(self) -> http::Request<Source> {
         let Head { start, id } = &*self.head;
-        let mut request = http::Request::new(self.body);
+        let mut request = http::Request::new(self.rest.body);
         *request.method_mut() = start.method.clone();
         *request.uri_mut() = start.uri.clone();
         *request.version_mut() = start.version;

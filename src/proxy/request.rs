@@ -118,7 +118,7 @@ pub(super) fn prepare<'a>(
     peer: &'a Peer,
     (settings, reserved): (&'a Settings, &'a Arc<Reserved>),
 ) -> Prepared<'a> {
-    let Request { head, body: mut incoming, .. } = request;
+    let (head, mut incoming) = request.into_parts();
     let interim = incoming.take_interim();
     let fields = head.fields();
     let origin = Origin { client: peer.client_address(fields), peer, settings };

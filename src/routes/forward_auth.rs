@@ -164,7 +164,7 @@ async fn decide(front: Front, shared: &Arc<Shared>, settings: &Arc<Settings>, re
         return refused(&about, StatusCode::BAD_REQUEST, "unclear_question").into();
     };
     let about = About::with_method(request.head(), original.method.clone());
-    let Some(site) = settings.sites.of_host(original.host).filter(|site| site.has_app()) else {
+    let Some(site) = settings.sites.of_host(original.host.as_bytes()).filter(|site| site.has_app()) else {
         return reply::fault(settings, about.audience(), about.request_id(), &Fault::MisdirectedHost).into();
     };
     let target = match original.target() {

@@ -55,18 +55,18 @@ impl Sites {
     /// The host that a request is for. Case, port and a final dot make no difference (T-C6).
     pub(super) fn of(&self, head: &Head) -> Option<Site> {
         self.of_host(match head.uri().authority() {
-            Some(authority) => authority.as_str(),
-            None => head.fields().text(Known::Host)?,
+            Some(authority) => authority.as_str().as_bytes(),
+            None => head.fields().get(Known::Host)?,
         })
     }
 
     /// The host that an authority names.
-    pub(super) fn of_host(&self, authority: &str) -> Option<Site> {
+    pub(super) fn of_host(&self, authority: &[u8]) -> Option<Site> {
         // As nearly all write it.
-        if authority.strip_prefix(&*self.app_host).is_some_and(is_port) {
+        if authority.strip_prefix(self.app_host.as_bytes()).is_some_and(is_port) {
             return Some(self.of_app);
         }
-        let host = host_of(authority)?;
+        let host = host_of(str::from_utf8(authority).ok()?)?;
         if host.eq_ignore_ascii_case(&self.app_host) {
             Some(self.of_app)
         } else if host.eq_ignore_ascii_case(&self.login_host) {
@@ -107,8 +107,8 @@ impl Sites {
 }
 
 /// Whether it is what may follow a host: nothing, or a port.
-fn is_port(text: &str) -> bool {
-    text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()))
+fn is_port(text: &[u8]) -> bool {
+    text.is_empty() || text.strip_prefix(b":").is_some_and(|port| port.iter().all(u8::is_ascii_digit))
 }
 
 /// The host of an authority, without port and final dot. What is no authority, or has a user name, has no host.

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use crate::monotonic;
 use crate::sign_on::SignOn;
 use crate::store::{self, Change, ChangeSeq};
 
@@ -26,19 +27,19 @@ pub(super) struct Hearing {
 
 impl Default for Hearing {
     fn default() -> Self {
-        Self { epoch: Instant::now(), heard_at: AtomicU64::new(0), nudge: Notify::new() }
+        Self { epoch: monotonic::now(), heard_at: AtomicU64::new(0), nudge: Notify::new() }
     }
 }
 
 impl Hearing {
     fn hear(&self) {
-        let millis = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let millis = u64::try_from((monotonic::now() - self.epoch).as_millis()).unwrap_or(u64::MAX);
         self.heard_at.store(millis, Ordering::Relaxed);
     }
 
     fn silence(&self) -> Duration {
         let heard_at = Duration::from_millis(self.heard_at.load(Ordering::Relaxed));
-        self.epoch.elapsed().saturating_sub(heard_at)
+        (monotonic::now() - self.epoch).saturating_sub(heard_at)
     }
 }
 

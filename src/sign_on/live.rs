@@ -126,7 +126,11 @@ impl LiveSession {
 
     /// Notes that the session was used.
     pub fn touch(&self, now: Timestamp) {
-        self.last_seen_millis.fetch_max(now.as_millisecond(), Ordering::Relaxed);
+        let now = now.as_millisecond();
+        // Most often it is noted already.
+        if self.last_seen_millis.load(Ordering::Relaxed) < now {
+            self.last_seen_millis.fetch_max(now, Ordering::Relaxed);
+        }
     }
 
     /// Notes that somebody wants to know about the session, which keeps it in memory but is no use of it.

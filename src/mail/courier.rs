@@ -5,7 +5,8 @@
 //!
 //! Rules:
 //! - Claim, send, mark: in this order, one mail at a time. Whoever dies in between leaves the claim, which the
-//!   next one takes over: at once on a store with a single server (`Store::release_mail`), after [`LEASE`] otherwise.
+//!   next one takes over: at once on a store with a single server (`store::Outbox::release_mail`), after [`LEASE`]
+//!   otherwise.
 //! - Between "the server has it" and "it is written down" there is a moment that nothing can close. A mail that is
 //!   sent again because of it has the same `Message-ID` and the same octets.
 //! - A mail is never given up on; it only waits longer (`retry`).

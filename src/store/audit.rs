@@ -1,11 +1,33 @@
-//! The audit log's entries and how to ask for them.
+//! The audit log: its entries, and how they are written and asked for.
 //!
-//! Separate as one subject of the contract, which `store` lists whole.
+//! Separate as one subject of the contract.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::directory::Subject;
 use crate::email::EmailAddress;
+use crate::store::Result;
+
+/// Reading the audit log, and writing what no other operation tells of.
+#[async_trait]
+pub trait AuditLog {
+    /// Adds an event to the audit log.
+    async fn audit(&self, event: AuditEvent) -> Result<()>;
+    /// The newest events, newest first.
+    async fn audit_entries(&self, limit: u32) -> Result<Vec<AuditEntry>>;
+    /// Events by filter, newest first.
+    async fn audit_search(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>>;
+    /// Events after a place, oldest first, for export and verification.
+    async fn audit_after(&self, seq: i64, limit: u32) -> Result<Vec<AuditEntry>>;
+    /// Where the chain begins.
+    async fn audit_anchor(&self) -> Result<AuditAnchor>;
+    /// Removes the oldest events from before a moment, remembers where the chain goes on, and writes the event if
+    /// any was removed. Bounded work per call. How many were removed.
+    async fn purge_audit(&self, before: Timestamp, audit: AuditEvent) -> Result<u64>;
+    /// The event under a reference that a visitor was shown.
+    async fn audit_by_reference(&self, reference: &str) -> Result<Option<AuditEntry>>;
+}
 
 /// One line of the audit log. Never holds a secret or an assertion.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
-//! What a provider's logout request does, in one whole operation.
+//! What a provider's logout request asks for, and what became of it.
 //!
-//! Separate as one subject of the store.
+//! Separate from the sessions, which it is one operation of, because it speaks in the words of SAML.
 
 use jiff::Timestamp;
 

@@ -1,14 +1,37 @@
-//! Organizations that are changed at run time, properties, and trials of connections.
+//! Organizations: those that the configuration file declares, and those that are created and changed at run time.
 //!
-//! Separate as one subject of the contract, which `store` lists whole.
+//! Separate as one subject of the contract.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
-use url::Url;
 
 use crate::directory::{ConnectionOptions, DisplayName, Organization};
-use crate::email::{EmailAddress, EmailDomain};
-use crate::id::{ConnectionId, OrganizationId, PropertyId, UserId};
+use crate::email::EmailDomain;
+use crate::id::{ConnectionId, OrganizationId};
 use crate::saml::metadata;
+use crate::store::{AuditEvent, MetadataSource, NewMetadata, Result};
+
+/// Finding, declaring and changing organizations.
+#[async_trait]
+pub trait Organizations {
+    /// Makes the declared organizations known (added or renamed), for users and properties to refer to.
+    /// Those no longer declared stay, with their users, but without a connection, and count as created from then
+    /// on; those that were created and are now declared lose the connection that they were created with. The event
+    /// is written only if anything changed; its details then name what did.
+    async fn declare_organizations(&self, organizations: &[Organization], audit: AuditEvent) -> Result<()>;
+    /// All organizations, by id.
+    async fn organizations(&self) -> Result<Vec<Organization>>;
+    /// All organizations with everything that is kept of them, by id.
+    async fn organization_records(&self) -> Result<Vec<OrganizationRecord>>;
+    /// One organization with everything that is kept of it.
+    async fn organization_record(&self, id: &OrganizationId) -> Result<Option<OrganizationRecord>>;
+    /// Changes an organization.
+    async fn change_organization(
+        &self,
+        change: &OrganizationChange,
+        audit: AuditEvent,
+    ) -> Result<OrganizationChanged>;
+}
 
 /// Where an organization comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,138 +72,6 @@ pub struct StoredConnection {
     pub source: Option<MetadataSource>,
 }
 
-/// Where metadata is fetched, and how that goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MetadataSource {
-    /// The address.
-    pub url: Url,
-    /// What the server said when it was last fetched, to ask whether it has changed.
-    pub validators: Validators,
-    /// When to ask again.
-    pub due_at: Timestamp,
-    /// When it was last known to be what the server has.
-    pub checked_at: Option<Timestamp>,
-    /// How many tries have failed since then.
-    pub failures: u32,
-    /// Why the last one failed.
-    pub fault: Option<String>,
-    /// Metadata of another entity ID that the server has now; an operator has to accept it.
-    pub held: Option<String>,
-}
-
-/// What tells whether a document has changed (RFC 9110 section 8.8), as the server wrote it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Validators {
-    /// `ETag`
-    pub etag: Option<String>,
-    /// `Last-Modified`
-    pub last_modified: Option<String>,
-}
-
-/// Metadata to be put in the place of what there is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewMetadata {
-    /// The Federation Metadata.
-    pub metadata: String,
-    /// Which identity provider is meant, where it has several.
-    pub entity_id: Option<String>,
-    /// Where it was fetched, if it was.
-    pub source: Option<MetadataSource>,
-}
-
-/// Metadata of a declared organization that is fetched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeclaredMetadata {
-    /// The organization.
-    pub organization: OrganizationId,
-    /// The address.
-    pub url: Url,
-    /// Which identity provider is meant, where it has several.
-    pub entity_id: Option<String>,
-    /// What is different there.
-    pub options: ConnectionOptions,
-}
-
-/// A wish to fetch metadata. Of all nodes one may do it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MetadataClaim {
-    /// The time.
-    pub now: Timestamp,
-    /// When another one may try if nothing was heard of this one.
-    pub until: Timestamp,
-    /// Why.
-    pub occasion: Occasion,
-}
-
-/// Why metadata is fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Occasion {
-    /// It is time to.
-    Due,
-    /// A message was signed by an unknown key. Counts only if no other one has been the reason since then.
-    UnknownKey {
-        /// The moment.
-        not_since: Timestamp,
-    },
-    /// An operator wants it.
-    Asked,
-}
-
-/// What became of fetching metadata.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MetadataFetched {
-    /// It is what there is already.
-    Same(Validators),
-    /// It is another one of the same identity provider, and is in force from now on.
-    Newer {
-        /// The metadata.
-        metadata: String,
-        /// What the server said of it.
-        validators: Validators,
-    },
-    /// It is of another identity provider, and is kept for an operator to accept; what there is stays in force.
-    Held {
-        /// The metadata.
-        metadata: String,
-        /// What the server said of it.
-        validators: Validators,
-    },
-    /// It could not be fetched or used.
-    Failed(String),
-}
-
-/// What the store made of metadata that was fetched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MetadataKept {
-    /// It keeps it.
-    Kept,
-    /// Nothing: the metadata is fetched somewhere else by now, or not at all.
-    Gone,
-    /// Nothing: another organization has that identity provider.
-    Taken(Rival),
-}
-
-/// An organization that has the identity provider which another one was to get. Two cannot share one: whose people
-/// it vouches for would be anybody's guess.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rival {
-    /// Who has it.
-    pub organization: OrganizationId,
-    /// Its entity ID.
-    pub entity_id: String,
-}
-
-/// What an operator is told once: that a certificate, or something else of that fingerprint, will soon not count.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExpiryWarning {
-    /// Whose it is.
-    pub subject: String,
-    /// Which one it is.
-    pub fingerprint: String,
-    /// How many days ahead.
-    pub days: u16,
-}
-
 impl StoredConnection {
     /// One whose metadata was uploaded.
     #[must_use]
@@ -198,20 +89,14 @@ impl StoredConnection {
     }
 }
 
-impl MetadataSource {
-    /// An address that has not been asked yet.
-    #[must_use]
-    pub const fn new(url: Url, due_at: Timestamp) -> Self {
-        let validators = Validators { etag: None, last_modified: None };
-        Self { url, validators, due_at, checked_at: None, failures: 0, fault: None, held: None }
-    }
-}
-
-impl From<String> for NewMetadata {
-    /// What was uploaded, of one identity provider.
-    fn from(metadata: String) -> Self {
-        Self { metadata, entity_id: None, source: None }
-    }
+/// An organization that has the identity provider which another one was to get. Two cannot share one: whose people
+/// it vouches for would be anybody's guess.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rival {
+    /// Who has it.
+    pub organization: OrganizationId,
+    /// Its entity ID.
+    pub entity_id: String,
 }
 
 /// A change of an organization. What belongs to the configuration file can only be changed there.
@@ -266,50 +151,4 @@ pub enum OrganizationChanged {
     LastSupport,
     /// So many users belong to it.
     HasUsers(u64),
-}
-
-/// Whether properties could be added.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PropertiesAdded {
-    /// All of them were.
-    Added,
-    /// This id is taken, the first of those that are; nothing changed.
-    IdTaken(PropertyId),
-    /// There is no such organization; nothing changed.
-    NoSuchOrganization(OrganizationId),
-}
-
-/// A change of a property.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PropertyChange {
-    /// Gives another name.
-    Rename(DisplayName),
-    /// Gives it up: all grants for it end.
-    Retire,
-    /// Takes it back; grants do not come back.
-    Restore,
-}
-
-/// What a trial sign-on found, for the agent who asked for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnectionTest {
-    /// The ID of the trial's SAML request.
-    pub request_id: String,
-    /// Which connection was tried.
-    pub connection: ConnectionId,
-    /// Which agent asked for it; `None`: an operator at the command line.
-    pub agent: Option<UserId>,
-    /// When it began.
-    pub begun_at: Timestamp,
-    /// What was found, as JSON; `None` until the identity provider has answered.
-    pub report: Option<serde_json::Value>,
-}
-
-/// Users whom nobody can vouch for any more: their addresses are outside the domains of their organization.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outsiders {
-    /// How many.
-    pub count: u64,
-    /// The first of them, by address.
-    pub first: Vec<EmailAddress>,
 }

@@ -1,13 +1,44 @@
 //! New User requests: filing, asking for and changing them.
 //!
-//! Separate as one subject of the contract, which `store` lists whole.
+//! Separate as one subject of the contract.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::directory::request::{self, Request};
 use crate::directory::{Grant, Note};
 use crate::email::EmailAddress;
 use crate::id::{AccessRequestId, OrganizationId, PropertyId, UserId};
+use crate::store::{AuditEvent, NewMessage, Result};
+
+/// Filing, finding and changing New User requests.
+#[async_trait]
+pub trait Requests {
+    /// Files a request, or joins the open one for the same person and scope. On a merge the event's action
+    /// becomes `request.merged` and its subject the id of the open request.
+    async fn file_request(
+        &self,
+        request: &NewRequest,
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<RequestFiled>;
+    /// Requests by filter, the oldest first unless the filter says otherwise.
+    async fn requests(&self, filter: &RequestFilter) -> Result<Vec<Request>>;
+    /// One request with its history, oldest first.
+    async fn request(&self, id: &AccessRequestId) -> Result<Option<(Request, Vec<request::Event>)>>;
+    /// How many requests there are in each state that has any.
+    async fn request_counts(&self) -> Result<Vec<RequestCount>>;
+    /// Lets something happen to a request of that version that is open. Tells the change feed of the user whom
+    /// it is for, if there is one.
+    async fn change_request(
+        &self,
+        id: &AccessRequestId,
+        version: i64,
+        change: &RequestChange,
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<RequestChanged>;
+}
 
 /// A request to be filed.
 #[derive(Debug, Clone, PartialEq, Eq)]

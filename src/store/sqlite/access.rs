@@ -2,37 +2,63 @@
 //!
 //! Separate because these decide who gets in, and each must raise the access version and be told.
 
+use async_trait::async_trait;
+use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
-use crate::directory::{Account, Membership, Role, Scope, Subject};
+use crate::directory::{Account, Membership, Role, Scope, Subject, SubjectConflict};
 use crate::id::{OrganizationId, UserId};
-use crate::store::sqlite::connection::Connections;
-use crate::store::sqlite::{conflicts, grants, outbox, users};
-use crate::store::{AuditEvent, NewMessage, Result, UserChange, UserChanged};
+use crate::store::sqlite::{Database, conflicts, grants, import, outbox, users};
+use crate::store::{
+    Access, AuditEvent, Imported, ImportedGrant, NewMessage, Result, UserChange, UserChanged,
+};
 
-/// Changes a user's access.
-pub(super) async fn change(
-    connections: &Connections,
-    user: &UserId,
-    change: &UserChange,
-    event: &AuditEvent,
-    mail: &[NewMessage],
-) -> Result<UserChanged> {
-    let mut write = connections.begin().await?;
-    let before = users::by_id(&mut *write.connection(), user).await?;
-    let outcome = match &before {
-        Some(account) => apply(write.connection(), account, change).await?,
-        None => UserChanged::NoSuchUser,
-    };
-    if outcome == UserChanged::Changed {
-        grants::settle(write.connection(), user).await?;
-        grants::tell(write.connection(), user, before.as_ref(), event).await?;
-        outbox::put(write.connection(), mail, event.at).await?;
-        write.commit().await?;
-    } else {
-        write.roll_back().await?;
+#[async_trait]
+impl Access for Database {
+    async fn change_user(
+        &self,
+        user: &UserId,
+        change: &UserChange,
+        event: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<UserChanged> {
+        let mut write = self.connections.begin().await?;
+        let before = users::by_id(&mut *write.connection(), user).await?;
+        let outcome = match &before {
+            Some(account) => apply(write.connection(), account, change).await?,
+            None => UserChanged::NoSuchUser,
+        };
+        if outcome == UserChanged::Changed {
+            grants::settle(write.connection(), user).await?;
+            grants::tell(write.connection(), user, before.as_ref(), &event).await?;
+            outbox::put(write.connection(), &mail, event.at).await?;
+            write.commit().await?;
+        } else {
+            write.roll_back().await?;
+        }
+        Ok(outcome)
     }
-    Ok(outcome)
+
+    async fn import(
+        &self,
+        lines: &[ImportedGrant],
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<Imported> {
+        import::run(&self.connections, lines, &audit, &mail).await
+    }
+
+    async fn lapse_grants(&self, now: Timestamp) -> Result<u64> {
+        grants::lapse(&self.connections, now).await
+    }
+
+    async fn subject_conflicts(&self, user: Option<&UserId>) -> Result<Vec<SubjectConflict>> {
+        conflicts::list(self.connections.readers(), user).await
+    }
+
+    async fn dismiss_conflict(&self, reference: &str, audit: AuditEvent) -> Result<bool> {
+        conflicts::dismiss(&self.connections, reference, &audit).await
+    }
 }
 
 async fn apply(db: &mut SqliteConnection, account: &Account, change: &UserChange) -> Result<UserChanged> {

@@ -7,14 +7,15 @@
 //! - Entries are removed from the oldest on only, after the anchor has been moved onto the last one to go. The
 //!   schema's triggers refuse everything else.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
-use crate::store::chain;
-use crate::store::sqlite::connection::Connections;
+use crate::store::sqlite::Database;
 use crate::store::sqlite::row::Row;
 use crate::store::{AuditAnchor, AuditEntry, AuditEvent, AuditFilter, CLAIMS_MAX, Claimant, Result};
+use crate::store::{AuditLog, chain};
 
 macro_rules! select_entries {
     ($rest:literal) => {
@@ -23,6 +24,101 @@ macro_rules! select_entries {
             $rest
         )
     };
+}
+
+#[async_trait]
+impl AuditLog for Database {
+    async fn audit(&self, event: AuditEvent) -> Result<()> {
+        let mut write = self.connections.begin().await?;
+        append(write.connection(), &event).await?;
+        write.commit().await
+    }
+
+    async fn audit_entries(&self, limit: u32) -> Result<Vec<AuditEntry>> {
+        let rows = sqlx::query(select_entries!("ORDER BY seq DESC LIMIT $1")).bind(i64::from(limit));
+        rows.fetch_all(self.connections.readers())
+            .await?
+            .iter()
+            .map(|row| entry(Row::of("audit", row)))
+            .collect()
+    }
+
+    async fn audit_search(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>> {
+        let mut query = QueryBuilder::<Sqlite>::new(select_entries!("WHERE TRUE"));
+        if let Some(before) = filter.before {
+            query.push(" AND seq < ").push_bind(before);
+        }
+        if let Some(subject) = &filter.subject {
+            query.push(" AND subject = ").push_bind(subject.clone());
+        }
+        if let Some(claimant) = &filter.claimant {
+            push_claimant(&mut query, claimant);
+        }
+        if let Some(prefix) = &filter.action_prefix {
+            query.push(" AND substr(action, 1, ").push_bind(i64::try_from(prefix.len()).unwrap_or(i64::MAX));
+            query.push(") = ").push_bind(prefix.clone());
+        }
+        if let Some(text) = &filter.text {
+            // What is written there (addresses, ids, codes) is ASCII, whose case SQLite knows.
+            let anywhere = format!("%{}%", escaped(text));
+            query.push(" AND (");
+            for (or, column) in [
+                ("", "actor"),
+                (" OR ", "subject"),
+                (" OR ", "reason"),
+                (" OR ", "reference"),
+                (" OR ", CLAIMED_EMAIL),
+            ] {
+                query.push(or).push(column).push(" LIKE ").push_bind(anywhere.clone()).push(r" ESCAPE '\'");
+            }
+            query.push(")");
+        }
+        query.push(" ORDER BY seq DESC LIMIT ").push_bind(i64::from(filter.limit));
+        let rows = query.build().fetch_all(self.connections.readers()).await?;
+        rows.iter().map(|row| entry(Row::of("audit", row))).collect()
+    }
+
+    async fn audit_after(&self, seq: i64, limit: u32) -> Result<Vec<AuditEntry>> {
+        let rows = sqlx::query(select_entries!("WHERE seq > $1 ORDER BY seq LIMIT $2"));
+        let rows = rows.bind(seq).bind(i64::from(limit)).fetch_all(self.connections.readers()).await?;
+        rows.iter().map(|row| entry(Row::of("audit", row))).collect()
+    }
+
+    async fn audit_anchor(&self) -> Result<AuditAnchor> {
+        let row =
+            sqlx::query("SELECT seq, hash FROM audit_anchor").fetch_one(self.connections.readers()).await?;
+        let row = Row::of("audit_anchor", &row);
+        Ok(AuditAnchor { seq: row.raw("seq")?, hash: row.hash("hash")? })
+    }
+
+    async fn purge_audit(&self, before: Timestamp, audit: AuditEvent) -> Result<u64> {
+        // A look first: mostly there is nothing to do.
+        if oldest_before(&mut *self.connections.readers().acquire().await?, before).await?.is_none() {
+            return Ok(0);
+        }
+        let mut write = self.connections.begin().await?;
+        let Some(last) = oldest_before(write.connection(), before).await? else {
+            write.roll_back().await?;
+            return Ok(0);
+        };
+        sqlx::query("UPDATE audit_anchor SET seq = $1, hash = $2")
+            .bind(last.seq)
+            .bind(last.hash.as_slice())
+            .execute(write.connection())
+            .await?;
+        let removed = sqlx::query("DELETE FROM audit WHERE seq <= $1").bind(last.seq);
+        let removed = removed.execute(write.connection()).await?.rows_affected();
+        let event = noted(&audit, [("removed", json!(removed)), ("up_to", json!(last.seq))]);
+        append(write.connection(), &event).await?;
+        write.commit().await?;
+        Ok(removed)
+    }
+
+    async fn audit_by_reference(&self, reference: &str) -> Result<Option<AuditEntry>> {
+        let row = sqlx::query(select_entries!("WHERE reference = $1 ORDER BY seq DESC LIMIT 1"));
+        let row = row.bind(reference).fetch_optional(self.connections.readers()).await?;
+        row.as_ref().map(|row| entry(Row::of("audit", row))).transpose()
+    }
 }
 
 /// Adds an event to the audit log.
@@ -85,62 +181,6 @@ pub(super) fn noted<const N: usize>(event: &AuditEvent, notes: [(&str, Value); N
     event
 }
 
-/// The newest events, newest first.
-pub(super) async fn newest(db: &SqlitePool, limit: u32) -> Result<Vec<AuditEntry>> {
-    let rows = sqlx::query(select_entries!("ORDER BY seq DESC LIMIT $1")).bind(i64::from(limit));
-    rows.fetch_all(db).await?.iter().map(|row| entry(Row::of("audit", row))).collect()
-}
-
-/// Events after a place, oldest first.
-pub(super) async fn after(db: &SqlitePool, seq: i64, limit: u32) -> Result<Vec<AuditEntry>> {
-    let rows = sqlx::query(select_entries!("WHERE seq > $1 ORDER BY seq LIMIT $2"));
-    let rows = rows.bind(seq).bind(i64::from(limit)).fetch_all(db).await?;
-    rows.iter().map(|row| entry(Row::of("audit", row))).collect()
-}
-
-/// The newest event under a reference.
-pub(super) async fn by_reference(db: &SqlitePool, reference: &str) -> Result<Option<AuditEntry>> {
-    let row = sqlx::query(select_entries!("WHERE reference = $1 ORDER BY seq DESC LIMIT 1"));
-    let row = row.bind(reference).fetch_optional(db).await?;
-    row.as_ref().map(|row| entry(Row::of("audit", row))).transpose()
-}
-
-/// Events by filter, newest first.
-pub(super) async fn search(db: &SqlitePool, filter: &AuditFilter) -> Result<Vec<AuditEntry>> {
-    let mut query = QueryBuilder::<Sqlite>::new(select_entries!("WHERE TRUE"));
-    if let Some(before) = filter.before {
-        query.push(" AND seq < ").push_bind(before);
-    }
-    if let Some(subject) = &filter.subject {
-        query.push(" AND subject = ").push_bind(subject.clone());
-    }
-    if let Some(claimant) = &filter.claimant {
-        push_claimant(&mut query, claimant);
-    }
-    if let Some(prefix) = &filter.action_prefix {
-        query.push(" AND substr(action, 1, ").push_bind(i64::try_from(prefix.len()).unwrap_or(i64::MAX));
-        query.push(") = ").push_bind(prefix.clone());
-    }
-    if let Some(text) = &filter.text {
-        // What is written there (addresses, ids, codes) is ASCII, whose case SQLite knows.
-        let anywhere = format!("%{}%", escaped(text));
-        query.push(" AND (");
-        for (or, column) in [
-            ("", "actor"),
-            (" OR ", "subject"),
-            (" OR ", "reason"),
-            (" OR ", "reference"),
-            (" OR ", CLAIMED_EMAIL),
-        ] {
-            query.push(or).push(column).push(" LIKE ").push_bind(anywhere.clone()).push(r" ESCAPE '\'");
-        }
-        query.push(")");
-    }
-    query.push(" ORDER BY seq DESC LIMIT ").push_bind(i64::from(filter.limit));
-    let rows = query.build().fetch_all(db).await?;
-    rows.iter().map(|row| entry(Row::of("audit", row))).collect()
-}
-
 /// Only what spoke of somebody: looked up by the two indexes, each from the newest on.
 fn push_claimant(query: &mut QueryBuilder<Sqlite>, claimant: &Claimant) {
     query.push(" AND seq IN (SELECT seq FROM (SELECT seq FROM audit WHERE ").push(CLAIMED_EMAIL);
@@ -162,60 +202,6 @@ const CLAIMED_SUBJECT: &str = "json_extract(details, '$.claimed.subject')";
 /// The text as LIKE finds it literally.
 fn escaped(text: &str) -> String {
     text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
-}
-
-/// Where the chain begins.
-pub(super) async fn anchor(db: &SqlitePool) -> Result<AuditAnchor> {
-    let row = sqlx::query("SELECT seq, hash FROM audit_anchor").fetch_one(db).await?;
-    let row = Row::of("audit_anchor", &row);
-    Ok(AuditAnchor { seq: row.raw("seq")?, hash: row.hash("hash")? })
-}
-
-/// What was kept of the configuration.
-pub(super) async fn configuration(db: &SqlitePool) -> Result<Option<Value>> {
-    let row = sqlx::query("SELECT kept FROM configuration").fetch_optional(db).await?;
-    row.as_ref().map(|row| Row::of("configuration", row).json("kept")).transpose()
-}
-
-/// Keeps what may be kept of the configuration.
-pub(super) async fn keep_configuration(
-    connections: &Connections,
-    values: &Value,
-    event: &AuditEvent,
-) -> Result<()> {
-    let mut write = connections.begin().await?;
-    sqlx::query(
-        "INSERT INTO configuration (one, kept) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET kept = excluded.kept",
-    )
-    .bind(values.to_string())
-    .execute(write.connection())
-    .await?;
-    append(write.connection(), event).await?;
-    write.commit().await
-}
-
-/// Removes the oldest events.
-pub(super) async fn purge(connections: &Connections, before: Timestamp, audit: &AuditEvent) -> Result<u64> {
-    // A look first: mostly there is nothing to do.
-    if oldest_before(&mut *connections.readers().acquire().await?, before).await?.is_none() {
-        return Ok(0);
-    }
-    let mut write = connections.begin().await?;
-    let Some(last) = oldest_before(write.connection(), before).await? else {
-        write.roll_back().await?;
-        return Ok(0);
-    };
-    sqlx::query("UPDATE audit_anchor SET seq = $1, hash = $2")
-        .bind(last.seq)
-        .bind(last.hash.as_slice())
-        .execute(write.connection())
-        .await?;
-    let removed = sqlx::query("DELETE FROM audit WHERE seq <= $1").bind(last.seq);
-    let removed = removed.execute(write.connection()).await?.rows_affected();
-    let event = noted(audit, [("removed", json!(removed)), ("up_to", json!(last.seq))]);
-    append(write.connection(), &event).await?;
-    write.commit().await?;
-    Ok(removed)
 }
 
 /// The last of the oldest entries that are all from before a moment, as far as one call goes.

@@ -2,12 +2,47 @@
 //!
 //! Separate because every other part writes to it, inside its own transaction.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::id::UserId;
+use crate::store::sqlite::Database;
 use crate::store::sqlite::row::Row;
-use crate::store::{Change, ChangeSeq, Result};
+use crate::store::{Change, ChangeFeed, ChangeSeq, Result};
+
+#[async_trait]
+impl ChangeFeed for Database {
+    async fn change_head(&self) -> Result<ChangeSeq> {
+        head(self.connections.readers()).await
+    }
+
+    async fn changes_after(&self, seq: ChangeSeq) -> Result<(ChangeSeq, Vec<Change>)> {
+        let rows = sqlx::query("SELECT seq, kind, user_id FROM changes WHERE seq > $1 ORDER BY seq LIMIT $2")
+            .bind(seq.0)
+            .bind(CHANGES_MAX)
+            .fetch_all(self.connections.readers())
+            .await?;
+        let mut last = seq;
+        let mut changes = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let row = Row::of("changes", row);
+            let at = ChangeSeq(row.raw("seq")?);
+            // SQLite rolls its counter back with the transaction, so only `purge` leaves a gap.
+            if changes.is_empty() && at.0 > seq.0.saturating_add(1) {
+                return everything(self.connections.readers()).await;
+            }
+            changes.push(match row.raw("kind")? {
+                "user" => Change::User(row.parsed("user_id", UserId::parse)?),
+                "directory" => Change::Directory,
+                "keys" => Change::Keys,
+                _ => return Err(row.invalid("kind")),
+            });
+            last = at;
+        }
+        Ok((last, changes))
+    }
+}
 
 /// Adds a line to the change feed.
 pub(super) async fn tell(db: &mut SqliteConnection, change: &Change, at: Timestamp) -> Result<()> {
@@ -29,33 +64,6 @@ pub(super) async fn tell(db: &mut SqliteConnection, change: &Change, at: Timesta
 pub(super) async fn head(db: &SqlitePool) -> Result<ChangeSeq> {
     let seq = sqlx::query_scalar("SELECT COALESCE(MAX(seq), 0) FROM changes").fetch_one(db).await?;
     Ok(ChangeSeq(seq))
-}
-
-/// What happened after a position.
-pub(super) async fn after(db: &SqlitePool, seq: ChangeSeq) -> Result<(ChangeSeq, Vec<Change>)> {
-    let rows = sqlx::query("SELECT seq, kind, user_id FROM changes WHERE seq > $1 ORDER BY seq LIMIT $2")
-        .bind(seq.0)
-        .bind(CHANGES_MAX)
-        .fetch_all(db)
-        .await?;
-    let mut last = seq;
-    let mut changes = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let row = Row::of("changes", row);
-        let at = ChangeSeq(row.raw("seq")?);
-        // SQLite rolls its counter back with the transaction, so only `purge` leaves a gap.
-        if changes.is_empty() && at.0 > seq.0.saturating_add(1) {
-            return everything(db).await;
-        }
-        changes.push(match row.raw("kind")? {
-            "user" => Change::User(row.parsed("user_id", UserId::parse)?),
-            "directory" => Change::Directory,
-            "keys" => Change::Keys,
-            _ => return Err(row.invalid("kind")),
-        });
-        last = at;
-    }
-    Ok((last, changes))
 }
 
 /// What a listener has to look at who missed lines that are gone.

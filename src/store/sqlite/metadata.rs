@@ -2,6 +2,7 @@
 //!
 //! Separate from the organizations because nobody asks for these changes: they happen by time.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
@@ -10,49 +11,117 @@ use url::Url;
 use crate::id::OrganizationId;
 use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
-use crate::store::sqlite::{audit, feed, organization_changes, organizations};
+use crate::store::sqlite::{Database, audit, feed, organization_changes, organizations};
 use crate::store::{
-    AuditEvent, Change, DeclaredMetadata, ExpiryWarning, MetadataClaim, MetadataFetched, MetadataKept,
-    Occasion, Origin, Result, StoredConnection,
+    AuditEvent, Change, DeclaredMetadata, ExpiryWarning, FetchedMetadata, MetadataClaim, MetadataFetched,
+    MetadataKept, Occasion, Origin, Result, StoredConnection,
 };
 
-/// Makes known where the metadata of declared organizations is fetched.
-pub(super) async fn declare(
-    connections: &Connections,
-    declared: &[DeclaredMetadata],
-    event: &AuditEvent,
-) -> Result<()> {
-    let mut write = connections.begin().await?;
-    let known = organizations::records(&mut *write.connection(), None).await?;
-    let mut changes = serde_json::Map::new();
-    for record in known.iter().filter(|record| record.origin == Origin::Declared) {
-        let id = &record.organization.id;
-        let wanted = declared.iter().find(|one| one.organization == *id);
-        match (wanted, &record.connection) {
-            (None, None) => continue,
-            (None, Some(_)) => {
-                sqlx::query("DELETE FROM connections WHERE organization_id = $1")
-                    .bind(id.as_str())
-                    .execute(write.connection())
-                    .await?;
-            }
-            (Some(wanted), Some(found)) if is_same_source(wanted, found) => {
-                if wanted.options == found.options {
-                    continue;
+#[async_trait]
+impl FetchedMetadata for Database {
+    async fn declare_metadata(&self, declared: &[DeclaredMetadata], event: AuditEvent) -> Result<()> {
+        let mut write = self.connections.begin().await?;
+        let known = organizations::records(&mut *write.connection(), None).await?;
+        let mut changes = serde_json::Map::new();
+        for record in known.iter().filter(|record| record.origin == Origin::Declared) {
+            let id = &record.organization.id;
+            let wanted = declared.iter().find(|one| one.organization == *id);
+            match (wanted, &record.connection) {
+                (None, None) => continue,
+                (None, Some(_)) => {
+                    sqlx::query("DELETE FROM connections WHERE organization_id = $1")
+                        .bind(id.as_str())
+                        .execute(write.connection())
+                        .await?;
                 }
-                // How the fetching stands, and what is held, has nothing to do with them.
-                organization_changes::put_options(write.connection(), &found.id, &wanted.options).await?;
+                (Some(wanted), Some(found)) if is_same_source(wanted, found) => {
+                    if wanted.options == found.options {
+                        continue;
+                    }
+                    // How the fetching stands, and what is held, has nothing to do with them.
+                    organization_changes::put_options(write.connection(), &found.id, &wanted.options).await?;
+                }
+                (Some(wanted), _) => put(write.connection(), wanted, event.at).await?,
             }
-            (Some(wanted), _) => put(write.connection(), wanted, event.at).await?,
+            changes.insert(id.to_string(), wanted.map_or(Value::Null, |wanted| json!(wanted.url.as_str())));
         }
-        changes.insert(id.to_string(), wanted.map_or(Value::Null, |wanted| json!(wanted.url.as_str())));
+        if changes.is_empty() {
+            return write.roll_back().await;
+        }
+        feed::tell(write.connection(), &Change::Directory, event.at).await?;
+        audit::append(write.connection(), &audit::noted(&event, [("urls", Value::Object(changes))])).await?;
+        write.commit().await
     }
-    if changes.is_empty() {
-        return write.roll_back().await;
+
+    async fn claim_metadata(
+        &self,
+        organization: &OrganizationId,
+        claim: &MetadataClaim,
+    ) -> Result<Option<StoredConnection>> {
+        let now = claim.now.as_millisecond();
+        let (is_unknown_key, not_since) = match claim.occasion {
+            Occasion::UnknownKey { not_since } => (true, not_since.as_millisecond()),
+            Occasion::Due | Occasion::Asked => (false, i64::MAX),
+        };
+        let mut write = self.connections.begin().await?;
+        let claimed = sqlx::query(
+            "UPDATE connections SET claimed_until = $2, asked_at = CASE WHEN $4 THEN $3 ELSE asked_at END \
+             WHERE organization_id = $1 AND metadata_url IS NOT NULL \
+             AND (claimed_until IS NULL OR claimed_until <= $3) \
+             AND (NOT $4 OR asked_at IS NULL OR asked_at <= $5) AND (NOT $6 OR due_at <= $3)",
+        )
+        .bind(organization.as_str())
+        .bind(claim.until.as_millisecond())
+        .bind(now)
+        .bind(is_unknown_key)
+        .bind(not_since)
+        .bind(claim.occasion == Occasion::Due)
+        .execute(write.connection())
+        .await?;
+        if claimed.rows_affected() == 0 {
+            write.roll_back().await?;
+            return Ok(None);
+        }
+        let record = organizations::records(&mut *write.connection(), Some(organization)).await?.pop();
+        write.commit().await?;
+        Ok(record.and_then(|record| record.connection))
     }
-    feed::tell(write.connection(), &Change::Directory, event.at).await?;
-    audit::append(write.connection(), &audit::noted(event, [("urls", Value::Object(changes))])).await?;
-    write.commit().await
+
+    async fn keep_metadata(
+        &self,
+        organization: &OrganizationId,
+        url: &Url,
+        fetched: &MetadataFetched,
+        due_at: Timestamp,
+        now: Timestamp,
+        audit: Option<AuditEvent>,
+    ) -> Result<MetadataKept> {
+        keep(&self.connections, (organization, url), fetched, (due_at, now), audit.as_ref()).await
+    }
+
+    async fn warn_of_expiry(&self, warning: &ExpiryWarning, event: AuditEvent) -> Result<bool> {
+        let known = sqlx::query(
+            "SELECT COUNT(*) AS known FROM expiry_warnings WHERE subject = $1 AND fingerprint = $2 AND days <= $3",
+        )
+        .bind(warning.subject.as_str())
+        .bind(warning.fingerprint.as_str())
+        .bind(i64::from(warning.days));
+        let mut write = self.connections.begin().await?;
+        if Row::of("expiry_warnings", &known.fetch_one(write.connection()).await?).count("known")? > 0 {
+            write.roll_back().await?;
+            return Ok(false);
+        }
+        sqlx::query("INSERT INTO expiry_warnings (subject, fingerprint, days, at) VALUES ($1, $2, $3, $4)")
+            .bind(warning.subject.as_str())
+            .bind(warning.fingerprint.as_str())
+            .bind(i64::from(warning.days))
+            .bind(event.at.as_millisecond())
+            .execute(write.connection())
+            .await?;
+        audit::append(write.connection(), &event).await?;
+        write.commit().await?;
+        Ok(true)
+    }
 }
 
 fn is_same_source(wanted: &DeclaredMetadata, found: &StoredConnection) -> bool {
@@ -77,41 +146,6 @@ async fn put(db: &mut SqliteConnection, wanted: &DeclaredMetadata, now: Timestam
     .execute(db)
     .await?;
     Ok(())
-}
-
-/// Claims the right to fetch an organization's metadata.
-pub(super) async fn claim(
-    connections: &Connections,
-    organization: &OrganizationId,
-    claim: &MetadataClaim,
-) -> Result<Option<StoredConnection>> {
-    let now = claim.now.as_millisecond();
-    let (is_unknown_key, not_since) = match claim.occasion {
-        Occasion::UnknownKey { not_since } => (true, not_since.as_millisecond()),
-        Occasion::Due | Occasion::Asked => (false, i64::MAX),
-    };
-    let mut write = connections.begin().await?;
-    let claimed = sqlx::query(
-        "UPDATE connections SET claimed_until = $2, asked_at = CASE WHEN $4 THEN $3 ELSE asked_at END \
-         WHERE organization_id = $1 AND metadata_url IS NOT NULL \
-         AND (claimed_until IS NULL OR claimed_until <= $3) \
-         AND (NOT $4 OR asked_at IS NULL OR asked_at <= $5) AND (NOT $6 OR due_at <= $3)",
-    )
-    .bind(organization.as_str())
-    .bind(claim.until.as_millisecond())
-    .bind(now)
-    .bind(is_unknown_key)
-    .bind(not_since)
-    .bind(claim.occasion == Occasion::Due)
-    .execute(write.connection())
-    .await?;
-    if claimed.rows_affected() == 0 {
-        write.roll_back().await?;
-        return Ok(None);
-    }
-    let record = organizations::records(&mut *write.connection(), Some(organization)).await?.pop();
-    write.commit().await?;
-    Ok(record.and_then(|record| record.connection))
 }
 
 /// Keeps what became of fetching metadata.
@@ -191,32 +225,3 @@ const HELD: &str = "UPDATE connections SET claimed_until = NULL, due_at = $3, ch
      fault = NULL, etag = $5, last_modified = $6, held = $7 WHERE organization_id = $1 AND metadata_url = $2";
 const FAILED: &str = "UPDATE connections SET claimed_until = NULL, due_at = $3, failures = failures + 1, \
      fault = $4 WHERE organization_id = $1 AND metadata_url = $2";
-
-/// Notes that a warning is given.
-pub(super) async fn warn(
-    connections: &Connections,
-    warning: &ExpiryWarning,
-    event: &AuditEvent,
-) -> Result<bool> {
-    let known = sqlx::query(
-        "SELECT COUNT(*) AS known FROM expiry_warnings WHERE subject = $1 AND fingerprint = $2 AND days <= $3",
-    )
-    .bind(warning.subject.as_str())
-    .bind(warning.fingerprint.as_str())
-    .bind(i64::from(warning.days));
-    let mut write = connections.begin().await?;
-    if Row::of("expiry_warnings", &known.fetch_one(write.connection()).await?).count("known")? > 0 {
-        write.roll_back().await?;
-        return Ok(false);
-    }
-    sqlx::query("INSERT INTO expiry_warnings (subject, fingerprint, days, at) VALUES ($1, $2, $3, $4)")
-        .bind(warning.subject.as_str())
-        .bind(warning.fingerprint.as_str())
-        .bind(i64::from(warning.days))
-        .bind(event.at.as_millisecond())
-        .execute(write.connection())
-        .await?;
-    audit::append(write.connection(), event).await?;
-    write.commit().await?;
-    Ok(true)
-}

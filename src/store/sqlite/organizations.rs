@@ -2,58 +2,91 @@
 //!
 //! Separate as one subject of the store; what changes one at run time stands in `organization_changes`.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::json;
-use sqlx::{SqliteConnection, SqliteExecutor, SqlitePool};
+use sqlx::{SqliteConnection, SqliteExecutor};
 use url::Url;
 
 use crate::directory::{DisplayName, Organization};
 use crate::email::EmailDomain;
 use crate::id::{ConnectionId, OrganizationId};
-use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
-use crate::store::sqlite::{audit, feed};
+use crate::store::sqlite::{Database, audit, feed, organization_changes};
 use crate::store::{
-    AuditEvent, Change, MetadataSource, OrganizationRecord, Origin, Result, Rival, StoredConnection,
-    Validators,
+    AuditEvent, Change, MetadataSource, OrganizationChange, OrganizationChanged, OrganizationRecord,
+    Organizations, Origin, Result, Rival, StoredConnection, Validators,
 };
 
-/// Makes the declared organizations known, and lets go of those that are no longer declared.
-pub(super) async fn declare(
-    connections: &Connections,
-    declared: &[Organization],
-    event: &AuditEvent,
-) -> Result<()> {
-    let mut write = connections.begin().await?;
-    let known = records(&mut *write.connection(), None).await?;
-    let news = News::between(&known, declared);
-    if news.is_empty() {
-        return write.roll_back().await;
+#[async_trait]
+impl Organizations for Database {
+    async fn declare_organizations(&self, declared: &[Organization], event: AuditEvent) -> Result<()> {
+        let mut write = self.connections.begin().await?;
+        let known = records(&mut *write.connection(), None).await?;
+        let news = News::between(&known, declared);
+        if news.is_empty() {
+            return write.roll_back().await;
+        }
+        for organization in news.added.iter().chain(&news.changed).chain(&news.adopted) {
+            put(write.connection(), organization, Origin::Declared).await?;
+        }
+        for organization in &news.adopted {
+            // Its identity provider stands in the file now; two sources of trust would be one too many.
+            sqlx::query("DELETE FROM connections WHERE organization_id = $1")
+                .bind(organization.id.as_str())
+                .execute(write.connection())
+                .await?;
+        }
+        for id in &news.released {
+            sqlx::query("UPDATE organizations SET origin = 'created' WHERE id = $1")
+                .bind(id.as_str())
+                .execute(write.connection())
+                .await?;
+            // What was fetched for it was trusted because the file said so.
+            sqlx::query("DELETE FROM connections WHERE organization_id = $1")
+                .bind(id.as_str())
+                .execute(write.connection())
+                .await?;
+        }
+        feed::tell(write.connection(), &Change::Directory, event.at).await?;
+        audit::append(write.connection(), &news.noted(&event)).await?;
+        write.commit().await
     }
-    for organization in news.added.iter().chain(&news.changed).chain(&news.adopted) {
-        put(write.connection(), organization, Origin::Declared).await?;
+
+    async fn organizations(&self) -> Result<Vec<Organization>> {
+        let rows = sqlx::query(
+            "SELECT o.id, o.name, d.domain FROM organizations o \
+             LEFT JOIN organization_domains d ON d.organization_id = o.id ORDER BY o.id, d.position",
+        )
+        .fetch_all(self.connections.readers())
+        .await?;
+        let mut organizations: Vec<Organization> = Vec::new();
+        for row in &rows {
+            let row = Row::of("organizations", row);
+            let id = row.raw::<&str>("id")?;
+            match organizations.last_mut() {
+                Some(last) if last.id.as_str() == id => last.domains.extend(domain(row)?),
+                _ => organizations.push(organization(row)?),
+            }
+        }
+        Ok(organizations)
     }
-    for organization in &news.adopted {
-        // Its identity provider stands in the file now; two sources of trust would be one too many.
-        sqlx::query("DELETE FROM connections WHERE organization_id = $1")
-            .bind(organization.id.as_str())
-            .execute(write.connection())
-            .await?;
+
+    async fn organization_records(&self) -> Result<Vec<OrganizationRecord>> {
+        records(self.connections.readers(), None).await
     }
-    for id in &news.released {
-        sqlx::query("UPDATE organizations SET origin = 'created' WHERE id = $1")
-            .bind(id.as_str())
-            .execute(write.connection())
-            .await?;
-        // What was fetched for it was trusted because the file said so.
-        sqlx::query("DELETE FROM connections WHERE organization_id = $1")
-            .bind(id.as_str())
-            .execute(write.connection())
-            .await?;
+
+    async fn organization_record(&self, id: &OrganizationId) -> Result<Option<OrganizationRecord>> {
+        Ok(records(self.connections.readers(), Some(id)).await?.pop())
     }
-    feed::tell(write.connection(), &Change::Directory, event.at).await?;
-    audit::append(write.connection(), &news.noted(event)).await?;
-    write.commit().await
+
+    async fn change_organization(
+        &self,
+        change: &OrganizationChange,
+        audit: AuditEvent,
+    ) -> Result<OrganizationChanged> {
+        organization_changes::change(&self.connections, change, &audit).await
+    }
 }
 
 /// What the configuration file says that the store does not have so.
@@ -184,26 +217,6 @@ pub(super) async fn put_domains(
         .await?;
     }
     Ok(())
-}
-
-/// All organizations, by id.
-pub(super) async fn all(db: &SqlitePool) -> Result<Vec<Organization>> {
-    let rows = sqlx::query(
-        "SELECT o.id, o.name, d.domain FROM organizations o \
-         LEFT JOIN organization_domains d ON d.organization_id = o.id ORDER BY o.id, d.position",
-    )
-    .fetch_all(db)
-    .await?;
-    let mut organizations: Vec<Organization> = Vec::new();
-    for row in &rows {
-        let row = Row::of("organizations", row);
-        let id = row.raw::<&str>("id")?;
-        match organizations.last_mut() {
-            Some(last) if last.id.as_str() == id => last.domains.extend(domain(row)?),
-            _ => organizations.push(organization(row)?),
-        }
-    }
-    Ok(organizations)
 }
 
 /// All organizations or one, by id, with everything that is kept of them.

@@ -2,15 +2,16 @@
 //!
 //! Separate because who delivers must never claim what another has, nor bother anybody too often.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{SqliteConnection, SqliteExecutor, SqlitePool};
+use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::email::EmailAddress;
-use crate::store::sqlite::connection::Connections;
+use crate::store::sqlite::Database;
 use crate::store::sqlite::row::Row;
-use crate::store::{Batch, Claim, Message, NewMessage, Result};
+use crate::store::{Batch, Claim, Message, NewMessage, Outbox, Result};
 
 macro_rules! select_messages {
     ($rest:literal) => {
@@ -19,6 +20,100 @@ macro_rules! select_messages {
             $rest
         )
     };
+}
+
+#[async_trait]
+impl Outbox for Database {
+    async fn claim_mail(&self, claim: &Claim) -> Result<Option<Batch>> {
+        // A look first: mostly there is nothing to do, and this is asked every moment.
+        if first_due(self.connections.readers(), claim.now).await?.is_none() {
+            return Ok(None);
+        }
+        let mut write = self.connections.begin().await?;
+        while let Some(due) = first_due(&mut *write.connection(), claim.now).await? {
+            if put_off(write.connection(), &due.recipient, claim).await? {
+                continue;
+            }
+            let batch = take(write.connection(), due, claim).await?;
+            write.commit().await?;
+            return Ok(Some(batch));
+        }
+        write.commit().await?;
+        Ok(None)
+    }
+
+    async fn mail_sent(&self, mail_id: &str, now: Timestamp) -> Result<()> {
+        let mut write = self.connections.begin().await?;
+        sqlx::query(
+            "UPDATE outbox SET sent_at = $2, claimed_until = NULL, error = NULL \
+             WHERE mail_id = $1 AND sent_at IS NULL",
+        )
+        .bind(mail_id)
+        .bind(now.as_millisecond())
+        .execute(write.connection())
+        .await?;
+        write.commit().await
+    }
+
+    async fn mail_failed(&self, mail_id: &str, error: &str, next_attempt_at: Timestamp) -> Result<()> {
+        let error = error.get(..error.floor_char_boundary(ERROR_BYTES_MAX)).unwrap_or(error);
+        let mut write = self.connections.begin().await?;
+        sqlx::query(
+            "UPDATE outbox SET error = $2, next_attempt_at = $3, claimed_until = NULL \
+             WHERE mail_id = $1 AND sent_at IS NULL",
+        )
+        .bind(mail_id)
+        .bind(error)
+        .bind(next_attempt_at.as_millisecond())
+        .execute(write.connection())
+        .await?;
+        write.commit().await
+    }
+
+    async fn post_mail(&self, messages: &[NewMessage], now: Timestamp) -> Result<()> {
+        let mut write = self.connections.begin().await?;
+        put(write.connection(), messages, now).await?;
+        write.commit().await
+    }
+
+    async fn release_mail(&self) -> Result<u64> {
+        // Of the servers of this file only the one that asks is there.
+        let mut write = self.connections.begin().await?;
+        let released = sqlx::query(
+            "UPDATE outbox SET claimed_until = NULL WHERE claimed_until IS NOT NULL AND sent_at IS NULL",
+        )
+        .execute(write.connection())
+        .await?;
+        write.commit().await?;
+        Ok(released.rows_affected())
+    }
+
+    async fn messages(&self, only_waiting: bool, before: Option<i64>, limit: u32) -> Result<Vec<Message>> {
+        let query = if only_waiting {
+            sqlx::query(select_messages!(
+                "INDEXED BY outbox_waiting WHERE sent_at IS NULL AND id < $1 ORDER BY id DESC LIMIT $2"
+            ))
+        } else {
+            sqlx::query(select_messages!("WHERE id < $1 ORDER BY id DESC LIMIT $2"))
+        };
+        let query = query.bind(before.unwrap_or(i64::MAX)).bind(i64::from(limit));
+        query.fetch_all(self.connections.readers()).await?.iter().map(message).collect()
+    }
+
+    async fn message(&self, id: i64) -> Result<Option<Message>> {
+        let row = sqlx::query(select_messages!("WHERE id = $1"))
+            .bind(id)
+            .fetch_optional(self.connections.readers())
+            .await?;
+        row.as_ref().map(message).transpose()
+    }
+
+    async fn mail_waiting(&self) -> Result<u64> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS messages FROM outbox INDEXED BY outbox_waiting WHERE sent_at IS NULL",
+        );
+        Row::of("outbox", &row.fetch_one(self.connections.readers()).await?).count("messages")
+    }
 }
 
 /// Puts messages in, except those whose key was there within the last day.
@@ -39,44 +134,6 @@ pub(super) async fn put(db: &mut SqliteConnection, messages: &[NewMessage], at: 
         .await?;
     }
     Ok(())
-}
-
-/// Puts messages in that no change causes.
-pub(super) async fn post(connections: &Connections, messages: &[NewMessage], now: Timestamp) -> Result<()> {
-    let mut write = connections.begin().await?;
-    put(write.connection(), messages, now).await?;
-    write.commit().await
-}
-
-/// Gives back everything that is claimed: of the servers of this file only the one that asks is there.
-pub(super) async fn release(connections: &Connections) -> Result<u64> {
-    let mut write = connections.begin().await?;
-    let released = sqlx::query(
-        "UPDATE outbox SET claimed_until = NULL WHERE claimed_until IS NOT NULL AND sent_at IS NULL",
-    )
-    .execute(write.connection())
-    .await?;
-    write.commit().await?;
-    Ok(released.rows_affected())
-}
-
-/// Claims what is due for one recipient and topic.
-pub(super) async fn claim(connections: &Connections, claim: &Claim) -> Result<Option<Batch>> {
-    // A look first: mostly there is nothing to do, and this is asked every moment.
-    if first_due(connections.readers(), claim.now).await?.is_none() {
-        return Ok(None);
-    }
-    let mut write = connections.begin().await?;
-    while let Some(due) = first_due(&mut *write.connection(), claim.now).await? {
-        if put_off(write.connection(), &due.recipient, claim).await? {
-            continue;
-        }
-        let batch = take(write.connection(), due, claim).await?;
-        write.commit().await?;
-        return Ok(Some(batch));
-    }
-    write.commit().await?;
-    Ok(None)
 }
 
 /// What has waited the longest of all that is due.
@@ -172,73 +229,6 @@ async fn bundle(
     .execute(db)
     .await?;
     Ok(())
-}
-
-/// Notes that a batch was delivered.
-pub(super) async fn sent(connections: &Connections, mail_id: &str, now: Timestamp) -> Result<()> {
-    let mut write = connections.begin().await?;
-    sqlx::query(
-        "UPDATE outbox SET sent_at = $2, claimed_until = NULL, error = NULL \
-         WHERE mail_id = $1 AND sent_at IS NULL",
-    )
-    .bind(mail_id)
-    .bind(now.as_millisecond())
-    .execute(write.connection())
-    .await?;
-    write.commit().await
-}
-
-/// Notes that a batch was not delivered.
-pub(super) async fn failed(
-    connections: &Connections,
-    mail_id: &str,
-    error: &str,
-    next_attempt_at: Timestamp,
-) -> Result<()> {
-    let error = error.get(..error.floor_char_boundary(ERROR_BYTES_MAX)).unwrap_or(error);
-    let mut write = connections.begin().await?;
-    sqlx::query(
-        "UPDATE outbox SET error = $2, next_attempt_at = $3, claimed_until = NULL \
-         WHERE mail_id = $1 AND sent_at IS NULL",
-    )
-    .bind(mail_id)
-    .bind(error)
-    .bind(next_attempt_at.as_millisecond())
-    .execute(write.connection())
-    .await?;
-    write.commit().await
-}
-
-/// The newest messages, newest first.
-pub(super) async fn newest(
-    db: &SqlitePool,
-    only_waiting: bool,
-    before: Option<i64>,
-    limit: u32,
-) -> Result<Vec<Message>> {
-    let query = if only_waiting {
-        sqlx::query(select_messages!(
-            "INDEXED BY outbox_waiting WHERE sent_at IS NULL AND id < $1 ORDER BY id DESC LIMIT $2"
-        ))
-    } else {
-        sqlx::query(select_messages!("WHERE id < $1 ORDER BY id DESC LIMIT $2"))
-    };
-    let query = query.bind(before.unwrap_or(i64::MAX)).bind(i64::from(limit));
-    query.fetch_all(db).await?.iter().map(message).collect()
-}
-
-/// One message.
-pub(super) async fn by_id(db: &SqlitePool, id: i64) -> Result<Option<Message>> {
-    let row = sqlx::query(select_messages!("WHERE id = $1")).bind(id).fetch_optional(db).await?;
-    row.as_ref().map(message).transpose()
-}
-
-/// How many messages wait.
-pub(super) async fn waiting(db: &SqlitePool) -> Result<u64> {
-    let row = sqlx::query(
-        "SELECT COUNT(*) AS messages FROM outbox INDEXED BY outbox_waiting WHERE sent_at IS NULL",
-    );
-    Row::of("outbox", &row.fetch_one(db).await?).count("messages")
 }
 
 fn message(row: &SqliteRow) -> Result<Message> {

@@ -2,95 +2,94 @@
 //!
 //! Separate as one subject of the store.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
 
 use crate::id::UserId;
 use crate::session::SessionHash;
-use crate::store::sqlite::connection::Connections;
+use crate::store::sqlite::Database;
 use crate::store::sqlite::row::Row;
-use crate::store::{HeldPost, POSTS_MAX, POSTS_OF_ONE_MAX, Result};
+use crate::store::{HeldPost, POSTS_MAX, POSTS_OF_ONE_MAX, Posts, Result};
 
-/// Whose session it is, or was before its time was over.
-pub(super) async fn session_owner(db: &SqlitePool, hash: &SessionHash) -> Result<Option<UserId>> {
-    let row = sqlx::query(
-        "SELECT user_id FROM sessions WHERE hash = $1 UNION ALL \
-         SELECT user_id FROM expired_sessions WHERE hash = $1 LIMIT 1",
-    )
-    .bind(hash.octets().as_slice())
-    .fetch_optional(db)
-    .await?;
-    row.map(|row| Row::of("sessions", &row).parsed("user_id", UserId::parse)).transpose()
-}
+#[async_trait]
+impl Posts for Database {
+    async fn session_owner(&self, hash: &SessionHash) -> Result<Option<UserId>> {
+        let row = sqlx::query(
+            "SELECT user_id FROM sessions WHERE hash = $1 UNION ALL \
+             SELECT user_id FROM expired_sessions WHERE hash = $1 LIMIT 1",
+        )
+        .bind(hash.octets().as_slice())
+        .fetch_optional(self.connections.readers())
+        .await?;
+        row.map(|row| Row::of("sessions", &row).parsed("user_id", UserId::parse)).transpose()
+    }
 
-/// Keeps a form; the oldest of too many give way.
-pub(super) async fn hold(connections: &Connections, post: &HeldPost) -> Result<()> {
-    let mut write = connections.begin().await?;
-    sqlx::query(
-        "INSERT INTO held_posts (token_hash, user_id, sealed, held_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(post.token_hash.as_slice())
-    .bind(post.user.as_str())
-    .bind(post.sealed.as_slice())
-    .bind(post.held_at.as_millisecond())
-    .bind(post.expires_at.as_millisecond())
-    .execute(write.connection())
-    .await?;
-    sqlx::query(
-        "DELETE FROM held_posts WHERE seq IN \
-         (SELECT seq FROM held_posts WHERE user_id = $1 ORDER BY seq DESC LIMIT $2 OFFSET $3)",
-    )
-    .bind(post.user.as_str())
-    .bind(i64::MAX)
-    .bind(i64::from(POSTS_OF_ONE_MAX))
-    .execute(write.connection())
-    .await?;
-    sqlx::query(
-        "DELETE FROM held_posts WHERE seq IN \
-         (SELECT seq FROM held_posts ORDER BY seq DESC LIMIT $1 OFFSET $2)",
-    )
-    .bind(i64::MAX)
-    .bind(i64::from(POSTS_MAX))
-    .execute(write.connection())
-    .await?;
-    write.commit().await
-}
+    async fn hold_post(&self, post: &HeldPost) -> Result<()> {
+        let mut write = self.connections.begin().await?;
+        sqlx::query(
+            "INSERT INTO held_posts (token_hash, user_id, sealed, held_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(post.token_hash.as_slice())
+        .bind(post.user.as_str())
+        .bind(post.sealed.as_slice())
+        .bind(post.held_at.as_millisecond())
+        .bind(post.expires_at.as_millisecond())
+        .execute(write.connection())
+        .await?;
+        sqlx::query(
+            "DELETE FROM held_posts WHERE seq IN \
+             (SELECT seq FROM held_posts WHERE user_id = $1 ORDER BY seq DESC LIMIT $2 OFFSET $3)",
+        )
+        .bind(post.user.as_str())
+        .bind(i64::MAX)
+        .bind(i64::from(POSTS_OF_ONE_MAX))
+        .execute(write.connection())
+        .await?;
+        sqlx::query(
+            "DELETE FROM held_posts WHERE seq IN \
+             (SELECT seq FROM held_posts ORDER BY seq DESC LIMIT $1 OFFSET $2)",
+        )
+        .bind(i64::MAX)
+        .bind(i64::from(POSTS_MAX))
+        .execute(write.connection())
+        .await?;
+        write.commit().await
+    }
 
-/// Looks at a form.
-pub(super) async fn held(db: &SqlitePool, token_hash: &[u8; 32], now: Timestamp) -> Result<Option<HeldPost>> {
-    let row = sqlx::query(
-        "SELECT token_hash, user_id, sealed, held_at, expires_at FROM held_posts WHERE token_hash = $1",
-    )
-    .bind(token_hash.as_slice())
-    .fetch_optional(db)
-    .await?;
-    let post = row.map(|row| post(&row)).transpose()?;
-    Ok(post.filter(|post| now < post.expires_at))
-}
+    async fn held_post(&self, token_hash: &[u8; 32], now: Timestamp) -> Result<Option<HeldPost>> {
+        let row = sqlx::query(
+            "SELECT token_hash, user_id, sealed, held_at, expires_at FROM held_posts WHERE token_hash = $1",
+        )
+        .bind(token_hash.as_slice())
+        .fetch_optional(self.connections.readers())
+        .await?;
+        let post = row.map(|row| post(&row)).transpose()?;
+        Ok(post.filter(|post| now < post.expires_at))
+    }
 
-/// Takes a form out, if it is this user's.
-pub(super) async fn take(
-    connections: &Connections,
-    token_hash: &[u8; 32],
-    user: &UserId,
-    now: Timestamp,
-) -> Result<Option<HeldPost>> {
-    let mut write = connections.begin().await?;
-    let row = sqlx::query(
-        "DELETE FROM held_posts WHERE token_hash = $1 AND user_id = $2 \
-         RETURNING token_hash, user_id, sealed, held_at, expires_at",
-    )
-    .bind(token_hash.as_slice())
-    .bind(user.as_str())
-    .fetch_optional(write.connection())
-    .await?;
-    let Some(row) = row else {
-        write.roll_back().await?;
-        return Ok(None);
-    };
-    write.commit().await?;
-    Ok(Some(post(&row)?).filter(|post| now < post.expires_at))
+    async fn take_post(
+        &self,
+        token_hash: &[u8; 32],
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<Option<HeldPost>> {
+        let mut write = self.connections.begin().await?;
+        let row = sqlx::query(
+            "DELETE FROM held_posts WHERE token_hash = $1 AND user_id = $2 \
+             RETURNING token_hash, user_id, sealed, held_at, expires_at",
+        )
+        .bind(token_hash.as_slice())
+        .bind(user.as_str())
+        .fetch_optional(write.connection())
+        .await?;
+        let Some(row) = row else {
+            write.roll_back().await?;
+            return Ok(None);
+        };
+        write.commit().await?;
+        Ok(Some(post(&row)?).filter(|post| now < post.expires_at))
+    }
 }
 
 fn post(row: &SqliteRow) -> Result<HeldPost> {

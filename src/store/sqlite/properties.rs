@@ -4,20 +4,72 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use serde_json::json;
+use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::directory::{DisplayName, Property};
 use crate::id::{OrganizationId, PropertyId, UserId};
 use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
-use crate::store::sqlite::{audit, feed, grants, organizations, requests, users};
-use crate::store::{AuditEvent, Change, PropertiesAdded, PropertyChange, Result};
+use crate::store::sqlite::{Database, audit, feed, grants, organizations, requests, users};
+use crate::store::{AuditEvent, Change, Properties, PropertiesAdded, PropertyChange, Result};
 
-/// Adds a property, unless its id is taken or the organization is missing.
-pub(super) async fn add(connections: &Connections, property: &Property, event: &AuditEvent) -> Result<bool> {
-    Ok(add_all(connections, std::slice::from_ref(property), event).await? == PropertiesAdded::Added)
+#[async_trait]
+impl Properties for Database {
+    async fn add_property(&self, property: &Property, event: AuditEvent) -> Result<bool> {
+        Ok(add_all(&self.connections, std::slice::from_ref(property), &event).await?
+            == PropertiesAdded::Added)
+    }
+
+    async fn add_properties(&self, properties: &[Property], audit: AuditEvent) -> Result<PropertiesAdded> {
+        add_all(&self.connections, properties, &audit).await
+    }
+
+    async fn properties(&self, organization: Option<&OrganizationId>) -> Result<Vec<Property>> {
+        let rows = sqlx::query(
+            "SELECT id, organization_id, name, retired_at FROM properties \
+             WHERE organization_id = COALESCE($1, organization_id) ORDER BY id",
+        )
+        .bind(organization.map(OrganizationId::as_str))
+        .fetch_all(self.connections.readers())
+        .await?;
+        rows.iter().map(property).collect()
+    }
+
+    async fn change_property(
+        &self,
+        id: &PropertyId,
+        change: &PropertyChange,
+        event: AuditEvent,
+    ) -> Result<Option<bool>> {
+        let mut write = self.connections.begin().await?;
+        let Some(property) = by_id(write.connection(), id).await? else {
+            write.roll_back().await?;
+            return Ok(None);
+        };
+        let db = write.connection();
+        let event = match change {
+            PropertyChange::Rename(name) if *name != property.name => {
+                Some(rename(db, &property, name, &event).await?)
+            }
+            PropertyChange::Retire if property.retired_at.is_none() => Some(retire(db, id, &event).await?),
+            PropertyChange::Restore if property.retired_at.is_some() => {
+                set_retired_at(db, id, None).await?;
+                Some(event.clone())
+            }
+            _ => None,
+        };
+        let Some(event) = &event else {
+            write.roll_back().await?;
+            return Ok(Some(false));
+        };
+        feed::tell(write.connection(), &Change::Directory, event.at).await?;
+        audit::append(write.connection(), event).await?;
+        write.commit().await?;
+        Ok(Some(true))
+    }
 }
 
 /// Adds properties, all or none.
@@ -62,18 +114,6 @@ async fn insert(db: &mut SqliteConnection, property: &Property) -> Result<Option
     Ok((added == 0).then(|| PropertiesAdded::IdTaken(property.id.clone())))
 }
 
-/// Properties of one organization or all, by id.
-pub(super) async fn list(db: &SqlitePool, organization: Option<&OrganizationId>) -> Result<Vec<Property>> {
-    let rows = sqlx::query(
-        "SELECT id, organization_id, name, retired_at FROM properties \
-         WHERE organization_id = COALESCE($1, organization_id) ORDER BY id",
-    )
-    .bind(organization.map(OrganizationId::as_str))
-    .fetch_all(db)
-    .await?;
-    rows.iter().map(property).collect()
-}
-
 async fn by_id(db: &mut SqliteConnection, id: &PropertyId) -> Result<Option<Property>> {
     let row = sqlx::query("SELECT id, organization_id, name, retired_at FROM properties WHERE id = $1");
     row.bind(id.as_str()).fetch_optional(db).await?.as_ref().map(property).transpose()
@@ -100,40 +140,6 @@ pub(super) async fn owners(db: &mut SqliteConnection) -> Result<HashMap<Property
             Ok((row.parsed("id", PropertyId::parse)?, row.parsed("organization_id", OrganizationId::parse)?))
         })
         .collect()
-}
-
-/// Changes a property.
-pub(super) async fn change(
-    connections: &Connections,
-    id: &PropertyId,
-    change: &PropertyChange,
-    event: &AuditEvent,
-) -> Result<Option<bool>> {
-    let mut write = connections.begin().await?;
-    let Some(property) = by_id(write.connection(), id).await? else {
-        write.roll_back().await?;
-        return Ok(None);
-    };
-    let db = write.connection();
-    let event = match change {
-        PropertyChange::Rename(name) if *name != property.name => {
-            Some(rename(db, &property, name, event).await?)
-        }
-        PropertyChange::Retire if property.retired_at.is_none() => Some(retire(db, id, event).await?),
-        PropertyChange::Restore if property.retired_at.is_some() => {
-            set_retired_at(db, id, None).await?;
-            Some(event.clone())
-        }
-        _ => None,
-    };
-    let Some(event) = event else {
-        write.roll_back().await?;
-        return Ok(Some(false));
-    };
-    feed::tell(write.connection(), &Change::Directory, event.at).await?;
-    audit::append(write.connection(), &event).await?;
-    write.commit().await?;
-    Ok(Some(true))
 }
 
 async fn rename(

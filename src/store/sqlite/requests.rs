@@ -2,18 +2,22 @@
 //!
 //! Separate as one subject of the store; what happens to a request stands in `request_changes`.
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqliteExecutor, SqlitePool};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqliteExecutor};
 
 use crate::directory::request::{Event, EventKind, Proposal, Request, Requester, State, Wanted};
 use crate::directory::{DisplayName, Grant, Level, Note, Scope};
 use crate::email::EmailAddress;
 use crate::id::{AccessRequestId, OrganizationId, UserId};
 use crate::store::sqlite::row::Row;
-use crate::store::sqlite::search;
-use crate::store::{RequestCount, RequestFilter, Result};
+use crate::store::sqlite::{Database, request_changes, search};
+use crate::store::{
+    AuditEvent, NewMessage, NewRequest, RequestChange, RequestChanged, RequestCount, RequestFiled,
+    RequestFilter, Requests, Result,
+};
 
 /// The columns that a request is read from, of `access_requests r`, `request_requesters q` and `users u`.
 macro_rules! request_columns {
@@ -22,6 +26,84 @@ macro_rules! request_columns {
          r.proposal, r.created_at, r.changed_at, r.version, \
          q.user_id AS requester_id, q.at AS requested_at, u.email AS requester_email, u.name AS requester_name"
     };
+}
+
+#[async_trait]
+impl Requests for Database {
+    async fn file_request(
+        &self,
+        request: &NewRequest,
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<RequestFiled> {
+        request_changes::file(&self.connections, request, &audit, &mail).await
+    }
+
+    async fn requests(&self, filter: &RequestFilter) -> Result<Vec<Request>> {
+        let mut query = QueryBuilder::<Sqlite>::new(concat!(
+            "SELECT ",
+            request_columns!(),
+            " FROM (SELECT * FROM access_requests a WHERE TRUE"
+        ));
+        push_conditions(&mut query, filter);
+        let order = if filter.newest_first { "DESC" } else { "ASC" };
+        query.push(" ORDER BY a.created_at ").push(order).push(", a.id ").push(order);
+        let limit = if filter.limit == 0 { i64::MAX } else { i64::from(filter.limit) };
+        query.push(" LIMIT ").push_bind(limit).push(" OFFSET ").push_bind(i64::from(filter.offset));
+        query.push(
+            ") r JOIN request_requesters q ON q.request_id = r.id JOIN users u ON u.id = q.user_id \
+             ORDER BY r.created_at ",
+        );
+        query.push(order).push(", r.id ").push(order).push(", q.position");
+        read(&query.build().fetch_all(self.connections.readers()).await?)
+    }
+
+    async fn request(&self, id: &AccessRequestId) -> Result<Option<(Request, Vec<Event>)>> {
+        // Both of one moment.
+        let mut moment = self.connections.readers().begin().await?;
+        let Some(request) = by_id(&mut *moment, id).await? else { return Ok(None) };
+        let rows =
+            sqlx::query("SELECT at, actor, kind, note FROM request_events WHERE request_id = $1 ORDER BY id")
+                .bind(id.as_str())
+                .fetch_all(&mut *moment)
+                .await?;
+        moment.rollback().await?;
+        let history: Result<_> = rows.iter().map(event).collect();
+        Ok(Some((request, history?)))
+    }
+
+    async fn request_counts(&self) -> Result<Vec<RequestCount>> {
+        let rows = sqlx::query(
+            "SELECT state, COUNT(*) AS requests, MIN(created_at) AS oldest_at FROM access_requests GROUP BY state",
+        )
+        .fetch_all(self.connections.readers())
+        .await?;
+        let counts: Result<Vec<_>> = rows
+            .iter()
+            .map(|row| {
+                let row = Row::of("access_requests", row);
+                Ok(RequestCount {
+                    state: row.named("state", State::parse)?,
+                    count: row.count("requests")?,
+                    oldest_at: row.time("oldest_at")?,
+                })
+            })
+            .collect();
+        let mut counts = counts?;
+        counts.sort_by_key(|count| State::ALL.iter().position(|state| *state == count.state));
+        Ok(counts)
+    }
+
+    async fn change_request(
+        &self,
+        id: &AccessRequestId,
+        version: i64,
+        change: &RequestChange,
+        audit: AuditEvent,
+        mail: Vec<NewMessage>,
+    ) -> Result<RequestChanged> {
+        request_changes::change(&self.connections, id, version, change, &audit, &mail).await
+    }
 }
 
 /// One request as it is now.
@@ -38,23 +120,6 @@ pub(super) async fn by_id(db: impl SqliteExecutor<'_>, id: &AccessRequestId) -> 
     Ok(read(&rows)?.pop())
 }
 
-/// One request with its history, both of one moment.
-pub(super) async fn with_history(
-    db: &SqlitePool,
-    id: &AccessRequestId,
-) -> Result<Option<(Request, Vec<Event>)>> {
-    let mut moment = db.begin().await?;
-    let Some(request) = by_id(&mut *moment, id).await? else { return Ok(None) };
-    let rows =
-        sqlx::query("SELECT at, actor, kind, note FROM request_events WHERE request_id = $1 ORDER BY id")
-            .bind(id.as_str())
-            .fetch_all(&mut *moment)
-            .await?;
-    moment.rollback().await?;
-    let history: Result<_> = rows.iter().map(event).collect();
-    Ok(Some((request, history?)))
-}
-
 fn event(row: &SqliteRow) -> Result<Event> {
     let row = Row::of("request_events", row);
     Ok(Event {
@@ -63,26 +128,6 @@ fn event(row: &SqliteRow) -> Result<Event> {
         kind: row.named("kind", EventKind::parse)?,
         text: row.parsed_if_any("note", Note::parse)?,
     })
-}
-
-/// Requests by filter.
-pub(super) async fn list(db: &SqlitePool, filter: &RequestFilter) -> Result<Vec<Request>> {
-    let mut query = QueryBuilder::<Sqlite>::new(concat!(
-        "SELECT ",
-        request_columns!(),
-        " FROM (SELECT * FROM access_requests a WHERE TRUE"
-    ));
-    push_conditions(&mut query, filter);
-    let order = if filter.newest_first { "DESC" } else { "ASC" };
-    query.push(" ORDER BY a.created_at ").push(order).push(", a.id ").push(order);
-    let limit = if filter.limit == 0 { i64::MAX } else { i64::from(filter.limit) };
-    query.push(" LIMIT ").push_bind(limit).push(" OFFSET ").push_bind(i64::from(filter.offset));
-    query.push(
-        ") r JOIN request_requesters q ON q.request_id = r.id JOIN users u ON u.id = q.user_id \
-         ORDER BY r.created_at ",
-    );
-    query.push(order).push(", r.id ").push(order).push(", q.position");
-    read(&query.build().fetch_all(db).await?)
 }
 
 /// One condition for each part of the filter that says something, so that each can have its index.
@@ -108,29 +153,6 @@ fn push_conditions(query: &mut QueryBuilder<Sqlite>, filter: &RequestFilter) {
         query.push(" AND NOT EXISTS (SELECT 1 FROM json_each(").push_bind(search::words(text));
         query.push(") word WHERE instr(a.search, word.value) = 0)");
     }
-}
-
-/// How many requests there are in each state.
-pub(super) async fn counts(db: &SqlitePool) -> Result<Vec<RequestCount>> {
-    let rows = sqlx::query(
-        "SELECT state, COUNT(*) AS requests, MIN(created_at) AS oldest_at FROM access_requests GROUP BY state",
-    )
-    .fetch_all(db)
-    .await?;
-    let counts: Result<Vec<_>> = rows
-        .iter()
-        .map(|row| {
-            let row = Row::of("access_requests", row);
-            Ok(RequestCount {
-                state: row.named("state", State::parse)?,
-                count: row.count("requests")?,
-                oldest_at: row.time("oldest_at")?,
-            })
-        })
-        .collect();
-    let mut counts = counts?;
-    counts.sort_by_key(|count| State::ALL.iter().position(|state| *state == count.state));
-    Ok(counts)
 }
 
 /// Requests from rows in which those of one request stand together.

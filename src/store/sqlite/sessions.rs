@@ -4,19 +4,20 @@
 
 use std::collections::BTreeSet;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
+use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::id::{ConnectionId, SessionName, UserId};
 use crate::saml::NameId;
 use crate::session::{Session, SessionHash};
-use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
 use crate::store::sqlite::users::{self, account_columns};
-use crate::store::sqlite::{audit, feed, logout, organizations};
+use crate::store::sqlite::{Database, audit, feed, logout, organizations};
 use crate::store::{
-    AuditEvent, Change, Error, Result, SESSIONS_PER_USER_MAX, SessionSelector, SessionView, Touch,
+    AuditEvent, Change, Error, ProviderLoggedOut, ProviderLogout, Result, SESSIONS_PER_USER_MAX,
+    SessionSelector, SessionView, Sessions, Touch,
 };
 use crate::target::ReturnPath;
 
@@ -46,38 +47,114 @@ macro_rules! select_newest {
     };
 }
 
-/// Begins a session; the oldest of too many give way.
-pub(super) async fn begin(connections: &Connections, session: &Session, event: &AuditEvent) -> Result<bool> {
-    let mut write = connections.begin().await?;
-    let Some(account) = users::by_id(&mut *write.connection(), &session.user).await? else {
-        return Err(Error::Inconsistent { table: "sessions", column: "user_id" });
-    };
-    // A pause ends all sessions; a sign-on that was on its way must not outlive it.
-    if organizations::is_paused(write.connection(), &account.user.organization).await? {
-        write.roll_back().await?;
-        return Ok(false);
+#[async_trait]
+impl Sessions for Database {
+    async fn begin_session(&self, session: &Session, event: AuditEvent) -> Result<bool> {
+        let mut write = self.connections.begin().await?;
+        let Some(account) = users::by_id(&mut *write.connection(), &session.user).await? else {
+            return Err(Error::Inconsistent { table: "sessions", column: "user_id" });
+        };
+        // A pause ends all sessions; a sign-on that was on its way must not outlive it.
+        if organizations::is_paused(write.connection(), &account.user.organization).await? {
+            write.roll_back().await?;
+            return Ok(false);
+        }
+        if logout::is_over(write.connection(), session, event.at).await? {
+            write.roll_back().await?;
+            return Ok(false);
+        }
+        insert(write.connection(), session).await?;
+        let evicted = sqlx::query(
+            "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE user_id = $1 AND hash <> $2 \
+             ORDER BY created_at DESC, hash LIMIT $3 OFFSET $4)",
+        )
+        .bind(session.user.as_str())
+        .bind(session.hash.octets().as_slice())
+        .bind(i64::MAX)
+        .bind(i64::from(SESSIONS_PER_USER_MAX) - 1)
+        .execute(write.connection())
+        .await?;
+        if evicted.rows_affected() > 0 {
+            feed::tell(write.connection(), &Change::User(session.user.clone()), event.at).await?;
+        }
+        audit::append(write.connection(), &event).await?;
+        write.commit().await?;
+        Ok(true)
     }
-    if logout::is_over(write.connection(), session, event.at).await? {
-        write.roll_back().await?;
-        return Ok(false);
+
+    async fn session(&self, hash: &SessionHash) -> Result<Option<SessionView>> {
+        let rows = sqlx::query(concat!(
+            "SELECT ",
+            session_columns!(),
+            ", ",
+            account_columns!(),
+            " FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN grants g ON g.user_id = u.id \
+             WHERE s.hash = $1 ORDER BY g.scope"
+        ))
+        .bind(hash.octets().as_slice())
+        .fetch_all(self.connections.readers())
+        .await?;
+        Ok(views(&rows)?.pop())
     }
-    insert(write.connection(), session).await?;
-    let evicted = sqlx::query(
-        "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE user_id = $1 AND hash <> $2 \
-         ORDER BY created_at DESC, hash LIMIT $3 OFFSET $4)",
-    )
-    .bind(session.user.as_str())
-    .bind(session.hash.octets().as_slice())
-    .bind(i64::MAX)
-    .bind(i64::from(SESSIONS_PER_USER_MAX) - 1)
-    .execute(write.connection())
-    .await?;
-    if evicted.rows_affected() > 0 {
-        feed::tell(write.connection(), &Change::User(session.user.clone()), event.at).await?;
+
+    async fn sessions(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<SessionView>> {
+        // Two texts instead of one with a condition, so that each has an index to walk along.
+        let rows = match user {
+            Some(user) => {
+                sqlx::query(select_newest!("WHERE user_id = $2")).bind(i64::from(limit)).bind(user.as_str())
+            }
+            None => sqlx::query(select_newest!("")).bind(i64::from(limit)),
+        };
+        views(&rows.fetch_all(self.connections.readers()).await?)
     }
-    audit::append(write.connection(), event).await?;
-    write.commit().await?;
-    Ok(true)
+
+    async fn touch(&self, touches: &[Touch]) -> Result<()> {
+        if touches.is_empty() {
+            return Ok(());
+        }
+        let mut write = self.connections.begin().await?;
+        for touch in touches {
+            sqlx::query(
+                "UPDATE sessions SET last_seen_at = CASE WHEN last_seen_at < $2 THEN $2 ELSE last_seen_at END, \
+                 return_path = COALESCE($3, return_path) WHERE hash = $1",
+            )
+            .bind(touch.hash.octets().as_slice())
+            .bind(touch.last_seen_at.as_millisecond())
+            .bind(touch.return_path.as_ref().map(ReturnPath::as_str))
+            .execute(write.connection())
+            .await?;
+        }
+        write.commit().await
+    }
+
+    async fn end_sessions(&self, selector: &SessionSelector, event: AuditEvent) -> Result<u64> {
+        let mut write = self.connections.begin().await?;
+        let query = match selector {
+            SessionSelector::Hash(hash) => {
+                sqlx::query("DELETE FROM sessions WHERE hash = $1 RETURNING user_id")
+                    .bind(hash.octets().as_slice())
+            }
+            SessionSelector::Name(name) => {
+                sqlx::query("DELETE FROM sessions WHERE name = $1 RETURNING user_id").bind(name.as_str())
+            }
+            SessionSelector::User(user) => {
+                sqlx::query("DELETE FROM sessions WHERE user_id = $1 RETURNING user_id").bind(user.as_str())
+            }
+        };
+        let rows = query.fetch_all(write.connection()).await?;
+        if rows.is_empty() {
+            write.roll_back().await?;
+            return Ok(0);
+        }
+        tell_users(write.connection(), &rows, event.at).await?;
+        audit::append(write.connection(), &event).await?;
+        write.commit().await?;
+        Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
+    }
+
+    async fn end_by_provider(&self, logout: &ProviderLogout, audit: AuditEvent) -> Result<ProviderLoggedOut> {
+        logout::end(&self.connections, logout, &audit).await
+    }
 }
 
 async fn insert(db: &mut SqliteConnection, session: &Session) -> Result<()> {
@@ -108,34 +185,6 @@ async fn insert(db: &mut SqliteConnection, session: &Session) -> Result<()> {
     .execute(db)
     .await?;
     Ok(())
-}
-
-/// A session and its user.
-pub(super) async fn by_hash(db: &SqlitePool, hash: &SessionHash) -> Result<Option<SessionView>> {
-    let rows = sqlx::query(concat!(
-        "SELECT ",
-        session_columns!(),
-        ", ",
-        account_columns!(),
-        " FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN grants g ON g.user_id = u.id \
-         WHERE s.hash = $1 ORDER BY g.scope"
-    ))
-    .bind(hash.octets().as_slice())
-    .fetch_all(db)
-    .await?;
-    Ok(views(&rows)?.pop())
-}
-
-/// Sessions with their users, newest first.
-pub(super) async fn list(db: &SqlitePool, user: Option<&UserId>, limit: u32) -> Result<Vec<SessionView>> {
-    // Two texts instead of one with a condition, so that each has an index to walk along.
-    let rows = match user {
-        Some(user) => {
-            sqlx::query(select_newest!("WHERE user_id = $2")).bind(i64::from(limit)).bind(user.as_str())
-        }
-        None => sqlx::query(select_newest!("")).bind(i64::from(limit)),
-    };
-    views(&rows.fetch_all(db).await?)
 }
 
 /// Sessions from rows in which those of one session stand together.
@@ -182,54 +231,6 @@ fn name_id(row: Row<'_>) -> Result<Option<NameId>> {
         name_qualifier: row.raw("name_id_qualifier")?,
         sp_name_qualifier: row.raw("name_id_sp_qualifier")?,
     }))
-}
-
-/// Writes down when sessions were last used; time never goes back.
-pub(super) async fn touch(connections: &Connections, touches: &[Touch]) -> Result<()> {
-    if touches.is_empty() {
-        return Ok(());
-    }
-    let mut write = connections.begin().await?;
-    for touch in touches {
-        sqlx::query(
-            "UPDATE sessions SET last_seen_at = CASE WHEN last_seen_at < $2 THEN $2 ELSE last_seen_at END, \
-             return_path = COALESCE($3, return_path) WHERE hash = $1",
-        )
-        .bind(touch.hash.octets().as_slice())
-        .bind(touch.last_seen_at.as_millisecond())
-        .bind(touch.return_path.as_ref().map(ReturnPath::as_str))
-        .execute(write.connection())
-        .await?;
-    }
-    write.commit().await
-}
-
-/// Ends sessions.
-pub(super) async fn end(
-    connections: &Connections,
-    selector: &SessionSelector,
-    event: &AuditEvent,
-) -> Result<u64> {
-    let mut write = connections.begin().await?;
-    let query = match selector {
-        SessionSelector::Hash(hash) => sqlx::query("DELETE FROM sessions WHERE hash = $1 RETURNING user_id")
-            .bind(hash.octets().as_slice()),
-        SessionSelector::Name(name) => {
-            sqlx::query("DELETE FROM sessions WHERE name = $1 RETURNING user_id").bind(name.as_str())
-        }
-        SessionSelector::User(user) => {
-            sqlx::query("DELETE FROM sessions WHERE user_id = $1 RETURNING user_id").bind(user.as_str())
-        }
-    };
-    let rows = query.fetch_all(write.connection()).await?;
-    if rows.is_empty() {
-        write.roll_back().await?;
-        return Ok(0);
-    }
-    tell_users(write.connection(), &rows, event.at).await?;
-    audit::append(write.connection(), event).await?;
-    write.commit().await?;
-    Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
 }
 
 /// Tells of each user of the rows once.

@@ -4,88 +4,127 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
 use crate::directory::{Account, DisplayName, Membership, Role};
 use crate::id::UserId;
-use crate::store::sqlite::connection::{Connections, Write};
+use crate::store::sqlite::connection::Write;
 use crate::store::sqlite::row::Row;
-use crate::store::sqlite::{audit, conflicts, feed, grants, organizations, users};
+use crate::store::sqlite::{Database, audit, conflicts, feed, grants, organizations, users};
 use crate::store::{
-    Admission, Arrival, AuditEvent, Change, Consumed, Consumption, Error, Handoff, NewUser, Result,
+    Admission, Arrival, AuditEvent, Change, Consumed, Consumption, Error, Handoff, NewUser, Result, SignOns,
 };
 
-/// Uses up the request and the assertion; both or neither.
-pub(super) async fn consume(connections: &Connections, consumption: &Consumption) -> Result<Consumed> {
-    let mut write = connections.begin().await?;
-    let expires_at = consumption.expires_at.as_millisecond();
-    let request = sqlx::query(
-        "INSERT INTO consumed_requests (request_id, expires_at) VALUES ($1, $2) \
-         ON CONFLICT (request_id) DO NOTHING",
-    )
-    .bind(consumption.request_id.as_str())
-    .bind(expires_at)
-    .execute(write.connection())
-    .await?;
-    if request.rows_affected() == 0 {
-        write.roll_back().await?;
-        return Ok(Consumed::RequestReplayed);
+#[async_trait]
+impl SignOns for Database {
+    async fn consume(&self, consumption: &Consumption) -> Result<Consumed> {
+        let mut write = self.connections.begin().await?;
+        let expires_at = consumption.expires_at.as_millisecond();
+        let request = sqlx::query(
+            "INSERT INTO consumed_requests (request_id, expires_at) VALUES ($1, $2) \
+             ON CONFLICT (request_id) DO NOTHING",
+        )
+        .bind(consumption.request_id.as_str())
+        .bind(expires_at)
+        .execute(write.connection())
+        .await?;
+        if request.rows_affected() == 0 {
+            write.roll_back().await?;
+            return Ok(Consumed::RequestReplayed);
+        }
+        let assertion = sqlx::query(
+            "INSERT INTO consumed_assertions (connection_id, assertion_id, expires_at) VALUES ($1, $2, $3) \
+             ON CONFLICT (connection_id, assertion_id) DO NOTHING",
+        )
+        .bind(consumption.connection.as_str())
+        .bind(consumption.assertion_id.as_str())
+        .bind(expires_at)
+        .execute(write.connection())
+        .await?;
+        if assertion.rows_affected() == 0 {
+            write.roll_back().await?;
+            return Ok(Consumed::AssertionReplayed);
+        }
+        write.commit().await?;
+        Ok(Consumed::First)
     }
-    let assertion = sqlx::query(
-        "INSERT INTO consumed_assertions (connection_id, assertion_id, expires_at) VALUES ($1, $2, $3) \
-         ON CONFLICT (connection_id, assertion_id) DO NOTHING",
-    )
-    .bind(consumption.connection.as_str())
-    .bind(consumption.assertion_id.as_str())
-    .bind(expires_at)
-    .execute(write.connection())
-    .await?;
-    if assertion.rows_affected() == 0 {
-        write.roll_back().await?;
-        return Ok(Consumed::AssertionReplayed);
-    }
-    write.commit().await?;
-    Ok(Consumed::First)
-}
 
-/// Finds, binds or makes the user, or finds a conflict.
-pub(super) async fn admit(
-    connections: &Connections,
-    arrival: &Arrival,
-    event: Arc<dyn Fn(&Admission) -> AuditEvent + Send + Sync>,
-) -> Result<Admission> {
-    let mut write = connections.begin().await?;
-    let known = users::by_subject(write.connection(), &arrival.subject).await?;
-    let holder = users::by_email(write.connection(), &arrival.email).await?;
-    let (admission, note) = match (known, holder) {
-        (Some(known), holder) if known.user.organization == arrival.organization => {
-            welcome(&mut write, &known, holder.as_ref(), arrival).await?
-        }
-        // The connection has changed hands: whoever was known through it is not this organization's.
-        (Some(other), _) => (Admission::Conflict { user: other.user.id }, None),
-        (None, Some(holder)) => {
-            let is_ours = holder.user.organization == arrival.organization;
-            if is_ours && holder.user.subject.is_none() {
-                (bind(&mut write, &holder, arrival).await?, None)
-            } else {
-                (Admission::Conflict { user: holder.user.id }, None)
+    async fn admit(
+        &self,
+        arrival: &Arrival,
+        event: Arc<dyn for<'a> Fn(&'a Admission) -> AuditEvent + Send + Sync>,
+    ) -> Result<Admission> {
+        let mut write = self.connections.begin().await?;
+        let known = users::by_subject(write.connection(), &arrival.subject).await?;
+        let holder = users::by_email(write.connection(), &arrival.email).await?;
+        let (admission, note) = match (known, holder) {
+            (Some(known), holder) if known.user.organization == arrival.organization => {
+                welcome(&mut write, &known, holder.as_ref(), arrival).await?
             }
+            // The connection has changed hands: whoever was known through it is not this organization's.
+            (Some(other), _) => (Admission::Conflict { user: other.user.id }, None),
+            (None, Some(holder)) => {
+                let is_ours = holder.user.organization == arrival.organization;
+                if is_ours && holder.user.subject.is_none() {
+                    (bind(&mut write, &holder, arrival).await?, None)
+                } else {
+                    (Admission::Conflict { user: holder.user.id }, None)
+                }
+            }
+            (None, None) => match &arrival.new_user {
+                Some(id) => (create(&mut write, arrival, id).await?, None),
+                None => (Admission::Unknown, None),
+            },
+        };
+        let mut event = event(&admission);
+        if let Some(note) = note {
+            event = audit::noted(&event, [note]);
         }
-        (None, None) => match &arrival.new_user {
-            Some(id) => (create(&mut write, arrival, id).await?, None),
-            None => (Admission::Unknown, None),
-        },
-    };
-    let mut event = event(&admission);
-    if let Some(note) = note {
-        event = audit::noted(&event, [note]);
+        keep_conflict(&mut write, arrival, &admission, &event).await?;
+        audit::append(write.connection(), &event).await?;
+        write.commit().await?;
+        Ok(admission)
     }
-    keep_conflict(&mut write, arrival, &admission, &event).await?;
-    audit::append(write.connection(), &event).await?;
-    write.commit().await?;
-    Ok(admission)
+
+    async fn put_handoff(&self, handoff: &Handoff) -> Result<()> {
+        let mut write = self.connections.begin().await?;
+        sqlx::query(
+            "INSERT INTO handoffs (code_hash, request_id, payload, expires_at) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(handoff.code_hash.as_slice())
+        .bind(handoff.request_id.as_str())
+        .bind(handoff.payload.as_slice())
+        .bind(handoff.expires_at.as_millisecond())
+        .execute(write.connection())
+        .await?;
+        write.commit().await
+    }
+
+    async fn take_handoff(&self, code_hash: &[u8; 32], now: Timestamp) -> Result<Option<Handoff>> {
+        let mut write = self.connections.begin().await?;
+        let row = sqlx::query(
+            "DELETE FROM handoffs WHERE code_hash = $1 RETURNING code_hash, request_id, payload, expires_at",
+        )
+        .bind(code_hash.as_slice())
+        .fetch_optional(write.connection())
+        .await?;
+        let Some(row) = row else {
+            write.roll_back().await?;
+            return Ok(None);
+        };
+        write.commit().await?;
+        let row = Row::of("handoffs", &row);
+        let handoff = Handoff {
+            code_hash: row.hash("code_hash")?,
+            request_id: row.raw("request_id")?,
+            payload: row.raw("payload")?,
+            expires_at: row.time("expires_at")?,
+        };
+        Ok(Some(handoff).filter(|handoff| now < handoff.expires_at))
+    }
 }
 
 /// Keeps a conflict for support to settle, if it is about a user of the organization itself.
@@ -194,45 +233,4 @@ async fn signed_on(db: &mut SqliteConnection, account: &Account, at: Timestamp) 
 /// A row that this transaction has just written or read is gone.
 const fn lost() -> Error {
     Error::Inconsistent { table: "users", column: "id" }
-}
-
-/// Keeps a hand-off.
-pub(super) async fn put_handoff(connections: &Connections, handoff: &Handoff) -> Result<()> {
-    let mut write = connections.begin().await?;
-    sqlx::query("INSERT INTO handoffs (code_hash, request_id, payload, expires_at) VALUES ($1, $2, $3, $4)")
-        .bind(handoff.code_hash.as_slice())
-        .bind(handoff.request_id.as_str())
-        .bind(handoff.payload.as_slice())
-        .bind(handoff.expires_at.as_millisecond())
-        .execute(write.connection())
-        .await?;
-    write.commit().await
-}
-
-/// Takes a hand-off out.
-pub(super) async fn take_handoff(
-    connections: &Connections,
-    code_hash: &[u8; 32],
-    now: Timestamp,
-) -> Result<Option<Handoff>> {
-    let mut write = connections.begin().await?;
-    let row = sqlx::query(
-        "DELETE FROM handoffs WHERE code_hash = $1 RETURNING code_hash, request_id, payload, expires_at",
-    )
-    .bind(code_hash.as_slice())
-    .fetch_optional(write.connection())
-    .await?;
-    let Some(row) = row else {
-        write.roll_back().await?;
-        return Ok(None);
-    };
-    write.commit().await?;
-    let row = Row::of("handoffs", &row);
-    let handoff = Handoff {
-        code_hash: row.hash("code_hash")?,
-        request_id: row.raw("request_id")?,
-        payload: row.raw("payload")?,
-        expires_at: row.time("expires_at")?,
-    };
-    Ok(Some(handoff).filter(|handoff| now < handoff.expires_at))
 }

@@ -4,17 +4,18 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::directory::{Account, DisplayName, Grant, Level, Membership, Role, Scope, Subject, User};
 use crate::email::EmailAddress;
 use crate::id::{ConnectionId, OrganizationId, PropertyId, UserId};
 use crate::store::sqlite::connection::Connections;
 use crate::store::sqlite::row::Row;
-use crate::store::sqlite::{grants, organizations, outbox, search};
-use crate::store::{AuditEvent, NewMessage, NewUser, Outsiders, Result, UserAdded, UserFilter};
+use crate::store::sqlite::{Database, grants, organizations, outbox, search};
+use crate::store::{AuditEvent, NewMessage, NewUser, Outsiders, Result, UserAdded, UserFilter, Users};
 
 /// The columns that an account is read from, of `users u` and `grants g`.
 macro_rules! account_columns {
@@ -63,92 +64,6 @@ pub(super) async fn by_subject(db: &mut SqliteConnection, subject: &Subject) -> 
     Ok(accounts(&rows)?.pop())
 }
 
-/// Users by address.
-pub(super) async fn list(db: &SqlitePool, filter: &UserFilter) -> Result<Vec<Account>> {
-    let mut query = QueryBuilder::<Sqlite>::new(concat!(
-        "SELECT ",
-        account_columns!(),
-        " FROM (SELECT * FROM users a WHERE a.email > "
-    ));
-    query.push_bind(filter.after.as_ref().map_or("", EmailAddress::as_str).to_owned());
-    for (condition, value) in [
-        (" AND a.organization_id = ", filter.organization.as_ref().map(OrganizationId::as_str)),
-        (" AND a.state = ", filter.state.map(Membership::as_str)),
-        (" AND a.role = ", filter.role.map(Role::as_str)),
-    ] {
-        if let Some(value) = value {
-            query.push(condition).push_bind(value.to_owned());
-        }
-    }
-    if let Some(text) = &filter.text {
-        query.push(" AND NOT EXISTS (SELECT 1 FROM json_each(").push_bind(search::words(text));
-        query.push(") word WHERE instr(a.search, word.value) = 0)");
-    }
-    let limit = if filter.limit == 0 { i64::MAX } else { i64::from(filter.limit) };
-    query.push(" ORDER BY a.email LIMIT ").push_bind(limit);
-    query.push(") u LEFT JOIN grants g ON g.user_id = u.id ORDER BY u.email, g.scope");
-    accounts(&query.build().fetch_all(db).await?)
-}
-
-/// How many users each organization has.
-pub(super) async fn counts(db: &SqlitePool) -> Result<HashMap<OrganizationId, u64>> {
-    let rows = sqlx::query("SELECT organization_id, COUNT(*) AS users FROM users GROUP BY organization_id");
-    rows.fetch_all(db)
-        .await?
-        .iter()
-        .map(|row| {
-            let row = Row::of("users", row);
-            Ok((row.parsed("organization_id", OrganizationId::parse)?, row.count("users")?))
-        })
-        .collect()
-}
-
-/// Users of an organization whose addresses are outside its domains.
-pub(super) async fn outsiders(
-    db: &SqlitePool,
-    organization: &OrganizationId,
-    limit: u32,
-) -> Result<Outsiders> {
-    let rows = sqlx::query(
-        "SELECT email, COUNT(*) OVER () AS users FROM users WHERE organization_id = $1 AND state <> 'disabled' \
-         AND substr(email, instr(email, '@') + 1) NOT IN \
-         (SELECT domain FROM organization_domains WHERE organization_id = $1) ORDER BY email LIMIT $2",
-    )
-    .bind(organization.as_str())
-    .bind(i64::from(limit))
-    .fetch_all(db)
-    .await?;
-    let mut outsiders = Outsiders::default();
-    for row in &rows {
-        let row = Row::of("users", row);
-        outsiders.count = row.count("users")?;
-        outsiders.first.push(row.parsed("email", EmailAddress::parse)?);
-    }
-    Ok(outsiders)
-}
-
-/// How many users of an organization hold a grant for each property.
-pub(super) async fn grant_counts(
-    db: &SqlitePool,
-    organization: &OrganizationId,
-    now: Timestamp,
-) -> Result<HashMap<PropertyId, u64>> {
-    let rows = sqlx::query(
-        "SELECT g.scope, COUNT(*) AS users FROM grants g JOIN users u ON u.id = g.user_id \
-         WHERE u.organization_id = $1 AND g.scope <> '*' AND COALESCE(g.until, $2 + 1) > $2 GROUP BY g.scope",
-    )
-    .bind(organization.as_str())
-    .bind(now.as_millisecond())
-    .fetch_all(db)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let row = Row::of("grants", row);
-            Ok((row.parsed("scope", PropertyId::parse)?, row.count("users")?))
-        })
-        .collect()
-}
-
 /// Accounts from rows in which those of one user stand together.
 pub(super) fn accounts(rows: &[SqliteRow]) -> Result<Vec<Account>> {
     let mut accounts: Vec<Account> = Vec::new();
@@ -191,30 +106,6 @@ pub(super) fn account(row: Row<'_>) -> Result<Account> {
 pub(super) fn grant(row: Row<'_>) -> Result<Option<Grant>> {
     let Some(scope) = row.parsed_if_any("scope", Scope::parse)? else { return Ok(None) };
     Ok(Some(Grant { scope, level: Level::from_store(row.raw("level")?), until: row.time_if_any("until")? }))
-}
-
-/// Makes a user with the first grants.
-pub(super) async fn add(
-    connections: &Connections,
-    user: &NewUser,
-    event: &AuditEvent,
-    mail: &[NewMessage],
-) -> Result<UserAdded> {
-    let mut write = connections.begin().await?;
-    let refusal = refusal(write.connection(), user).await?;
-    if let Some(refusal) = refusal {
-        write.roll_back().await?;
-        return Ok(refusal);
-    }
-    insert(write.connection(), user, None, event.at).await?;
-    for grant in &user.grants {
-        grants::put(write.connection(), &user.id, grant).await?;
-    }
-    grants::settle(write.connection(), &user.id).await?;
-    grants::tell(write.connection(), &user.id, None, event).await?;
-    outbox::put(write.connection(), mail, event.at).await?;
-    write.commit().await?;
-    Ok(UserAdded::Added)
 }
 
 async fn refusal(db: &mut SqliteConnection, user: &NewUser) -> Result<Option<UserAdded>> {
@@ -276,4 +167,112 @@ pub(super) async fn index_all(connections: &Connections) -> Result<()> {
             .await?;
     }
     write.commit().await
+}
+
+#[async_trait]
+impl Users for Database {
+    async fn account(&self, user: &UserId) -> Result<Option<Account>> {
+        by_id(self.connections.readers(), user).await
+    }
+
+    async fn account_by_email(&self, email: &EmailAddress) -> Result<Option<Account>> {
+        by_email(self.connections.readers(), email).await
+    }
+
+    async fn accounts(&self, filter: &UserFilter) -> Result<Vec<Account>> {
+        let mut query = QueryBuilder::<Sqlite>::new(concat!(
+            "SELECT ",
+            account_columns!(),
+            " FROM (SELECT * FROM users a WHERE a.email > "
+        ));
+        query.push_bind(filter.after.as_ref().map_or("", EmailAddress::as_str).to_owned());
+        for (condition, value) in [
+            (" AND a.organization_id = ", filter.organization.as_ref().map(OrganizationId::as_str)),
+            (" AND a.state = ", filter.state.map(Membership::as_str)),
+            (" AND a.role = ", filter.role.map(Role::as_str)),
+        ] {
+            if let Some(value) = value {
+                query.push(condition).push_bind(value.to_owned());
+            }
+        }
+        if let Some(text) = &filter.text {
+            query.push(" AND NOT EXISTS (SELECT 1 FROM json_each(").push_bind(search::words(text));
+            query.push(") word WHERE instr(a.search, word.value) = 0)");
+        }
+        let limit = if filter.limit == 0 { i64::MAX } else { i64::from(filter.limit) };
+        query.push(" ORDER BY a.email LIMIT ").push_bind(limit);
+        query.push(") u LEFT JOIN grants g ON g.user_id = u.id ORDER BY u.email, g.scope");
+        accounts(&query.build().fetch_all(self.connections.readers()).await?)
+    }
+
+    async fn user_counts(&self) -> Result<HashMap<OrganizationId, u64>> {
+        let rows =
+            sqlx::query("SELECT organization_id, COUNT(*) AS users FROM users GROUP BY organization_id");
+        rows.fetch_all(self.connections.readers())
+            .await?
+            .iter()
+            .map(|row| {
+                let row = Row::of("users", row);
+                Ok((row.parsed("organization_id", OrganizationId::parse)?, row.count("users")?))
+            })
+            .collect()
+    }
+
+    async fn outsiders(&self, organization: &OrganizationId, limit: u32) -> Result<Outsiders> {
+        let rows = sqlx::query(
+            "SELECT email, COUNT(*) OVER () AS users FROM users WHERE organization_id = $1 AND state <> 'disabled' \
+             AND substr(email, instr(email, '@') + 1) NOT IN \
+             (SELECT domain FROM organization_domains WHERE organization_id = $1) ORDER BY email LIMIT $2",
+        )
+        .bind(organization.as_str())
+        .bind(i64::from(limit))
+        .fetch_all(self.connections.readers())
+        .await?;
+        let mut outsiders = Outsiders::default();
+        for row in &rows {
+            let row = Row::of("users", row);
+            outsiders.count = row.count("users")?;
+            outsiders.first.push(row.parsed("email", EmailAddress::parse)?);
+        }
+        Ok(outsiders)
+    }
+
+    async fn grant_counts(
+        &self,
+        organization: &OrganizationId,
+        now: Timestamp,
+    ) -> Result<HashMap<PropertyId, u64>> {
+        let rows = sqlx::query(
+            "SELECT g.scope, COUNT(*) AS users FROM grants g JOIN users u ON u.id = g.user_id \
+             WHERE u.organization_id = $1 AND g.scope <> '*' AND COALESCE(g.until, $2 + 1) > $2 GROUP BY g.scope",
+        )
+        .bind(organization.as_str())
+        .bind(now.as_millisecond())
+        .fetch_all(self.connections.readers())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let row = Row::of("grants", row);
+                Ok((row.parsed("scope", PropertyId::parse)?, row.count("users")?))
+            })
+            .collect()
+    }
+
+    async fn add_user(&self, user: &NewUser, event: AuditEvent, mail: Vec<NewMessage>) -> Result<UserAdded> {
+        let mut write = self.connections.begin().await?;
+        let refusal = refusal(write.connection(), user).await?;
+        if let Some(refusal) = refusal {
+            write.roll_back().await?;
+            return Ok(refusal);
+        }
+        insert(write.connection(), user, None, event.at).await?;
+        for grant in &user.grants {
+            grants::put(write.connection(), &user.id, grant).await?;
+        }
+        grants::settle(write.connection(), &user.id).await?;
+        grants::tell(write.connection(), &user.id, None, &event).await?;
+        outbox::put(write.connection(), &mail, event.at).await?;
+        write.commit().await?;
+        Ok(UserAdded::Added)
+    }
 }

@@ -10,7 +10,9 @@ use anteroom::directory::{Grant, Level, Membership, Scope, Workplace};
 use anteroom::id::AccessRequestId;
 use anteroom::store::sqlite::{Database, Options};
 use anteroom::store::{
-    self, Admission, Claim, Consumed, Error, Handoff, NewMessage, Settings, Store, UserAdded, UserChange,
+    self, Admission, AuditLog as _, ChangeFeed as _, Claim, Consumed, Error, Handoff, NewMessage,
+    Organizations as _, Requests as _, Sessions as _, Settings, SignOns as _, Store, UserAdded, UserChange,
+    Users as _,
 };
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
@@ -673,7 +675,7 @@ async fn what_is_asked_all_the_time_is_found_by_an_index() {
     file.open().await.close().await;
     let mut raw = file.raw().await;
     for (query, expected) in [
-        // `Store::holders`, which each Waiting Room page asks.
+        // `WaitingRoom::holders`, which each Waiting Room page asks.
         (
             "SELECT DISTINCT a.* FROM grants h CROSS JOIN users a ON a.id = h.user_id \
              WHERE h.level IN ('manager', 'administrator') AND h.scope IN ('*', COALESCE(NULL, h.scope)) \
@@ -681,18 +683,18 @@ async fn what_is_asked_all_the_time_is_found_by_an_index() {
              ORDER BY a.email LIMIT 5",
             "INDEX grants_by_level (level=?",
         ),
-        // `Store::lapse_grants`.
+        // `Access::lapse_grants`.
         (
             "SELECT DISTINCT user_id FROM (SELECT user_id FROM grants WHERE until <= 1 ORDER BY until LIMIT 5)",
             "INDEX grants_by_end (until<?)",
         ),
-        // `Store::waiting`.
+        // `WaitingRoom::waiting`.
         (
             "SELECT * FROM users WHERE organization_id = 'contoso' AND state = 'waiting' \
              AND last_sign_on_at IS NOT NULL ORDER BY last_sign_on_at DESC, id LIMIT 5",
             "INDEX users_waiting (organization_id=?",
         ),
-        // `Store::audit_search` for a person.
+        // `AuditLog::audit_search` for a person.
         ("SELECT * FROM audit WHERE subject = 'x' ORDER BY seq DESC", "INDEX audit_by_subject (subject=?"),
         // The same for whom refused sign-ons spoke of.
         (

@@ -9,8 +9,8 @@
 
 use std::collections::HashSet;
 
-use crate::saml::message::{identified, is_id_like, read_issuer, read_status, take_signature};
-use crate::saml::names::{STATUS_SUCCESS, Vocabulary, ds, saml, samlp};
+use crate::saml::message::{check_foreign, identified, is_id_like, read_issuer, read_status, take_signature};
+use crate::saml::names::{STATUS_SUCCESS, ds, saml, samlp};
 use crate::saml::refusal::{Reason, Refusal, Status};
 use crate::saml::signature::Signature;
 use crate::saml::statement::NameId;
@@ -155,14 +155,7 @@ fn check_root(root: Element<'_>, name: Name) -> Result<(), Refusal> {
 
 /// Extensions may say what they like, but hold nothing of ours (SAML Core 3.2.1).
 fn skip_extensions(children: &mut Children<'_>) -> Result<(), Refusal> {
-    let Some(extensions) = children.take(samlp("Extensions")) else { return Ok(()) };
-    let ours = |element: &Element<'_>| {
-        matches!(element.vocabulary(), Some(Vocabulary::Assertion | Vocabulary::Protocol | Vocabulary::Dsig))
-    };
-    match extensions.subtree().skip(1).find(ours) {
-        None => Ok(()),
-        Some(element) => Err(unexpected(element, extensions)),
-    }
+    children.take(samlp("Extensions")).map_or(Ok(()), check_foreign)
 }
 
 fn read_index(element: Element<'_>) -> Result<&str, Refusal> {

@@ -20,7 +20,9 @@ mod people;
 mod preview;
 mod properties;
 mod providers;
+mod queue;
 mod refused;
+mod request_form;
 mod requests;
 mod sessions;
 mod settings;
@@ -37,7 +39,7 @@ use serde_json::Value;
 
 pub use actor::Actor;
 pub use audit::{AuditVerified, Broken};
-pub use desk::{ApproveForm, Approved, Dossier, Queue, QueueFilter, QueueLine, Turn};
+pub use desk::{ApproveForm, Approved};
 pub use export::Exported;
 pub use import::{ImportMail, LineProblem, LineProblemKind, UsersImported};
 pub use obtain::MetadataForm;
@@ -47,11 +49,10 @@ pub use people::{Person, USERS_PAGE, UserList, UserPage};
 pub use preview::{MetadataPreview, OrganizationForm, Preview, RESERVED_IDS, suggest_id};
 pub use properties::PropertiesImported;
 pub use providers::{Certificate, CertificateState, Provider, ProviderState, SOON, Warning};
+pub use queue::{Dossier, Queue, QueueFilter, QueueLine, Turn};
 pub use refused::{FieldProblem, Refused};
-pub use requests::{
-    Filed, OwnRequests, PropertyOption, RequestForm, RequestOptions, RequestRights, RequestView,
-    WaitingPerson,
-};
+pub use request_form::{PropertyOption, RequestForm, RequestOptions, RequestRights};
+pub use requests::{Filed, OwnRequests, RequestView, WaitingPerson};
 pub use sessions::SESSIONS_LISTED_MAX;
 pub use settings::{DeclaredProvider, SecondApproval, ServiceProvider, Settings};
 pub use table::TABLE_BYTES_MAX;

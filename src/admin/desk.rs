@@ -1,102 +1,24 @@
-//! The support desk: the queue of New User requests, one request with all that is known, and its decision.
+//! The support desk: what an agent does with a New User request, up to its decision.
 //!
-//! Separate from what requesters do because here everything is seen, and access is given.
+//! Separate from what requesters do because here access is given; what an agent sees stands in [`super::queue`].
 //!
 //! Rules: a change names the version that was looked at, or is refused as stale; who decides takes the request
 //! implicitly, but one that another agent has must be taken over first; commands may decide everything. Nobody
 //! confirms an approval of their own, and agents do not let themselves in ([`super::limits`]).
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::limits::{check_self_grant, needs_second_agent};
-use super::notices::{About, scope_name};
-use super::people::Person;
-use super::requests::{RequestView, check_open};
+use super::notices::About;
+use super::requests::check_open;
 use super::users::{GrantToMake, grant_details};
 use super::{Actor, Admin, FieldProblem, Refused, Result, until};
-use crate::directory::request::{self, Proposal, Request, Requester, State};
+use crate::directory::request::{Proposal, Request};
 use crate::directory::{Account, Grant, Membership, Note, Property, Role, Scope};
 use crate::email::EmailAddress;
-use crate::id::{AccessRequestId, OrganizationId, UserId};
-use crate::store::{OrganizationRecord, RequestChange, RequestChanged, RequestCount, RequestFilter};
-
-/// Which requests of the queue to look at.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct QueueFilter {
-    /// In these states; none means those that are open.
-    pub states: Vec<State>,
-    /// Of this organization.
-    pub organization: Option<OrganizationId>,
-    /// That this agent works on.
-    pub agent: Option<EmailAddress>,
-    /// In which every word of this occurs.
-    pub text: Option<String>,
-    /// The page, from 0.
-    pub page: u32,
-}
-
-/// A page of the queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Queue {
-    /// The requests: the oldest first while they are open, otherwise the newest first.
-    pub lines: Vec<QueueLine>,
-    /// How many requests there are in each state that has any, whatever the filter, and since when.
-    pub counts: Vec<RequestCount>,
-    /// Whether there is another page.
-    pub has_more: bool,
-}
-
-/// One line of the queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueueLine {
-    /// The request.
-    pub request: Request,
-    /// The name of the organization.
-    pub organization: String,
-    /// The name of the property, or `all properties`.
-    pub property: String,
-}
-
-/// A request with everything known about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dossier {
-    /// The request.
-    pub request: Request,
-    /// Its history, oldest first.
-    pub history: Vec<request::Event>,
-    /// The organization.
-    pub organization: OrganizationRecord,
-    /// The property, unless all of them are meant.
-    pub property: Option<Property>,
-    /// The properties that can be granted, by id.
-    pub properties: Vec<Property>,
-    /// The person whom it is for, if there is such a user.
-    pub person: Option<Person>,
-    /// Those who ask, with their accounts as they are now.
-    pub requesters: Vec<(Requester, Option<Account>)>,
-    /// Other requests for the same person, newest first.
-    pub other_requests: Vec<Request>,
-}
-
-/// What an actor can do with a request next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Turn {
-    /// Nobody works on it: take it, or decide.
-    Free,
-    /// The actor works on it.
-    Own,
-    /// Another agent works on it: take it over first.
-    Another(EmailAddress),
-    /// This agent's approval waits for the actor to confirm it.
-    Confirm(EmailAddress),
-    /// The actor's own approval waits for another agent.
-    Proposed,
-    /// Nothing: it has been decided.
-    Decided,
-}
+use crate::id::{AccessRequestId, UserId};
+use crate::store::{OrganizationRecord, RequestChange, RequestChanged};
 
 /// An approval as it was typed.
 #[derive(Debug, Clone, Default)]
@@ -120,98 +42,7 @@ pub enum Approved {
     Proposed(Request),
 }
 
-impl Dossier {
-    /// What an actor can do next.
-    #[must_use]
-    pub fn turn(&self, actor: &Actor) -> Turn {
-        let request = &self.request;
-        if !request.state.is_open() {
-            return Turn::Decided;
-        }
-        match (&request.proposal, &request.agent) {
-            (Some(proposal), _) if Some(&proposal.user) == actor.user() => Turn::Proposed,
-            (Some(proposal), _) => Turn::Confirm(proposal.agent.clone()),
-            (None, None) => Turn::Free,
-            (None, Some(agent)) if actor.email().is_none_or(|email| email == agent) => Turn::Own,
-            (None, Some(agent)) => Turn::Another(agent.clone()),
-        }
-    }
-}
-
 impl Admin {
-    /// How many requests there are in each state that has any, and since when.
-    pub async fn request_counts(&self) -> Result<Vec<RequestCount>> {
-        Ok(self.store.request_counts().await?)
-    }
-
-    /// A page of the queue.
-    pub async fn queue(&self, filter: &QueueFilter) -> Result<Queue> {
-        let states = if filter.states.is_empty() { State::OPEN.to_vec() } else { filter.states.clone() };
-        let filter = RequestFilter {
-            organization: filter.organization.clone(),
-            agent: filter.agent.clone(),
-            text: filter.text.clone(),
-            newest_first: !states.iter().any(|state| state.is_open()),
-            offset: filter.page.saturating_mul(QUEUE_PAGE),
-            limit: QUEUE_PAGE + 1,
-            states,
-            ..RequestFilter::default()
-        };
-        let mut lines = self.request_lines(&filter).await?;
-        let page = usize::try_from(QUEUE_PAGE).unwrap_or(usize::MAX);
-        let has_more = lines.len() > page;
-        lines.truncate(page);
-        Ok(Queue { lines, counts: self.store.request_counts().await?, has_more })
-    }
-
-    /// Requests with the names of their places.
-    pub async fn request_lines(&self, filter: &RequestFilter) -> Result<Vec<QueueLine>> {
-        let requests = self.store.requests(filter).await?;
-        let organizations = self.store.organizations().await?;
-        let mut properties = Vec::new();
-        let places: BTreeSet<_> = requests.iter().map(|request| &request.organization).collect();
-        for organization in places {
-            properties.extend(self.store.properties(Some(organization)).await?);
-        }
-        let line = |request: Request| QueueLine {
-            organization: organizations
-                .iter()
-                .find(|known| known.id == request.organization)
-                .map_or_else(|| request.organization.to_string(), |known| known.name.to_string()),
-            property: scope_name(&request.wanted.scope, &properties).into_owned(),
-            request,
-        };
-        Ok(requests.into_iter().map(line).collect())
-    }
-
-    /// A request with everything known about it.
-    pub async fn dossier(&self, id: &AccessRequestId) -> Result<Dossier> {
-        let RequestView { request, history, property } = self.request(id).await?;
-        let organization = self.organization_record(&request.organization).await?;
-        let mut properties = self.store.properties(Some(&request.organization)).await?;
-        properties.retain(|property| property.retired_at.is_none());
-        let person = match self.store.account_by_email(&request.wanted.email).await? {
-            Some(account) => Some(self.person(account).await?),
-            None => None,
-        };
-        let mut requesters = Vec::new();
-        for requester in &request.requesters {
-            requesters.push((requester.clone(), self.store.account(&requester.user).await?));
-        }
-        let mut other_requests = self.requests_for(&request.wanted.email).await?;
-        other_requests.retain(|other| other.id != request.id);
-        Ok(Dossier {
-            request,
-            history,
-            organization,
-            property,
-            properties,
-            person,
-            requesters,
-            other_requests,
-        })
-    }
-
     /// Takes a request, perhaps from another agent.
     pub async fn take(&self, id: &AccessRequestId, version: i64, actor: &Actor) -> Result<Request> {
         let request = self.open_request(id).await?;
@@ -406,17 +237,6 @@ impl Admin {
         }
     }
 
-    /// Requests for a person, newest first.
-    pub(super) async fn requests_for(&self, email: &EmailAddress) -> Result<Vec<Request>> {
-        let filter = RequestFilter {
-            email: Some(email.clone()),
-            newest_first: true,
-            limit: QUEUE_PAGE,
-            ..RequestFilter::default()
-        };
-        Ok(self.store.requests(&filter).await?)
-    }
-
     /// Reads an approval; all mistakes together.
     fn read_approval(
         &self,
@@ -516,6 +336,3 @@ fn person_details(request: &Request) -> Value {
         "organization": request.organization.as_str(),
     })
 }
-
-/// As many as fit on a screen and a half.
-const QUEUE_PAGE: u32 = 50;

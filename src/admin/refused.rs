@@ -2,8 +2,12 @@
 //!
 //! Separate because commands, pages and the API show these words; each has a code that programs can rely on.
 
-use std::fmt::Write;
+mod words;
 
+use self::words::{
+    by, decided, domain_list, field_list, line_count, line_list, organizations, owner_note, self_grant,
+    shared_list, standing, users,
+};
 use super::import::LineProblem;
 use super::table;
 use crate::directory::request::{Request, State};
@@ -406,78 +410,4 @@ impl Refused {
     pub fn lines(&self) -> &[LineProblem] {
         if let Self::Lines(lines) = self { lines } else { &[] }
     }
-}
-
-fn organizations(known: &[OrganizationId]) -> String {
-    let ids: Vec<_> = known.iter().map(OrganizationId::as_str).collect();
-    match ids.as_slice() {
-        [] => "is none yet".to_owned(),
-        [one] => format!("is {one}"),
-        many => format!("are {}", many.join(", ")),
-    }
-}
-
-fn domain_list(domains: &[EmailDomain]) -> String {
-    domains.iter().map(EmailDomain::as_str).collect::<Vec<_>>().join(", ")
-}
-
-fn owner_note(owner: Option<&OrganizationId>) -> String {
-    owner.map(|owner| format!(" (it belongs to {owner})")).unwrap_or_default()
-}
-
-fn field_list(fields: &[FieldProblem]) -> String {
-    fields
-        .iter()
-        .map(|problem| format!("{}: {}", problem.field, problem.message))
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-fn standing(state: State) -> &'static str {
-    match state {
-        State::Received => "waiting for an agent",
-        State::InWork => "in work",
-        State::NeedsInfo => "waiting for an answer of the requester",
-        State::Approved => "approved",
-        State::Denied => "denied",
-    }
-}
-
-/// How a request was decided; of an open one it cannot be said.
-fn decided(state: State) -> &'static str {
-    if state == State::Denied { "denied" } else { "approved" }
-}
-
-fn by(agent: Option<&EmailAddress>) -> String {
-    agent.map(|agent| format!(" by {agent}")).unwrap_or_default()
-}
-
-fn self_grant(limit: Option<&Level>) -> String {
-    match limit {
-        Some(limit) => format!("agents may give themselves {limit} at most; ask another agent"),
-        None => "agents may not give themselves access; ask another agent".to_owned(),
-    }
-}
-
-fn users(count: u64) -> String {
-    if count == 1 { "one user".to_owned() } else { format!("{count} users") }
-}
-
-fn shared_list(shared: &[(EmailDomain, OrganizationId)]) -> String {
-    let one = |(domain, organization): &(EmailDomain, OrganizationId)| {
-        format!("{} is a domain of {organization} too", domain.as_str())
-    };
-    shared.iter().map(one).collect::<Vec<_>>().join("; ")
-}
-
-fn line_count(count: usize) -> String {
-    if count == 1 { "one line is wrong:".to_owned() } else { format!("{count} lines are wrong:") }
-}
-
-fn line_list(lines: &[LineProblem]) -> String {
-    let mut list = String::new();
-    for line in lines {
-        write!(list, "\n  line {}: {}", line.line, line.kind).expect("writing to text works");
-    }
-    list
 }

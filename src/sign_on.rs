@@ -35,6 +35,7 @@ mod lease;
 mod logout;
 mod organizations;
 mod recent;
+mod refused;
 mod repeat;
 mod rollover;
 mod traces;

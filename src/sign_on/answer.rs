@@ -8,7 +8,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::time::Instant;
 
 use crate::directory::ConnectionOptions;
@@ -20,6 +19,7 @@ use crate::sign_on::claimed::Claimed;
 use crate::sign_on::connections::Connection;
 use crate::sign_on::decryption;
 use crate::sign_on::person::Person;
+use crate::sign_on::refused::Refused;
 use crate::sign_on::request_id::{Purpose, RequestId};
 use crate::sign_on::traces::Seen;
 use crate::store::{self, Consumed, Consumption, Handoff};
@@ -86,16 +86,6 @@ pub(super) struct Arrived<'a> {
     pub(super) message: Result<&'a saml::Response<'a>, &'a saml::Refusal>,
     pub(super) octets: &'a [u8],
     pub(super) began: Instant,
-}
-
-/// Why an answer is not accepted, with both sides of the failed check for support.
-struct Refused {
-    reason: &'static str,
-    text: String,
-    expected: Option<String>,
-    got: Option<String>,
-    /// Whom the message spoke of, if that can be told.
-    claimed: Option<Box<Claimed>>,
 }
 
 impl SignOn {
@@ -316,35 +306,9 @@ impl SignOn {
         let reference = id::reference(&*self.randomness);
         tracing::info!(reason = refused.reason, %reference, text = %refused.text, "sign-on refused");
         let mut event = self.audit_event("sign_on.refused", "anteroom", request_id);
-        event.subject = seen.connection.map(|connection| connection.id.as_str().to_owned());
-        event.reason = Some(refused.reason.to_owned());
-        event.reference = Some(reference.clone());
-        event.details = json!({ "text": refused.text, "expected": refused.expected, "got": refused.got });
-        if let (Some(details), Some(claimed)) = (event.details.as_object_mut(), &refused.claimed) {
-            details.insert("claimed".to_owned(), claimed.details());
-        }
+        refused.describe(&mut event, seen.connection.map(AsRef::as_ref), &reference);
         self.keep_refusal(event, seen).await?;
         Ok(reference)
-    }
-}
-
-impl Refused {
-    fn of(refusal: &saml::Refusal) -> Self {
-        Self {
-            reason: refusal.reason().code(),
-            text: refusal.reason().explanation().to_owned(),
-            expected: refusal.expected_text().map(str::to_owned),
-            got: refusal.got_text().map(str::to_owned),
-            claimed: None,
-        }
-    }
-
-    fn plain(reason: &'static str, text: &str) -> Self {
-        Self { reason, text: text.to_owned(), expected: None, got: None, claimed: None }
-    }
-
-    fn about(self, claimed: Option<Claimed>) -> Self {
-        Self { claimed: claimed.map(Box::new), ..self }
     }
 }
 

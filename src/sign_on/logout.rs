@@ -27,6 +27,7 @@ use crate::secret::{ClusterSecret, MacKey};
 use crate::session::Session;
 use crate::sign_on::answer::CLOCK_SKEW;
 use crate::sign_on::connections::Connection;
+use crate::sign_on::refused::Refused;
 use crate::sign_on::request_id::{PENDING_LOGIN_LIFETIME, Purpose, RequestId};
 use crate::sign_on::{SignOn, Visitor};
 use crate::store::{self, ProviderLoggedOut, ProviderLogout, SessionSelector};
@@ -127,14 +128,6 @@ enum Judged {
     Requested(Vec<(Arc<Connection>, VerifiedLogoutRequest)>),
     Back(AtProvider),
     Refused(Option<Arc<Connection>>, Refused),
-}
-
-/// Why a logout message changes nothing.
-struct Refused {
-    reason: &'static str,
-    text: String,
-    expected: Option<String>,
-    got: Option<String>,
 }
 
 impl SignOn {
@@ -388,27 +381,9 @@ impl SignOn {
         let reference = id::reference(&*self.randomness);
         tracing::info!(reason = refused.reason, %reference, text = %refused.text, "logout refused");
         let mut event = self.audit_event("logout.refused", "anteroom", request_id);
-        event.subject = connection.map(|connection| connection.id.as_str().to_owned());
-        event.reason = Some(refused.reason.to_owned());
-        event.reference = Some(reference.clone());
-        event.details = json!({ "text": refused.text, "expected": refused.expected, "got": refused.got });
+        refused.describe(&mut event, connection, &reference);
         self.audit_refusal(event).await?;
         Ok(reference)
-    }
-}
-
-impl Refused {
-    fn of(refusal: &saml::Refusal) -> Self {
-        Self {
-            reason: refusal.reason().code(),
-            text: refusal.reason().explanation().to_owned(),
-            expected: refusal.expected_text().map(str::to_owned),
-            got: refusal.got_text().map(str::to_owned),
-        }
-    }
-
-    fn plain(reason: &'static str, text: &str) -> Self {
-        Self { reason, text: text.to_owned(), expected: None, got: None }
     }
 }
 

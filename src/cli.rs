@@ -188,6 +188,12 @@ fn printed(written: io::Result<()>) -> ExitCode {
 
 /// Reads a table for an import, no more than can be used; `-` is the standard input.
 fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let limit = u64::try_from(TABLE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    read_at_most(limit, path)
+}
+
+/// Reads the beginning of a file; `-` is the standard input.
+fn read_at_most(octets_max: u64, path: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |error: io::Error| {
         Failure::new("unreadable_file", format!("{} cannot be read: {error}", path.display()))
     };
@@ -197,8 +203,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
         Box::new(File::open(path).map_err(failed)?)
     };
     let mut octets = Vec::new();
-    let limit = u64::try_from(TABLE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    source.take(limit).read_to_end(&mut octets).map_err(failed)?;
+    source.take(octets_max).read_to_end(&mut octets).map_err(failed)?;
     Ok(octets)
 }
 

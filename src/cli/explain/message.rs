@@ -5,8 +5,6 @@
 //!
 //! Rules: a bounded number of octets; what is found is handed on as it stands, decoded as the server would.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -14,6 +12,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::cli::failure::Failure;
+use crate::cli::read_at_most;
 use crate::saml::{Refusal, Response};
 
 /// Where the message is.
@@ -48,16 +47,7 @@ pub(super) fn source(argument: &str) -> Option<Source> {
 
 /// Reads a file and finds the message in it.
 pub(super) fn read(path: &Path) -> Result<Found, Failure> {
-    let failed = |error: io::Error| {
-        Failure::new("unreadable_file", format!("{} cannot be read: {error}", path.display()))
-    };
-    let source: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(io::stdin())
-    } else {
-        Box::new(File::open(path).map_err(failed)?)
-    };
-    let mut octets = Vec::new();
-    source.take(FILE_OCTETS_MAX + 1).read_to_end(&mut octets).map_err(failed)?;
+    let octets = read_at_most(FILE_OCTETS_MAX + 1, path)?;
     if u64::try_from(octets.len()).unwrap_or(u64::MAX) > FILE_OCTETS_MAX {
         let message = format!("{} is larger than 32 MiB; save the one answer alone", path.display());
         return Err(Failure::new("unreadable_file", message));

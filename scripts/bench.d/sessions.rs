@@ -8,6 +8,8 @@
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
+mod provider;
+
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,21 +23,13 @@ use anteroom::keys::Keys;
 use anteroom::saml::NameId;
 use anteroom::secret::ClusterSecret;
 use anteroom::session::{Lifetimes, Session, SessionHash, SessionId};
-
 use anteroom::sign_on::{self, Entry, SignOn};
 use anteroom::store::{self, AuditEvent, NewUser, Store, UserChange};
 use anteroom::target::{RequestTarget, ReturnPath};
 use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
 
-#[path = "../../tests/it/idp.rs"]
-#[expect(
-    dead_code,
-    clippy::panic,
-    clippy::type_complexity,
-    reason = "the tests use all of it, and have lints of their own"
-)]
-mod idp;
+use self::provider::idp;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -179,16 +173,7 @@ fn guid() -> String {
 }
 
 fn audit(action: &'static str, at: Timestamp) -> AuditEvent {
-    AuditEvent {
-        at,
-        action,
-        actor: "bench".to_owned(),
-        subject: None,
-        reason: None,
-        reference: None,
-        request_id: None,
-        details: serde_json::Value::Null,
-    }
+    AuditEvent { actor: "bench".to_owned(), ..AuditEvent::of_anteroom(at, action) }
 }
 
 /// What is resident, to the page: `/proc/self/status` is allowed to be out by some.

@@ -10,6 +10,8 @@
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
+mod provider;
+
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
@@ -32,16 +34,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use url::Url;
 
-use idp::{Idp, Request};
-
-#[path = "../../tests/it/idp.rs"]
-#[expect(
-    dead_code,
-    clippy::panic,
-    clippy::type_complexity,
-    reason = "the tests use all of it, and have lints of their own"
-)]
-mod idp;
+use self::provider::idp::{Idp, Request};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

@@ -9,6 +9,8 @@
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
+mod provider;
+
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -21,17 +23,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
-use idp::encryption::{Cipher, Encryption};
-use idp::{Idp, Message, Request, Sign, SigningKey};
-
-#[path = "../../tests/it/idp.rs"]
-#[expect(
-    dead_code,
-    clippy::panic,
-    clippy::type_complexity,
-    reason = "the tests use all of it, and have lints of their own"
-)]
-mod idp;
+use self::provider::idp::encryption::{Cipher, Encryption};
+use self::provider::idp::{Idp, Message, Request, Sign, SigningKey};
 
 fn main() {
     let world = World::new();

@@ -172,7 +172,8 @@ fn written(text: &[(char, u8)], in_attribute: bool) -> String {
     })
 }
 
-fn sign(directory: &Path, template: &str) -> Vec<u8> {
+/// The document with the signature that xmlsec1 makes of its template, with `key.pem` in that directory.
+pub(crate) fn sign(directory: &Path, template: &str) -> Vec<u8> {
     let [key, file, signed] = ["key.pem", "template.xml", "signed.xml"].map(|name| directory.join(name));
     std::fs::write(&file, template).expect("written");
     let run = Command::new("xmlsec1")

@@ -11,6 +11,7 @@ mod kept;
 
 use anteroom::saml::diagnosis::{self, Check, Diagnosis, Given, Outcome};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::attacks::World;
 use crate::idp::Message;
@@ -38,4 +39,15 @@ fn check<'d>(diagnosis: &'d Diagnosis, code: &str) -> &'d Check {
 fn failed(diagnosis: &Diagnosis) -> Vec<(&str, &str)> {
     let failed = diagnosis.checks().iter().filter(|check| check.outcome == Outcome::Failed);
     failed.map(|check| (check.code.as_str(), check.reason.as_deref().unwrap_or_default())).collect()
+}
+
+/// The checks that failed, in a report as JSON.
+fn failed_in(report: &Value) -> Vec<(&str, &str)> {
+    let checks = report["checks"].as_array().expect("a list").iter();
+    let failed = checks.filter(|check| check["outcome"] == "failed");
+    failed
+        .map(|check| {
+            (check["code"].as_str().unwrap_or_default(), check["reason"].as_str().unwrap_or_default())
+        })
+        .collect()
 }

@@ -56,6 +56,14 @@ async fn start(server: &MetadataServer, clock: &ManualClock) -> TestApp {
     wanted(server, clock).more(&contoso(server)).start().await
 }
 
+/// A server of that metadata, and an Anteroom that has taken it over.
+async fn ready_with(metadata: Vec<u8>, clock: &ManualClock) -> (MetadataServer, TestApp) {
+    let server = MetadataServer::with(metadata).await;
+    let app = start(&server, clock).await;
+    until("it is ready", async || is_ready(&app).await).await;
+    (server, app)
+}
+
 fn now() -> ManualClock {
     ManualClock::at(SystemClock.now())
 }

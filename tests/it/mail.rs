@@ -8,6 +8,7 @@ mod delivery;
 mod house;
 mod letters;
 mod peers;
+pub(crate) mod receiver;
 
 use anteroom::email::EmailAddress;
 use anteroom::mail::{Access, Notice, Request, Words};

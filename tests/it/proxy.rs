@@ -339,16 +339,7 @@ fn new_user(email: &str, organization: OrganizationId) -> NewUser {
 }
 
 fn audit(action: &'static str, at: jiff::Timestamp) -> AuditEvent {
-    AuditEvent {
-        at,
-        action,
-        actor: "test".to_owned(),
-        subject: None,
-        reason: None,
-        reference: None,
-        request_id: None,
-        details: serde_json::Value::Null,
-    }
+    AuditEvent { actor: "test".to_owned(), ..AuditEvent::of_anteroom(at, action) }
 }
 
 fn session_of(user: &UserId, now: jiff::Timestamp) -> Session {

@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::attacks::World;
+use crate::canonical_form::sign;
 use crate::idp::{self, Idp, Sign, SigningKey};
 
 fn request<'a>(world: &'a World, idp: &'a saml::IdentityProvider) -> AuthnRequest<'a> {
@@ -257,26 +258,15 @@ fn messages_that_xmlsec1_signed_are_accepted_however_they_are_written() {
     }
     let world = World::pure();
     let directory = tempfile::tempdir().expect("a directory");
-    let [key, file, signed] =
-        ["key.pem", "template.xml", "signed.xml"].map(|name| directory.path().join(name));
     let pem = format!(
         "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
         STANDARD.encode(&world.idp.key.pkcs8)
     );
-    std::fs::write(&key, pem).expect("written");
+    std::fs::write(directory.path().join("key.pem"), pem).expect("written");
     for prefix_list in ["", "xs", "xs xsi saml", "#default xs"] {
         let unsigned = template(&world, prefix_list);
         for text in [unsigned.clone(), unsigned.replacen('\n', "\r\n", 5)] {
-            std::fs::write(&file, text).expect("written");
-            let run = Command::new("xmlsec1")
-                .args(["--sign", "--id-attr:ID", "Assertion", "--privkey-pem"])
-                .arg(&key)
-                .arg("--output")
-                .args([&signed, &file])
-                .output()
-                .expect("xmlsec1 runs");
-            assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-            let message = std::fs::read(&signed).expect("signed");
+            let message = sign(directory.path(), &text);
             let assertion =
                 world.verify(&message).unwrap_or_else(|refusal| panic!("{prefix_list:?}: {refusal}"));
             assert_eq!(assertion.name_id().expect("a name identifier").value, "café-\u{1f642}");

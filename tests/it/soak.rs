@@ -109,16 +109,7 @@ impl Chance {
 }
 
 fn event(action: &'static str) -> AuditEvent {
-    AuditEvent {
-        at: SystemClock.now(),
-        action,
-        actor: "soak".to_owned(),
-        subject: None,
-        reason: None,
-        reference: None,
-        request_id: None,
-        details: serde_json::Value::Null,
-    }
+    AuditEvent { actor: "soak".to_owned(), ..AuditEvent::of_anteroom(SystemClock.now(), action) }
 }
 
 /// Makes somebody who may enter.

@@ -345,16 +345,7 @@ fn session_of(user: &UserId, now: Timestamp) -> Session {
 }
 
 fn audit(action: &'static str, at: Timestamp) -> AuditEvent {
-    AuditEvent {
-        at,
-        action,
-        actor: "test".to_owned(),
-        subject: None,
-        reason: None,
-        reference: None,
-        request_id: None,
-        details: serde_json::Value::Null,
-    }
+    AuditEvent { actor: "test".to_owned(), ..AuditEvent::of_anteroom(at, action) }
 }
 
 const LIFETIMES: Lifetimes = Lifetimes { idle: Duration::from_mins(10), lifetime: Duration::from_hours(2) };

@@ -2,47 +2,32 @@
 //!
 //! Separate because a browser story waits for mail to one person among others'.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use url::Url;
 
 use crate::app::until;
+use crate::mail::receiver::{Receiver, Running};
 
 /// The mail server, running until it is dropped, and what it has taken over.
 pub(crate) struct Postbox {
-    program: Child,
     received: Arc<Mutex<Vec<Value>>>,
     port: u16,
-    /// It ends when this does.
-    _stdin: ChildStdin,
+    _running: Running,
 }
 
 impl Postbox {
     pub(crate) fn start() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-        let python = target.join("pyjwt/bin/python");
-        assert!(python.exists(), "{} is missing: scripts/test makes it", python.display());
-        let mut program = Command::new(python)
-            .arg(root.join("tests/peers/receive_mail.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("Python starts");
-        let mut lines = BufReader::new(program.stdout.take().expect("it is piped")).lines();
-        let port = lines.next().expect("a line").expect("text").parse().expect("a port");
+        let Receiver { running, mails, port } = Receiver::start(&[]);
         let received: Arc<Mutex<Vec<Value>>> = Arc::default();
         let keeping = Arc::clone(&received);
         std::thread::spawn(move || {
-            for mail in lines.map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()) {
+            for mail in mails {
                 keeping.lock().expect("nobody panics with it").push(mail);
             }
         });
-        Self { _stdin: program.stdin.take().expect("it is piped"), program, received, port }
+        Self { received, port, _running: running }
     }
 
     /// The table for the configuration file.
@@ -70,13 +55,6 @@ impl Postbox {
         let received = self.received.lock().expect("nobody panics with it");
         let theirs = received.iter().filter(|mail| mail["to"][1] == to);
         theirs.map(|mail| text(mail, "subject").to_owned()).collect()
-    }
-}
-
-impl Drop for Postbox {
-    fn drop(&mut self) {
-        self.program.kill().unwrap_or_default();
-        self.program.wait().map(drop).unwrap_or_default();
     }
 }
 

@@ -263,16 +263,7 @@ async fn begin(store: &dyn Store, user: &str, name: &str, began: SignedDuration)
         name_id: None,
         session_index: None,
     };
-    let event = AuditEvent {
-        at: now,
-        action: "session.begun",
-        actor: DANA.to_owned(),
-        subject: None,
-        reason: None,
-        reference: None,
-        request_id: None,
-        details: json!({}),
-    };
+    let event = AuditEvent { actor: DANA.to_owned(), ..AuditEvent::of_anteroom(now, "session.begun") };
     store.begin_session(&session, event).await.unwrap();
 }
 

@@ -85,9 +85,7 @@ fn properties_are_renamed_retired_and_restored() {
 #[test]
 fn an_organization_is_added_from_its_metadata_paused_resumed_and_removed() {
     let office = Office::furnished();
-    let mut idp = Idp::entra();
-    idp.entity_id = "https://sts.windows.net/north/".to_owned();
-    office.write("north.xml", &idp.metadata_xml());
+    let idp = provider_of_north(&office);
     let add = |id: &str, domain: &str, metadata: &str, more: &[&str]| {
         let given =
             ["organization", "add", id, "--name", "North", "--domain", domain, "--metadata", metadata];
@@ -127,25 +125,12 @@ fn an_organization_is_added_from_its_metadata_paused_resumed_and_removed() {
 #[test]
 fn sign_on_options_are_given_changed_and_shown() {
     let office = Office::new();
-    let mut idp = Idp::entra();
-    idp.entity_id = "https://sts.windows.net/north/".to_owned();
-    office.write("north.xml", &idp.metadata_xml());
+    provider_of_north(&office);
     let usual = json!({
         "force_authn": false, "authn_context": [], "name_id_format": null, "email_attributes": [],
         "name_attributes": [], "accept_expired_certificate": false,
     });
     assert_eq!(office.json(&["organization", "show", "contoso"])["options"], usual);
-    let add = [
-        "organization",
-        "add",
-        "north",
-        "--name",
-        "North",
-        "--domain",
-        "north.com",
-        "--metadata",
-        "north.xml",
-    ];
     let context = "urn:oasis:names:tc:SAML:2.0:ac:classes:X509";
     let options = [
         "--force-authn",
@@ -163,10 +148,10 @@ fn sign_on_options_are_given_changed_and_shown() {
         "--accept-expired-certificate",
         "on",
     ];
-    let (code, message) = office.refused(&[&add[..], &["--name-id-format", "email"]].concat());
+    let (code, message) = office.refused(&[&ADD_NORTH[..], &["--name-id-format", "email"]].concat());
     assert_eq!(code, "bad_fields");
     assert!(message.contains("name_id_format: \"email\" is none of persistent"), "{message}");
-    let added = office.json(&[&add[..], &options].concat());
+    let added = office.json(&[&ADD_NORTH[..], &options].concat());
     let all = json!({
         "force_authn": true, "authn_context": [context], "name_id_format": "persistent",
         "email_attributes": ["mail", "e-mail, work"], "name_attributes": ["full"],
@@ -213,26 +198,13 @@ fn sign_on_options_are_given_changed_and_shown() {
 #[test]
 fn an_organization_is_renamed_and_gets_other_domains_and_certificates() {
     let office = Office::furnished();
-    let mut idp = Idp::entra();
-    idp.entity_id = "https://sts.windows.net/north/".to_owned();
-    office.write("north.xml", &idp.metadata_xml());
-    let add = [
-        "organization",
-        "add",
-        "north",
-        "--name",
-        "North",
-        "--domain",
-        "north.com",
-        "--metadata",
-        "north.xml",
-    ];
+    let mut idp = provider_of_north(&office);
     // First what was read.
-    let preview = office.json(&[&add[..], &["--dry-run"]].concat());
+    let preview = office.json(&[&ADD_NORTH[..], &["--dry-run"]].concat());
     assert_eq!((&preview["id"], &preview["provider"]["entity_id"]), (&json!("north"), &json!(idp.entity_id)));
     assert!(
         office
-            .ok(&[&add[..], &["--dry-run"]].concat())
+            .ok(&[&ADD_NORTH[..], &["--dry-run"]].concat())
             .contains("entity ID       https://sts.windows.net/north/")
     );
     assert_eq!(office.refused(&["organization", "show", "north"]).0, "no_such_organization");
@@ -249,7 +221,7 @@ fn an_organization_is_renamed_and_gets_other_domains_and_certificates() {
         "--dry-run",
     ];
     assert_eq!(office.refused(&taken).0, "entity_id_taken");
-    office.ok(&add);
+    office.ok(&ADD_NORTH);
 
     assert_eq!(
         office.ok(&["organization", "rename", "north", "--name", "Northwind"]),
@@ -358,3 +330,14 @@ fn keys_that_another_secret_sealed_are_left_alone() {
     assert!(message.contains("store.secret_file is not the one that this store was made with"), "{message}");
     assert_eq!(office.json(&["keys", "list"]), before);
 }
+
+/// An identity provider that no organization has yet; its metadata is in `north.xml`.
+fn provider_of_north(office: &Office) -> Idp {
+    let idp = Idp { entity_id: "https://sts.windows.net/north/".to_owned(), ..Idp::entra() };
+    office.write("north.xml", &idp.metadata_xml());
+    idp
+}
+
+/// Adds the organization that this provider is of.
+const ADD_NORTH: [&str; 9] =
+    ["organization", "add", "north", "--name", "North", "--domain", "north.com", "--metadata", "north.xml"];

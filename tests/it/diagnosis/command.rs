@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
+use crate::diagnosis::failed_in;
 use crate::idp::{self, CLAIM_EMAIL, Idp, Message, Sign, SigningKey};
 
 /// A configuration with two organizations, and nothing else: no store, no secret.
@@ -73,16 +74,6 @@ impl Desk {
     fn at(&self) -> [String; 2] {
         ["--at".to_owned(), self.now.to_string()]
     }
-}
-
-fn failed(report: &Value) -> Vec<(&str, &str)> {
-    let checks = report["checks"].as_array().expect("a list").iter();
-    let failed = checks.filter(|check| check["outcome"] == "failed");
-    failed
-        .map(|check| {
-            (check["code"].as_str().unwrap_or_default(), check["reason"].as_str().unwrap_or_default())
-        })
-        .collect()
 }
 
 #[test]
@@ -168,7 +159,7 @@ fn every_kind_of_fault_has_its_check_and_exit_code() {
         let message = desk.control().with(fault);
         let (report, exit) = desk.explain(message.to_xml().as_bytes(), &[&at, &now]);
         assert_eq!(exit, 1, "{code}");
-        let found = failed(&report);
+        let found = failed_in(&report);
         assert!(found.contains(&(code, reason)), "{code} {reason}: {found:?}");
         assert_eq!(report["reason"].as_str(), found.first().map(|(_, reason)| *reason), "{found:?}");
     }
@@ -245,13 +236,13 @@ fn the_organization_is_that_of_the_issuer_or_the_one_that_is_named() {
     let octets = desk.control().to_xml().into_bytes();
     let (report, _) = desk.explain(&octets, &[&at, &now, "--organization", "fabrikam"]);
     assert_eq!(report["organization"], "fabrikam");
-    assert!(failed(&report).contains(&("issuer", "wrong_issuer")), "{report}");
+    assert!(failed_in(&report).contains(&("issuer", "wrong_issuer")), "{report}");
     let message = desk.control().with(|message| {
         message.assertion_issuer = Some("https://idp.example.org/".to_owned());
         message.response_issuer = Some("https://idp.example.org/".to_owned());
     });
     let (report, exit) = desk.explain(message.to_xml().as_bytes(), &[&at, &now]);
-    assert_eq!((exit, failed(&report)), (1, vec![("organization", "unknown_issuer")]));
+    assert_eq!((exit, failed_in(&report)), (1, vec![("organization", "unknown_issuer")]));
 }
 
 #[test]
@@ -263,7 +254,7 @@ fn a_request_of_another_installation_is_told_from_ours() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
     let [at, now] = desk.at();
     let (report, exit) = desk.explain(desk.control().to_xml().as_bytes(), &[&at, &now]);
-    assert_eq!((exit, failed(&report)), (1, vec![("request", "unknown_request")]));
+    assert_eq!((exit, failed_in(&report)), (1, vec![("request", "unknown_request")]));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::app::{NOAH, TestApp, Visitor, Wanted, until};
 use crate::browserless::Page;
+use crate::diagnosis::failed_in;
 use crate::idp::{CLAIM_EMAIL, Idp, Message, SigningKey};
 
 /// The reference on a page, which is all that a visitor learns.
@@ -33,16 +34,6 @@ async fn explain(app: &TestApp, reference: &str) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-fn failed(report: &Value) -> Vec<(&str, &str)> {
-    let checks = report["checks"].as_array().expect("a list").iter();
-    let failed = checks.filter(|check| check["outcome"] == "failed");
-    failed
-        .map(|check| {
-            (check["code"].as_str().unwrap_or_default(), check["reason"].as_str().unwrap_or_default())
-        })
-        .collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reference_leads_to_every_check_and_to_nothing_about_the_person() {
     let app = TestApp::new().await;
@@ -56,7 +47,7 @@ async fn a_reference_leads_to_every_check_and_to_nothing_about_the_person() {
     .await;
     let report = explain(&app, &reference).await;
     assert_eq!(
-        failed(&report),
+        failed_in(&report),
         [("audience", "wrong_audience"), ("email_domain", "email_domain_not_allowed")]
     );
     assert_eq!(
@@ -129,7 +120,7 @@ async fn every_way_to_be_refused_shows_a_reference_that_leads_on() {
     // No message at all, and one that is no XML.
     for (field, check) in [("%%%", ("message", "not_base64")), ("PHg+", ("message", "xml_malformed"))] {
         let page = mia.post(field.to_owned()).await.expect(403);
-        assert_eq!(failed(&explain(&app, &reference(&page)).await), [check]);
+        assert_eq!(failed_in(&explain(&app, &reference(&page)).await), [check]);
     }
     // An answer to a request of somebody else is held against its issuer.
     let pending = mia.begin("/").await;
@@ -140,7 +131,7 @@ async fn every_way_to_be_refused_shows_a_reference_that_leads_on() {
     let page = mia.answer_with(&message).await.expect(403);
     let report = explain(&app, &reference(&page)).await;
     assert_eq!(
-        (failed(&report), report["organization"].as_str()),
+        (failed_in(&report), report["organization"].as_str()),
         (vec![("request", "unknown_request")], Some("contoso"))
     );
 
@@ -149,13 +140,13 @@ async fn every_way_to_be_refused_shows_a_reference_that_leads_on() {
     let message = mia.answer(&pending);
     mia.answer_with(&message).await;
     let page = mia.answer_with(&message).await.expect(403);
-    assert_eq!(failed(&explain(&app, &reference(&page)).await), [("once", "request_replayed")]);
+    assert_eq!(failed_in(&explain(&app, &reference(&page)).await), [("once", "request_replayed")]);
 
     // An account that is switched off: the message was good.
     app.command(&["user", "disable", crate::app::MIA]).await;
     let page = app.visitor().sign_on("/").await.expect(403);
     let report = explain(&app, &reference(&page)).await;
-    assert_eq!(failed(&report), [("sign_on", "user_disabled")]);
+    assert_eq!(failed_in(&report), [("sign_on", "user_disabled")]);
 
     // An organization that is paused while somebody signs on.
     let mut noah = app.visitor().who_is(NOAH);
@@ -168,7 +159,7 @@ async fn every_way_to_be_refused_shows_a_reference_that_leads_on() {
     })
     .await;
     let page = noah.answer_with(&message).await.expect(403);
-    assert_eq!(failed(&explain(&app, &reference(&page)).await), [("organization", "connection_paused")]);
+    assert_eq!(failed_in(&explain(&app, &reference(&page)).await), [("organization", "connection_paused")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -198,7 +189,7 @@ async fn a_flood_leaves_bounded_traces_and_does_not_crowd_out_those_of_others() 
     store.close().await;
     // What has no trace any more is told from the log.
     let oldest = references.last().expect("there are some");
-    assert_eq!(failed(&explain(&app, oldest).await), [("sign_on", "xml_malformed")]);
+    assert_eq!(failed_in(&explain(&app, oldest).await), [("sign_on", "xml_malformed")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,5 +208,5 @@ async fn a_trace_goes_when_it_is_old_and_the_line_in_the_log_stays() {
         })
         .await;
     }
-    assert_eq!(failed(&explain(&app, &reference).await), [("sign_on", "audience_missing")]);
+    assert_eq!(failed_in(&explain(&app, &reference).await), [("sign_on", "audience_missing")]);
 }

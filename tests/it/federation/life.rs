@@ -73,9 +73,7 @@ async fn a_start_while_the_server_is_down_uses_the_copy() {
 async fn what_cannot_be_used_changes_nothing() {
     let clock = now();
     let good = String::from_utf8(Idp::entra().metadata_xml()).expect("text");
-    let server = MetadataServer::with(good.clone().into_bytes()).await;
-    let app = start(&server, &clock).await;
-    until("it is ready", async || is_ready(&app).await).await;
+    let (server, app) = ready_with(good.clone().into_bytes(), &clock).await;
     let list = format!(
         "<EntitiesDescriptor xmlns=\"urn:oasis:names:tc:SAML:2.0:metadata\">{}{}</EntitiesDescriptor>",
         Idp::entra().entity_descriptor("_a"),
@@ -141,9 +139,7 @@ async fn metadata_is_fetched_again_in_time_for_what_it_says_about_itself() {
         ("cacheDuration=\"PT1S\"".to_owned(), 4..=5),
     ] {
         let text = good.replacen("<EntityDescriptor ", &format!("<EntityDescriptor {says} "), 1);
-        let server = MetadataServer::with(text.into_bytes()).await;
-        let app = start(&server, &clock).await;
-        until("it is ready", async || is_ready(&app).await).await;
+        let (_server, app) = ready_with(text.into_bytes(), &clock).await;
         let due = listed(&app).await["metadata"]["due_at"].as_str().expect("a time").to_owned();
         let due: jiff::Timestamp = due.parse().expect("a time");
         let left = due.duration_since(clock.now()).as_mins();
@@ -173,9 +169,7 @@ async fn what_is_of_no_use_any_more_has_to_be_sent_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stays_down_is_asked_less_and_less_often() {
     let clock = now();
-    let server = MetadataServer::with(Idp::entra().metadata_xml()).await;
-    let app = start(&server, &clock).await;
-    until("it is ready", async || is_ready(&app).await).await;
+    let (server, app) = ready_with(Idp::entra().metadata_xml(), &clock).await;
     server.reply(Reply::Status(503));
     let mut pause = 3600;
     for (failures, seconds) in [(1, 54..=60), (2, 108..=120), (3, 216..=240), (4, 432..=480)] {

@@ -9,9 +9,7 @@ use super::*;
 async fn a_message_by_a_key_that_is_not_known_yet_is_verified_after_one_fetch() {
     let clock = now();
     let (old, new) = (idp_with(SigningKey::rsa()), idp_with(SigningKey::rsa_next()));
-    let server = MetadataServer::with(old.metadata_xml()).await;
-    let app = start(&server, &clock).await;
-    until("it is ready", async || is_ready(&app).await).await;
+    let (server, app) = ready_with(old.metadata_xml(), &clock).await;
     server.reply(Reply::Document(new.metadata_xml(), None));
     let before = server.count();
     assert_eq!(sign_on_by(&app, &new).await.expect(200).url.path(), "/.anteroom/waiting-room");
@@ -29,9 +27,7 @@ async fn a_message_by_a_key_that_is_not_known_yet_is_verified_after_one_fetch() 
 async fn people_who_come_at_the_same_moment_share_the_fetch() {
     let clock = now();
     let (old, new) = (idp_with(SigningKey::rsa()), idp_with(SigningKey::rsa_next()));
-    let server = MetadataServer::with(old.metadata_xml()).await;
-    let app = start(&server, &clock).await;
-    until("it is ready", async || is_ready(&app).await).await;
+    let (server, app) = ready_with(old.metadata_xml(), &clock).await;
     server.reply(Reply::Document(new.metadata_xml(), None));
     server.close();
     let before = server.count();
@@ -51,9 +47,7 @@ async fn people_who_come_at_the_same_moment_share_the_fetch() {
 #[tokio::test(flavor = "multi_thread")]
 async fn forged_messages_cause_one_fetch_in_five_minutes() {
     let clock = now();
-    let server = MetadataServer::with(Idp::entra().metadata_xml()).await;
-    let app = start(&server, &clock).await;
-    until("it is ready", async || is_ready(&app).await).await;
+    let (server, app) = ready_with(Idp::entra().metadata_xml(), &clock).await;
     let forger = Idp { key: SigningKey::foreign(), ..Idp::entra() };
     let before = server.count();
     for _ in 0..5 {
@@ -79,9 +73,7 @@ async fn forged_messages_cause_one_fetch_in_five_minutes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_entity_id_is_never_taken_over_silently() {
     let clock = now();
-    let server = MetadataServer::with(Idp::entra().metadata_xml()).await;
-    let app = start(&server, &clock).await;
-    until("it is ready", async || is_ready(&app).await).await;
+    let (server, app) = ready_with(Idp::entra().metadata_xml(), &clock).await;
     // The same people, so that they would be let in if only their provider were.
     let moved = Idp { tenant_id: app.idp.tenant_id.clone(), ..Idp::other_tenant() };
     server.reply(Reply::Document(moved.metadata_xml(), None));
@@ -130,9 +122,7 @@ async fn another_entity_id_is_never_taken_over_silently() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_held_goes_on_being_told_where_nothing_is_new_at_the_address() {
     let clock = now();
-    let server = MetadataServer::with(Idp::entra().metadata_xml()).await;
-    let app = start(&server, &clock).await;
-    until("it is ready", async || is_ready(&app).await).await;
+    let (server, app) = ready_with(Idp::entra().metadata_xml(), &clock).await;
     server.reply(Reply::Document(Idp::other_tenant().metadata_xml(), Some("\"2\"")));
     for _ in 0..2 {
         let refreshed = app.try_command(&["organization", "metadata", "contoso", "--refresh"]).await;
@@ -156,9 +146,7 @@ async fn what_is_held_goes_on_being_told_where_nothing_is_new_at_the_address() {
 async fn a_fetch_that_another_node_is_at_does_not_count_as_the_one_for_an_unknown_key() {
     let clock = now();
     let (old, new) = (idp_with(SigningKey::rsa()), idp_with(SigningKey::rsa_next()));
-    let server = MetadataServer::with(old.metadata_xml()).await;
-    let app = start(&server, &clock).await;
-    until("it is ready", async || is_ready(&app).await).await;
+    let (server, app) = ready_with(old.metadata_xml(), &clock).await;
     server.reply(Reply::Document(new.metadata_xml(), None));
     let before = server.count();
     let store = app.open_store().await;
@@ -203,9 +191,7 @@ async fn an_address_with_the_provider_of_another_organization_is_not_taken_over(
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entity_id_that_comes_back_is_held_no_longer() {
     let clock = now();
-    let server = MetadataServer::with(Idp::entra().metadata_xml()).await;
-    let app = start(&server, &clock).await;
-    until("it is ready", async || is_ready(&app).await).await;
+    let (server, app) = ready_with(Idp::entra().metadata_xml(), &clock).await;
     server.reply(Reply::Document(Idp::other_tenant().metadata_xml(), None));
     let held = app.try_command(&["organization", "metadata", "contoso", "--refresh"]).await;
     assert!(String::from_utf8_lossy(&held.stderr).contains("another identity provider"));

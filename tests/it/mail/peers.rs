@@ -1,56 +1,12 @@
 //! Mail that others receive and read: aiosmtpd takes it, Python's own library takes it apart.
 //!
-//! Separate because it needs Python; `scripts/test` installs aiosmtpd into an environment of its own.
-
-use std::io::{BufRead as _, BufReader, Lines};
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+//! Separate because it needs Python ([`super::receiver`]).
 
 use serde_json::{Value, json};
 
 use super::every_kind;
 use super::house::House;
-
-/// The mail server, running until it is dropped.
-struct Peer {
-    program: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    port: u16,
-    /// It ends when this does.
-    _stdin: ChildStdin,
-}
-
-impl Peer {
-    fn start(arguments: &[&str]) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-        let python = target.join("pyjwt/bin/python");
-        assert!(python.exists(), "{} is missing: scripts/test makes it", python.display());
-        let mut program = Command::new(python)
-            .arg(root.join("tests/peers/receive_mail.py"))
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("Python starts");
-        let mut lines = BufReader::new(program.stdout.take().expect("it is piped")).lines();
-        let port = lines.next().expect("a line").expect("text").parse().expect("a port");
-        Self { _stdin: program.stdin.take().expect("it is piped"), program, lines, port }
-    }
-
-    /// The next mail, as Python has read it.
-    fn next(&mut self) -> Value {
-        let line = self.lines.next().expect("it runs").expect("it prints text");
-        serde_json::from_str(&line).expect("it prints JSON")
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        self.program.kill().unwrap_or_default();
-        self.program.wait().map(drop).unwrap_or_default();
-    }
-}
+use super::receiver::Receiver;
 
 const NAME: &str = "Zoë \"Q\" O'Brien & <Söns> 日本";
 
@@ -91,7 +47,7 @@ fn configuration(port: u16, credentials: &str, more: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs aiosmtpd, which scripts/test installs"]
 async fn every_kind_of_mail_is_read_by_python_as_it_was_meant() {
-    let mut peer = Peer::start(&[]);
+    let mut peer = Receiver::start(&[]);
     let house = House::with_mail(&configuration(peer.port, "", "")).await;
     let notices = every_kind(NAME);
     for (number, notice) in notices.iter().enumerate() {
@@ -99,7 +55,7 @@ async fn every_kind_of_mail_is_read_by_python_as_it_was_meant() {
     }
     let running = house.start();
     for number in 0..notices.len() {
-        let mail = peer.next();
+        let mail = peer.mails.next().expect("it runs");
         check(&mail, &format!("user-{number}@contoso.com"));
         let (subject, text, html) = (&mail["subject"], &mail["text"], &mail["html"]);
         let (text, html) = (text.as_str().expect("text"), html.as_str().expect("text"));
@@ -124,7 +80,7 @@ async fn mail_goes_by_starttls_with_a_password_to_a_server_whose_certificate_is_
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     std::fs::write(path("mail.crt"), made.cert.pem()).expect("a file");
     std::fs::write(path("mail.key"), made.signing_key.serialize_pem()).expect("a file");
-    let mut peer = Peer::start(&[&path("mail.crt"), &path("mail.key"), "anteroom", "s3cr@t"]);
+    let mut peer = Receiver::start(&[&path("mail.crt"), &path("mail.key"), "anteroom", "s3cr@t"]);
     let mail = configuration(peer.port, "anteroom:s3cr%40t@", "?tls=required");
     let house = House::with_mail(&mail).await;
     let notice = &every_kind("Noah Lind")[0];
@@ -140,7 +96,7 @@ async fn mail_goes_by_starttls_with_a_password_to_a_server_whose_certificate_is_
 
     let running = house.start_with(&[("SSL_CERT_FILE", &path("mail.crt"))]);
     house.post(notice, "noah.lind@contoso.com").await;
-    let mail = peer.next();
+    let mail = peer.mails.next().expect("it runs");
     check(&mail, "noah.lind@contoso.com");
     assert_eq!(mail["encrypted"], true);
     assert_eq!(mail["user"], true);

@@ -212,16 +212,7 @@ pub(crate) fn grant(scope: &str, level: &str) -> Grant {
 }
 
 pub(crate) fn event(action: &'static str) -> AuditEvent {
-    AuditEvent {
-        at: noon(),
-        action,
-        actor: "command".to_owned(),
-        subject: None,
-        reason: None,
-        reference: None,
-        request_id: None,
-        details: json!({}),
-    }
+    AuditEvent { actor: "command".to_owned(), details: json!({}), ..AuditEvent::of_anteroom(noon(), action) }
 }
 
 /// Staff of Contoso, with an id made of the part before the `@`.

@@ -3,8 +3,8 @@
 use anteroom::directory::Subject;
 use anteroom::session::SessionHash;
 use anteroom::store::{
-    AuditEvent, AuditFilter, Change, ChangeSeq, Claimant, Consumed, Error, Handoff, StoredKey, TRACES_MAX,
-    TRACES_OF_ONE_MAX, Trace, UserChange, UserFilter,
+    AuditEvent, AuditFilter, Change, ChangeSeq, Claimant, Consumed, Error, Handoff, Store, StoredKey,
+    TRACES_MAX, TRACES_OF_ONE_MAX, Trace, UserChange, UserFilter,
 };
 use serde_json::json;
 
@@ -254,26 +254,21 @@ pub(crate) async fn everything_is_there_after_a_restart(backend: &dyn Backend) {
     add(&*store, "adele@contoso.com", &[grant("tower", "viewer")]).await;
     store.begin_session(&session(1, "u_adele"), event("session.begun")).await.unwrap();
     store.replace_keys(&[], &[key("a")], event("keys.rotated")).await.unwrap();
-    let before = (
-        store.organizations().await.unwrap(),
-        store.properties(None).await.unwrap(),
-        store.sessions(None, 10).await.unwrap(),
-        store.keys().await.unwrap(),
-        store.audit_entries(100).await.unwrap(),
-        store.changes_after(ChangeSeq(0)).await.unwrap(),
-    );
+    let all = async |store: &dyn Store| {
+        (
+            store.organizations().await.unwrap(),
+            store.properties(None).await.unwrap(),
+            store.sessions(None, 10).await.unwrap(),
+            store.keys().await.unwrap(),
+            store.audit_entries(100).await.unwrap(),
+            store.changes_after(ChangeSeq(0)).await.unwrap(),
+        )
+    };
+    let before = all(&*store).await;
     assert_eq!((before.0.len(), before.1.len(), before.2.len(), before.3.len()), (2, 3, 1, 1));
     store.close().await;
     let store = backend.open().await;
-    let after = (
-        store.organizations().await.unwrap(),
-        store.properties(None).await.unwrap(),
-        store.sessions(None, 10).await.unwrap(),
-        store.keys().await.unwrap(),
-        store.audit_entries(100).await.unwrap(),
-        store.changes_after(ChangeSeq(0)).await.unwrap(),
-    );
-    assert_eq!(before, after);
+    assert_eq!(before, all(&*store).await);
     let mut watch = Watch::begin(&*store).await;
     add(&*store, "ben@contoso.com", &[]).await;
     assert_eq!(watch.since().await, (vec![Change::User(user_id("u_ben"))], 1));

@@ -11,7 +11,7 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::Malformed;
 use super::fields::{Fields, LineEnds};
@@ -50,11 +50,11 @@ impl Extent {
 impl Search {
     /// The end of the head at the beginning of these octets, which are those of the last call and perhaps more.
     pub(crate) fn go_on(&mut self, octets: &[u8]) -> Option<Extent> {
-        loop {
-            let rest = octets.get(self.at..)?;
-            let length = memchr(b'\n', rest)?;
-            self.at += length + 1;
-            if length == 0 || (length == 1 && rest.first() == Some(&b'\r')) {
+        let from = self.at;
+        for end in memchr_iter(b'\n', octets.get(from..)?) {
+            let line = octets.get(self.at..from + end)?;
+            self.at = from + end + 1;
+            if matches!(line, b"" | b"\r") {
                 let Self { at: octets, lines, ends } = *self;
                 (self.at, self.lines) = (0, 0);
                 return Some(Extent { octets, lines, ends });
@@ -65,6 +65,7 @@ impl Search {
             }
             self.lines += 1;
         }
+        None
     }
 }
 

@@ -155,7 +155,8 @@ impl Line<'_> {
 
     /// Adds a duration, in whole microseconds.
     pub fn micros(&mut self, name: Name, value: Duration) {
-        self.number(name, u64::try_from(value.as_micros()).unwrap_or(u64::MAX));
+        let seconds = value.as_secs().saturating_mul(1_000_000);
+        self.number(name, seconds.saturating_add(value.subsec_micros().into()));
     }
 
     /// Adds an address.

@@ -53,7 +53,7 @@ pub use self::incoming::Request;
 pub(crate) use self::interim::Interim;
 pub use self::message::Source;
 pub use self::peer::{Handshake, Peer, RequestId, RequestIds, TrustedProxies};
-pub use self::settings::{Balance, Check, Error, Protocol, PublicUrl, Settings, Timeouts, Upstream};
+pub use self::settings::{Balance, Check, Error, Protocol, PublicUrl, Reuse, Settings, Timeouts, Upstream};
 pub use self::tally::{Counts, Tallies};
 pub use self::trace::Trace;
 pub(crate) use self::upgrade::{Upgrade, Upgraded};

@@ -149,6 +149,7 @@ pub(crate) fn proxy(config: &Config) -> anyhow::Result<proxy::Settings> {
         identity_header_names: identity_header_names.collect::<Result<_, _>>()?,
         tls: upstreams.tls.clone(),
         balance: upstreams.balance.clone(),
+        reuse: upstreams.reuse,
         timeouts: upstreams.timeouts,
         ..proxy::Settings::new(upstreams.addresses.clone(), public_url)
     })

@@ -51,6 +51,7 @@ pub(super) struct App {
     pub(super) stream_idle_timeout: Option<String>,
     pub(super) upstream_keep_alive: Option<String>,
     pub(super) upstream_ping: Option<String>,
+    pub(super) reuse: Option<String>,
     pub(super) upload_rate_min: Option<u64>,
 }
 

@@ -10,7 +10,9 @@ use http::uri::PathAndQuery;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
-use crate::proxy::{Balance, Check, Identity, Offer, Protocol, Roots, Timeouts, Tls, TlsError, Upstream};
+use crate::proxy::{
+    Balance, Check, Identity, Offer, Protocol, Reuse, Roots, Timeouts, Tls, TlsError, Upstream,
+};
 use crate::target::RequestTarget;
 
 use super::reading::{Fault, Read, Reading, Told};
@@ -25,6 +27,8 @@ pub struct Upstreams {
     pub tls: Option<Tls>,
     /// How requests are distributed.
     pub balance: Balance,
+    /// Which requests may have a connection that was used before.
+    pub reuse: Reuse,
     /// The limits in time.
     pub timeouts: Timeouts,
 }
@@ -33,8 +37,10 @@ pub(super) fn read(typed: &file::App, reading: &mut Reading<'_>) -> Read<Upstrea
     let addresses = addresses(typed, reading);
     let tls = tls(typed, addresses.as_deref().ok(), reading);
     let balance = balance(typed, reading);
+    let reuse = reuse(typed, addresses.as_deref().unwrap_or_default(), reading);
     let timeouts = timeouts(typed, reading);
-    Ok(Upstreams { addresses: addresses?, tls: tls?, balance: balance?, timeouts: timeouts? })
+    let (addresses, tls, balance) = (addresses?, tls?, balance?);
+    Ok(Upstreams { addresses, tls, balance, reuse: reuse?, timeouts: timeouts? })
 }
 
 fn addresses(typed: &file::App, reading: &mut Reading<'_>) -> Read<Vec<Upstream>> {
@@ -188,6 +194,27 @@ fn balance(typed: &file::App, reading: &mut Reading<'_>) -> Read<Balance> {
     })
 }
 
+fn reuse(typed: &file::App, addresses: &[Upstream], reading: &mut Reading<'_>) -> Read<Reuse> {
+    let reuse = reading.defaulted(REUSE, typed.reuse.as_deref(), |text| match text {
+        "always" => Ok(Reuse::Always),
+        "safe" => Ok(Reuse::Safe),
+        "never" => Ok(Reuse::Never),
+        _ => Err(Fault::new(format!("{text:?} is none"), "write \"always\", \"safe\" or \"never\"")),
+    })?;
+    let is_shared =
+        typed.upstream_http2 == Some(true) || addresses.iter().any(|one| one.protocol() == Protocol::H2c);
+    if reuse == Reuse::Never && is_shared {
+        let remedy = "write \"safe\", or remove app.upstream_http2 and h2c:// from app.upstreams";
+        reading.findings.refuse(
+            REUSE,
+            "\"never\" cannot be, because connections of HTTP/2 are shared",
+            remedy,
+        );
+        return Err(Told);
+    }
+    Ok(reuse)
+}
+
 /// A path of the application, with a query if need be.
 fn path(text: &str) -> Result<PathAndQuery, Fault> {
     let target = text.parse::<http::Uri>().ok().filter(|uri| uri.authority().is_none());
@@ -235,6 +262,7 @@ const KEY: &str = "app.upstream_key";
 const SERVER_NAME: &str = "app.upstream_server_name";
 const HTTP2: &str = "app.upstream_http2";
 const REQUESTS_MAX: &str = "app.upstream_requests_max";
+const REUSE: &str = "app.reuse";
 const UPLOAD_RATE_MIN: &str = "app.upload_rate_min";
 const HEALTH_PATH: &str = "app.health_path";
 const HEALTH_INTERVAL: &str = "app.health_interval";

@@ -23,7 +23,7 @@ use crate::monotonic;
 
 use super::tally::Tally;
 use super::upstream::{Dialled, Group, Inside, Member, Sign, Slot};
-use super::{Failure, Settings, Timeouts};
+use super::{Failure, Reuse, Settings, Timeouts};
 
 pub(super) use self::connection::{Connection, Next};
 pub(super) use self::line::Switched;
@@ -41,6 +41,7 @@ pub(super) struct Pool {
     sites: Vec<Site>,
     group: Arc<Group>,
     timeouts: Timeouts,
+    reuse: Reuse,
     is_sticky: bool,
     turn: AtomicUsize,
     budget: Budget,
@@ -100,6 +101,7 @@ impl Pool {
             sites: settings.upstreams.iter().map(|one| Site::new(settings.tallies.join(one))).collect(),
             group: Group::of(settings, closing),
             timeouts: settings.timeouts,
+            reuse: settings.reuse,
             is_sticky: settings.balance.sticky,
             turn: AtomicUsize::new(0),
             budget: Budget::default(),
@@ -126,7 +128,7 @@ impl Pool {
 
     /// A connection to the upstream that suits best, preferably one that was used before. A request that cannot
     /// be repeated gets one only if it was in use a moment ago, which the application is unlikely to be
-    /// closing right now.
+    /// closing right now, or none at all: see [`Reuse`].
     pub(super) async fn take(self: &Arc<Self>, wish: Wish) -> Result<Connection, Unconnected> {
         self.budget.deposit();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -216,7 +218,7 @@ impl Pool {
         {
             return Some(Connection::stream(self, site, channel, true));
         }
-        let fresh = if wish.replayable { self.timeouts.pool_idle } else { self.timeouts.pool_idle / 4 };
+        let fresh = self.reuse.fresh(wish.replayable, self.timeouts.pool_idle)?;
         let parked = own.unpark(member, fresh, self.timeouts.pool_idle)?;
         Some(Connection::alone(self, site, parked, true))
     }
@@ -284,7 +286,7 @@ impl Pool {
 
     /// Keeps a connection whose exchange is over.
     fn keep(self: &Arc<Self>, site: usize, mut line: Box<Line>) {
-        if !line.is_reusable() {
+        if self.reuse == Reuse::Never || !line.is_reusable() {
             return;
         }
         line.rest(self.timeouts.pool_idle);

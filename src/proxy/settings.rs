@@ -47,6 +47,8 @@ pub struct Settings {
     pub resolver: Arc<dyn Resolve>,
     /// How requests are distributed among them.
     pub balance: Balance,
+    /// Which requests may have a connection that was used before.
+    pub reuse: Reuse,
     /// What is known of them; shared by all cores.
     pub state: State,
     /// What is counted of them; for new settings, that of the old ones goes on.
@@ -70,6 +72,7 @@ impl Settings {
             tls: None,
             resolver: Arc::new(SystemResolver),
             balance: Balance::default(),
+            reuse: Reuse::default(),
             state: State::default(),
             tallies: Tallies::default(),
             public_url,
@@ -165,6 +168,30 @@ impl Default for Balance {
             dns_refresh: Duration::from_secs(30),
             check: None,
             excuses_max: 0,
+        }
+    }
+}
+
+/// Which requests may have a connection of HTTP/1.1 that was used before, and may be closing at the other end.
+/// Those of HTTP/2 are shared in any case: their servers say which requests they have not looked at (RFC 9113 6.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reuse {
+    /// All; one that cannot be repeated only if the connection was in use a moment ago.
+    #[default]
+    Always,
+    /// Those that are sent once more where the connection is found closed.
+    Safe,
+    /// None: each has its own.
+    Never,
+}
+
+impl Reuse {
+    /// How long ago a connection may have been in use that a request gets; `None` is that it gets none.
+    pub(super) fn fresh(self, is_replayable: bool, pool_idle: Duration) -> Option<Duration> {
+        match (self, is_replayable) {
+            (Self::Always | Self::Safe, true) => Some(pool_idle),
+            (Self::Always, false) => Some(pool_idle / 4),
+            (Self::Safe, false) | (Self::Never, _) => None,
         }
     }
 }

@@ -14,6 +14,7 @@ use anteroom::config::{self, Config, Environment, Problems, Watch, check, init, 
 use anteroom::directory::Level;
 use anteroom::identity::{Algorithm, Preset};
 use anteroom::pages::Accent;
+use anteroom::proxy::Reuse;
 use anteroom::server::{Greeting, Sharing, WhenFull};
 use anteroom::target::PathRule;
 use jiff::Timestamp;
@@ -55,6 +56,7 @@ upstream_idle_timeout = "1m"
 stream_idle_timeout = "2h"
 upstream_keep_alive = "50s"
 upstream_ping = "6m"
+reuse = "safe"
 upload_rate_min = 1000
 public_paths = ["/favicon.ico", "/assets/", "/login"]
 name = "ServusConnect"
@@ -264,6 +266,7 @@ fn everything_that_can_be_said_is_understood() {
     let urls: Vec<_> = upstreams.addresses.iter().map(ToString::to_string).collect();
     assert_eq!(urls, ["http://127.0.0.1:3000", "https://backend.internal:443", "h2c://[::1]:50051"]);
     assert!(upstreams.tls.is_some() && upstreams.balance.sticky);
+    assert_eq!(upstreams.reuse, Reuse::Safe);
     assert_eq!(upstreams.balance.requests_max.map(std::num::NonZero::get), Some(500));
     assert_eq!((upstreams.balance.dns_refresh, upstreams.balance.excuses_max), (Duration::from_secs(5), 5));
     let check = upstreams.balance.check.as_ref().expect("upstreams are asked");
@@ -397,6 +400,17 @@ fn options_of_upstreams_are_valid_or_told_each() {
         ("http://a.b", "health_interval = \"2s\"", "does nothing without app.health_path"),
         ("http://a.b", "dns_refresh = \"2h\"", "\"2h\" is too long — write at most \"1h\""),
         ("http://a.b", "upstream_ping = \"0s\"", "\"0s\" is too short"),
+        (
+            "http://a.b",
+            "reuse = \"sometimes\"",
+            "\"sometimes\" is none — write \"always\", \"safe\" or \"never\"",
+        ),
+        ("h2c://a.b", "reuse = \"never\"", "\"never\" cannot be, because connections of HTTP/2 are shared"),
+        (
+            "https://a.b",
+            "upstream_http2 = true\nreuse = \"never\"",
+            "\"never\" cannot be, because connections of HTTP/2 are shared",
+        ),
         ("http://a.b", "upload_rate_min = 1000001", "1000001 is out of bounds — write a number from 0 to"),
         ("http://a.b", "upstream_timeout = \"2s\"", "is not a known key — did you mean"),
     ];
@@ -410,6 +424,8 @@ fn options_of_upstreams_are_valid_or_told_each() {
     assert_eq!(folder.mistakes(&several).len(), 4, "all at once");
     folder.load(&app("https://a.b", "upstream_ca = \"tls.crt\"")).expect("the control");
     folder.load(&app("https://a.b", "")).expect("the authorities of this machine");
+    let never = folder.load(&app("http://a.b", "reuse = \"never\"")).expect("no HTTP/2");
+    assert_eq!(never.app.upstreams.reuse, Reuse::Never);
     let any = folder.load(&app("http://a.b", "upload_rate_min = 0")).expect("any rate");
     assert_eq!(any.app.upstreams.timeouts.request_body_rate_min, None);
 }

@@ -96,6 +96,11 @@ pub const KEYS: &[Key] = &[
         Absent::Value("\"30s\""),
         "How often a connection of HTTP/2 that carries requests is asked whether it lives. gRPC servers may want it rarer.",
     ),
+    text(
+        "app.reuse",
+        Absent::Value("\"always\""),
+        "Which requests may have a connection that was used before: `always`, `safe` for those alone that can be repeated, or `never`.",
+    ),
     number(
         "app.upload_rate_min",
         Absent::Value("240"),

@@ -1,11 +1,13 @@
 //! Applications that die at every stage of a request, and how often a request is sent then.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::net::TcpListener;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anteroom::proxy::Upstream as Address;
+use anteroom::proxy::{Reuse, Upstream as Address};
 
 use super::{Front, HOST, Plan};
 use crate::upstream::Upstream;
@@ -212,4 +214,56 @@ fn an_unused_connection_is_closed_in_time() {
     upstream.wait_for_open(0);
     assert_eq!(front.ask(&get("/x")).status, 200);
     assert_eq!(upstream.connections(), 2);
+}
+
+/// an application that closes every connection just when another request is sent on it.
+#[test]
+fn what_cannot_be_repeated_goes_over_a_new_connection_where_that_is_wished() {
+    let empty_post = format!("POST /x HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 0\r\n\r\n");
+    let get_with_body = post("/x").replacen("POST", "GET", 1);
+    let delete = get("/x").replacen("GET", "DELETE", 1);
+    for (reuse, status, sent) in [(Reuse::Always, 502, 2), (Reuse::Safe, 200, 2), (Reuse::Never, 200, 2)] {
+        for request in [&post("/x"), &empty_post, &get_with_body, &delete] {
+            let (front, upstream) = before_one_that_closes_used_connections(reuse);
+            assert_eq!(front.ask(&get("/first")).status, 200);
+            assert_eq!(front.ask(request).status, status, "{reuse:?} {request}");
+            assert_eq!(upstream.requests().len(), sent, "{reuse:?} {request}");
+        }
+    }
+}
+
+/// `safe` takes nothing from those that can be repeated, `never` everything from everybody.
+#[test]
+fn connections_are_used_again_as_is_wished() {
+    for (reuse, used) in
+        [(Reuse::Always, [0, 0, 0, 0]), (Reuse::Safe, [0, 0, 1, 1]), (Reuse::Never, [0, 1, 2, 3])]
+    {
+        let upstream = Upstream::polite();
+        let mut plan = Plan::before(&[&upstream]);
+        plan.proxy.reuse = reuse;
+        plan.proxy.timeouts.pool_idle = Duration::from_hours(1);
+        let front = plan.start();
+        for request in [get("/1"), get("/2"), post("/3"), get("/4")] {
+            assert_eq!(front.ask(&request).status, 200);
+        }
+        let connections: Vec<_> = upstream.requests().iter().map(|request| request.connection).collect();
+        assert_eq!(connections, used, "{reuse:?}");
+        if reuse == Reuse::Never {
+            upstream.wait_for_open(0);
+        }
+    }
+}
+
+fn before_one_that_closes_used_connections(reuse: Reuse) -> (Front, Upstream) {
+    let used = Mutex::new(HashSet::new());
+    let upstream = Upstream::start(move |exchange| {
+        exchange.read_body()?;
+        if !used.lock().unwrap().insert(exchange.recorded.connection) {
+            return exchange.close();
+        }
+        exchange.respond("200 OK", &[], b"ok")
+    });
+    let mut plan = Plan::before(&[&upstream]);
+    plan.proxy.reuse = reuse;
+    (plan.start(), upstream)
 }

@@ -19,6 +19,7 @@ mod listener;
 mod open;
 mod preamble;
 mod refusal;
+mod socket;
 mod sundries;
 mod tls;
 mod watch;

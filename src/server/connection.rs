@@ -31,6 +31,7 @@ use super::exchange::Asked;
 use super::inspect::Inspected;
 use super::open::{Entry, Open};
 use super::refusal::{Refusal, closing};
+use super::socket::Socket;
 use super::sundries::Sundries;
 use super::tls::{Acceptor, describe};
 use super::watch::{Exchange, Protocol, Tracked, Watch};
@@ -166,7 +167,8 @@ impl<H: Handler> Desk<H> {
             return self.serve_http1(stream, peer, watch).await;
         };
         let begun = Instant::now();
-        let accepted = Box::pin(timeout(self.limits.handshake, acceptor.accept(stream))).await;
+        let socket = Socket::new(stream, Arc::clone(&watch));
+        let accepted = Box::pin(timeout(self.limits.handshake, acceptor.accept(socket))).await;
         match accepted {
             Ok(Ok(stream)) => {
                 let stream = Box::new(stream);

@@ -16,11 +16,11 @@ use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use super::socket::Socket;
 use crate::proxy::Handshake;
 use crate::secret::Secret;
 
@@ -97,8 +97,8 @@ impl Acceptor {
     }
 
     /// Performs the handshake.
-    pub(super) async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
-        self.0.accept(stream).await
+    pub(super) async fn accept(&self, socket: Socket) -> std::io::Result<TlsStream<Socket>> {
+        self.0.accept(socket).await
     }
 }
 

@@ -22,6 +22,7 @@ mod preamble;
 mod rest;
 mod secure;
 mod sessions;
+mod slow;
 mod streams;
 mod tls;
 mod tunnels;

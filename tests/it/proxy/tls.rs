@@ -45,7 +45,7 @@ pub(super) async fn handshake(
     handshake_over(stream, name, trusted, protocols).await
 }
 
-async fn handshake_over(
+pub(super) async fn handshake_over(
     stream: TcpStream,
     name: &str,
     trusted: &[&CertificateDer<'static>],
@@ -455,13 +455,13 @@ async fn a_client_that_has_caught_up_is_not_cut_off() {
     assert_eq!(take(&mut client, b"end").await, b"end");
 }
 
-async fn ask(stream: &mut TlsStream<TcpStream>, path: &str) {
+pub(super) async fn ask(stream: &mut TlsStream<TcpStream>, path: &str) {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
 }
 
 /// What comes, up to this end and no further.
-async fn take(stream: &mut TlsStream<TcpStream>, end: &[u8]) -> Vec<u8> {
+pub(super) async fn take(stream: &mut TlsStream<TcpStream>, end: &[u8]) -> Vec<u8> {
     let mut octets = Vec::new();
     while !octets.ends_with(end) {
         octets.push(stream.read_u8().await.expect("the connection goes on"));

@@ -122,6 +122,7 @@ impl Config {
             ("listen.trusted_proxies", self.listen.trusted_proxies != newer.listen.trusted_proxies),
             ("listen.proxy_protocol", self.listen.greeting != newer.listen.greeting),
             ("listen.reuse_port", self.listen.sharing != newer.listen.sharing),
+            ("listen.http2_websocket", self.listen.sockets != newer.listen.sockets),
             (
                 "listen.connections, .connections_per_address, .when_full, .memory_max, .pre_drain or .grace",
                 self.listen.room != newer.listen.room,

@@ -159,6 +159,7 @@ impl Forwarder {
         let trace =
             Trace { upstream: connection.upstream(), given_at, connect: sent.connect, retries: sent.retries };
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            let upgrade = upgrade.filter(|upgrade| upgrade.is_accepted(&head.fields));
             let client = upgrade.map(Upgrade::wait).zip(connection.take_switched());
             let Some((client, upstream)) = client else { return Err(unanswered(Failure::BadResponse(None))) };
             let (access, closing) = (grant.access.cloned(), self.closing.clone());

@@ -23,6 +23,7 @@ mod socket;
 mod sundries;
 mod tls;
 mod watch;
+mod websocket;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -92,6 +93,8 @@ pub struct Settings {
     pub trusted_proxies: TrustedProxies,
     /// How trusted peers begin a connection.
     pub greeting: Greeting,
+    /// In which protocols a WebSocket can be asked for.
+    pub sockets: Sockets,
     /// How many cores serve; as many as there are unless given.
     pub workers: Option<NonZero<usize>>,
     /// The limits.
@@ -126,6 +129,15 @@ pub enum Greeting {
     ProxyProtocol,
 }
 
+/// In which protocols a WebSocket can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sockets {
+    /// In HTTP/1.1, each with a connection of its own.
+    OfHttp1,
+    /// In HTTP/2, too (RFC 8441): each is a stream of a connection, which counts once.
+    OfBoth,
+}
+
 /// What becomes of connections beyond the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenFull {
@@ -146,6 +158,7 @@ impl Settings {
             certificates: None,
             trusted_proxies: TrustedProxies::default(),
             greeting: Greeting::None,
+            sockets: Sockets::OfHttp1,
             workers: None,
             limits: Limits::default(),
             gauge: Gauge::default(),

@@ -169,6 +169,7 @@ pub(super) fn public_listener(
         sharing: config.listen.sharing,
         trusted_proxies: TrustedProxies::new(config.listen.trusted_proxies.iter().copied()),
         greeting: config.listen.greeting,
+        sockets: config.listen.sockets,
         limits: Limits {
             connections_max: room.connections,
             connections_per_address: room.connections_per_address,

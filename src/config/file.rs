@@ -95,6 +95,7 @@ pub(super) struct Listen {
     pub(super) trusted_proxies: Option<Vec<String>>,
     pub(super) proxy_protocol: Option<bool>,
     pub(super) reuse_port: Option<bool>,
+    pub(super) http2_websocket: Option<bool>,
     pub(super) connections: Option<u64>,
     pub(super) connections_per_address: Option<u64>,
     pub(super) when_full: Option<String>,

@@ -15,7 +15,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use crate::secret::Secret;
-use crate::server::{Greeting, KeyPair, Sharing, WhenFull};
+use crate::server::{Greeting, KeyPair, Sharing, Sockets, WhenFull};
 
 use super::reading::{Fault, Read, Reading, Told};
 use super::{file, time};
@@ -33,6 +33,8 @@ pub struct Listen {
     pub greeting: Greeting,
     /// Whether another process may listen on the same addresses.
     pub sharing: Sharing,
+    /// In which protocols a WebSocket can be asked for.
+    pub sockets: Sockets,
     /// How many may come in, and how long they may stay when it is time to go.
     pub room: Room,
     /// Certificates, the first for clients that name no host; empty: plain HTTP.
@@ -108,7 +110,14 @@ pub(super) fn read(typed: &file::Listen, reading: &mut Reading<'_>) -> Read<List
         reading.findings.refuse("listen.proxy_protocol", "there are no trusted proxies to speak it", remedy);
         return Err(Told);
     }
-    Ok(Listen { public, ops, trusted_proxies, greeting, sharing, room: room?, tls: tls? })
+    let (room, tls) = (room?, tls?);
+    let sockets = if typed.http2_websocket == Some(true) { Sockets::OfBoth } else { Sockets::OfHttp1 };
+    if sockets == Sockets::OfBoth && tls.is_empty() {
+        let message = "does nothing without listen.tls, because HTTP/2 is not spoken then";
+        reading.findings.refuse("listen.http2_websocket", message, "add [[listen.tls]], or remove it");
+        return Err(Told);
+    }
+    Ok(Listen { public, ops, trusted_proxies, greeting, sharing, sockets, room, tls })
 }
 
 fn room(typed: &file::Listen, reading: &mut Reading<'_>) -> Read<Room> {

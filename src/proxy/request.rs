@@ -94,10 +94,11 @@ pub(super) struct Prepared<'a> {
     pub(super) interim: Option<Interim>,
 }
 
-/// Whether the request asks for a WebSocket (RFC 6455 4.1), the one upgrade that we let through.
+/// Whether the request asks for a WebSocket (RFC 6455 4.1), the one upgrade that we let through. In HTTP/2 no client can say
+/// so in fields (RFC 9113 8.2.2): there it is the server that does, of an extended `CONNECT` (RFC 8441).
 pub(super) fn wants_websocket(request: &Request) -> bool {
     request.fields().has(Known::Upgrade)
-        && request.version() == Version::HTTP_11
+        && matches!(request.version(), Version::HTTP_11 | Version::HTTP_2)
         && request.method() == Method::GET
         && names_websocket(request.fields())
         && request.fields().says(Known::Connection, b"upgrade")

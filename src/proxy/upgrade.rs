@@ -9,9 +9,15 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
+use crate::http1::fields::Fields;
+
 /// Goes with a request that asks for an upgrade: its connection, once `101` has been sent.
 #[derive(Debug)]
-pub(crate) struct Upgrade(oneshot::Receiver<Upgraded>);
+pub(crate) struct Upgrade {
+    connection: oneshot::Receiver<Upgraded>,
+    /// What the application has to say to a key of ours; one of the client's is judged by the client.
+    accept: Option<Box<str>>,
+}
 
 /// A connection that is no HTTP any more.
 pub(crate) struct Upgraded {
@@ -30,13 +36,26 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin> Octets for IO {}
 impl Upgrade {
     /// For one request, and where its connection is to be sent.
     pub(crate) fn new() -> (Self, oneshot::Sender<Upgraded>) {
-        let (sender, receiver) = oneshot::channel();
-        (Self(receiver), sender)
+        let (sender, connection) = oneshot::channel();
+        (Self { connection, accept: None }, sender)
+    }
+
+    /// The same with a key of ours, to which an application that understands it says this.
+    pub(crate) fn accepted_by(accept: Box<str>) -> (Self, oneshot::Sender<Upgraded>) {
+        let (upgrade, sender) = Self::new();
+        (Self { accept: Some(accept), ..upgrade }, sender)
+    }
+
+    /// Whether the application has understood the key (RFC 6455 4.1).
+    pub(super) fn is_accepted(&self, answered: &Fields) -> bool {
+        let mut said = answered.iter().filter(|field| field.name == b"sec-websocket-accept");
+        let Some(accept) = &self.accept else { return true };
+        said.next().is_some_and(|field| field.value == accept.as_bytes()) && said.next().is_none()
     }
 
     /// Waits for the connection; it does not come at all if it is gone.
     pub(super) fn wait(self) -> oneshot::Receiver<Upgraded> {
-        self.0
+        self.connection
     }
 }
 

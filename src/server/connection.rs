@@ -35,9 +35,10 @@ use super::socket::Socket;
 use super::sundries::Sundries;
 use super::tls::{Acceptor, describe};
 use super::watch::{Exchange, Protocol, Tracked, Watch};
-use super::{FINISH_MAX, Greeting, Handler, Limits, Refused, Settings, preamble};
+use super::{FINISH_MAX, Greeting, Handler, Limits, Refused, Settings, Sockets, preamble, websocket};
 use crate::http1::fields::Known;
 use crate::http1::head::RequestHead;
+use crate::id::Randomness;
 use crate::proxy::{
     self, Body, BoxError, Observed, Peer, RequestId, RequestIds, Source, TrustedProxies, drive,
 };
@@ -67,6 +68,7 @@ struct Desk<H> {
     handler: H,
     acceptor: Option<Acceptor>,
     request_ids: Arc<RequestIds>,
+    randomness: Arc<dyn Randomness>,
     proxies: TrustedProxies,
     greeting: Greeting,
     limits: Limits,
@@ -84,12 +86,13 @@ impl<H: Handler> Front<H> {
             handler,
             acceptor: settings.certificates.as_deref().map(Acceptor::new),
             request_ids: Arc::new(RequestIds::new(&*settings.randomness)),
+            randomness: Arc::clone(&settings.randomness),
             proxies: settings.trusted_proxies.clone(),
             greeting: settings.greeting,
             limits: settings.limits,
             doors,
             sundries: Sundries::new(Arc::clone(&settings.clock)),
-            http2: http2_builder(&settings.limits),
+            http2: http2_builder(settings),
             ends: Cell::new(false),
             shutdown,
         };
@@ -234,10 +237,18 @@ impl<H: Handler> Desk<H> {
         watch.speaks(Protocol::Http2);
         let inspected = Inspected::new(stream);
         let io = TokioIo::new(Observed::new(inspected, Arc::clone(&watch)));
-        let service = service_fn(|request: Request<Incoming>| {
-            let answer =
-                Rc::clone(&self).answer(asked_by_http2(request), Rc::clone(&peer), Arc::clone(&watch));
-            answer.map(|response| Ok::<_, std::convert::Infallible>(for_http2(response)))
+        let service = service_fn(|mut request: Request<Incoming>| {
+            let (upgrade, opening) = websocket::translate(&mut request, &*self.randomness).unzip();
+            let asked = Asked { upgrade, ..asked_by_http2(request) };
+            let answer = Rc::clone(&self).answer(asked, Rc::clone(&peer), Arc::clone(&watch));
+            let watch = Arc::clone(&watch);
+            answer.map(move |response| {
+                let response = for_http2(response);
+                Ok::<_, std::convert::Infallible>(match opening {
+                    Some(opening) => opening.answer(response, &watch),
+                    None => response,
+                })
+            })
         });
         let connection = pin!(self.http2.serve_connection(io, service));
         self.attend(connection, &watch, Protocol::Http2).await;
@@ -297,7 +308,9 @@ impl<H: Handler> Desk<H> {
             let response = match admitted {
                 Ok(request) => {
                     let response = self.handle(request, &peer).await;
-                    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    // In HTTP/2 it is one stream of many.
+                    let is_all = version < Version::HTTP_2;
+                    if response.status() == StatusCode::SWITCHING_PROTOCOLS && is_all {
                         watch.becomes_tunnel();
                         response
                     } else if asks_upgrade || self.ends.get() || watch.is_spent() {
@@ -393,8 +406,11 @@ enum Ended {
     Overdue,
 }
 
-fn http2_builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
-    let mut builder = http2::Builder::new(LocalExecutor);
+fn http2_builder(settings: &Settings) -> http2::Builder<LocalExecutor> {
+    let (mut builder, limits) = (http2::Builder::new(LocalExecutor), &settings.limits);
+    if settings.sockets == Sockets::OfBoth {
+        builder.enable_connect_protocol();
+    }
     builder.timer(TokioTimer::new()).keep_alive_interval(limits.ping).keep_alive_timeout(limits.pong);
     builder.max_concurrent_streams(STREAMS_MAX).max_header_list_size(HEAD_LIST_BYTES_READ);
     builder.initial_stream_window_size(STREAM_WINDOW_BYTES);

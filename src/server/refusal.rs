@@ -30,7 +30,7 @@ pub(super) enum Refusal {
 /// How long somebody should wait before trying again when there is no room, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
-const ERROR_CODE: HeaderName = HeaderName::from_static("x-anteroom-error");
+pub(super) const ERROR_CODE: HeaderName = HeaderName::from_static("x-anteroom-error");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl Refusal {

@@ -272,6 +272,12 @@ impl Exchange {
         watch.exchange_began();
         Self(watch)
     }
+
+    /// Goes on with a request that has been answered, for as long as its stream is something else.
+    pub(super) fn go_on(watch: Arc<Watch>) -> Self {
+        watch.exchanges.fetch_add(1, Ordering::Relaxed);
+        Self(watch)
+    }
 }
 
 impl Drop for Exchange {

@@ -15,7 +15,7 @@ use anteroom::directory::Level;
 use anteroom::identity::{Algorithm, Preset};
 use anteroom::pages::Accent;
 use anteroom::proxy::Reuse;
-use anteroom::server::{Greeting, Sharing, WhenFull};
+use anteroom::server::{Greeting, Sharing, Sockets, WhenFull};
 use anteroom::target::PathRule;
 use jiff::Timestamp;
 use serde_json::json;
@@ -70,6 +70,7 @@ ops = "127.0.0.1:9465"
 trusted_proxies = ["10.1.2.3/8", "192.0.2.7"]
 proxy_protocol = true
 reuse_port = true
+http2_websocket = true
 connections = 500
 connections_per_address = 0
 when_full = "refuse"
@@ -283,7 +284,7 @@ fn everything_that_can_be_said_is_understood() {
     assert_eq!(config.listen.trusted_proxies[0].to_string(), "10.0.0.0/8");
     assert_eq!(config.listen.trusted_proxies[1].to_string(), "192.0.2.7/32");
     assert_eq!(config.listen.greeting, Greeting::ProxyProtocol);
-    assert_eq!(config.listen.sharing, Sharing::WithOthers);
+    assert_eq!((config.listen.sharing, config.listen.sockets), (Sharing::WithOthers, Sockets::OfBoth));
     let room = config.listen.room;
     assert_eq!((room.connections, room.connections_per_address), (500, None));
     assert_eq!((room.when_full, room.memory_max), (WhenFull::Refuse, Some(2 << 30)));
@@ -878,6 +879,16 @@ fn mistakes_in_variables_name_the_variable() {
     }
     let config = Folder::furnished().load_with(LEAST, &[("ANTEROOM_QUITE_ANOTHER", "x")]).expect("valid");
     assert!(config.notes.iter().any(|note| note.contains("ANTEROOM_QUITE_ANOTHER")), "{:?}", config.notes);
+}
+
+#[test]
+fn websockets_over_http2_need_tls() {
+    let folder = Folder::furnished();
+    let text = format!("{LEAST}[listen]\nhttp2_websocket = true\n");
+    check_one(&folder, &text, &["listen.http2_websocket: does nothing without listen.tls"]);
+    let with_tls = format!("{text}[[listen.tls]]\ncertificate = \"tls.crt\"\nkey = \"tls.key\"\n");
+    assert_eq!(folder.load(&with_tls).expect("the control").listen.sockets, Sockets::OfBoth);
+    assert_eq!(folder.load(LEAST).expect("the default").listen.sockets, Sockets::OfHttp1);
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod rest;
 mod secure;
 mod sessions;
 mod slow;
+mod sockets;
 mod streams;
 mod tls;
 mod tunnels;

@@ -166,6 +166,11 @@ pub const KEYS: &[Key] = &[
         Absent::Value("false"),
         "Whether another Anteroom may listen on the same addresses, to take over without a gap.",
     ),
+    switch(
+        "listen.http2_websocket",
+        Absent::Value("false"),
+        "Whether WebSockets can also be opened on connections of HTTP/2 (RFC 8441), up to 100 on each.",
+    ),
     number(
         "listen.connections",
         Absent::Value("20000"),

@@ -15,7 +15,7 @@ use super::{Front, HOST, Plan};
 use crate::upstream::{Exchange, PATIENCE, Upstream};
 
 /// Says 101 and sends every message back.
-fn echo(exchange: &mut Exchange) -> io::Result<()> {
+pub(super) fn echo(exchange: &mut Exchange) -> io::Result<()> {
     let key = exchange.recorded.head.one("sec-websocket-key").unwrap_or_default();
     let accept = derive_accept_key(key.as_bytes());
     exchange.write(format!(

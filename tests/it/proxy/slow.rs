@@ -48,9 +48,9 @@ fn front() -> (Front, CertificateDer<'static>, mpsc::Sender<()>) {
     let gone = Mutex::new(gone);
     let upstream = Upstream::start(move |exchange| {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", BEGIN_BYTES + END_BYTES);
-        exchange.write([head.as_bytes(), &[b'x'; BEGIN_BYTES]].concat())?;
+        exchange.write([head.as_bytes(), &vec![b'x'; BEGIN_BYTES]].concat())?;
         gone.lock().unwrap().recv_timeout(PATIENCE).map_err(std::io::Error::other)?;
-        exchange.write([b'y'; END_BYTES])
+        exchange.write(vec![b'y'; END_BYTES])
     });
     let (pair, certificate) = pair(&[HOST]);
     let mut plan = Plan::before(&[&upstream]);

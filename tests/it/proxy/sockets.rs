@@ -1,4 +1,4 @@
-//! WebSockets over HTTP/2 (RFC 8441): everything that holds for those over HTTP/1.1 holds for them (R-29, R-40, T-G8).
+//! Sockets (`WebSocket`) over HTTP/2 (RFC 8441): everything that holds for those over HTTP/1.1 holds for them (R-29, R-40, T-G8).
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ use crate::upstream::{Exchange, PATIENCE, Upstream};
 type Client = SendRequest<Empty<Bytes>>;
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-/// Where WebSockets may be opened on connections of HTTP/2.
+/// Where sockets may be opened on connections of HTTP/2.
 struct Door {
     front: Front,
     certificate: CertificateDer<'static>,

@@ -14,6 +14,7 @@ mod conversation;
 mod cores;
 mod doors;
 mod exchange;
+mod http2;
 mod inspect;
 mod listener;
 mod open;

@@ -15,16 +15,15 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
-use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::admission::{admit, head_of_http2};
+use super::admission::admit;
 use super::conversation::Conversation;
 use super::doors::{Doors, Pressure, Reason, Slot};
 use super::exchange::Asked;
@@ -35,24 +34,12 @@ use super::socket::Socket;
 use super::sundries::Sundries;
 use super::tls::{Acceptor, describe};
 use super::watch::{Exchange, Protocol, Tracked, Watch};
-use super::{FINISH_MAX, Greeting, Handler, Limits, Refused, Settings, Sockets, preamble, websocket};
+use super::{FINISH_MAX, Greeting, Handler, Limits, Refused, Settings, http2, preamble, websocket};
 use crate::http1::fields::Known;
 use crate::http1::head::RequestHead;
 use crate::id::Randomness;
-use crate::proxy::{
-    self, Body, BoxError, Observed, Peer, RequestId, RequestIds, Source, TrustedProxies, drive,
-};
+use crate::proxy::{self, Body, Observed, Peer, RequestId, RequestIds, TrustedProxies, drive};
 use crate::routes::grpc;
-
-/// HTTP/2: streams, windows, frames that may wait.
-const STREAMS_MAX: u32 = 100;
-/// The largest head that the library hands on: twice as much as is admitted, so that whoever sends a little too
-/// much is refused in our words and written down. Beyond it the library answers by itself, and lets nobody know.
-const HEAD_LIST_BYTES_READ: u32 = 64 * 1024;
-const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
-const RESETS_PENDING_MAX: usize = 20;
-const RESETS_LOCAL_MAX: usize = 256;
 
 /// How long a connection that was told to end may take to say so to its client.
 pub(super) const FAREWELL: Duration = Duration::from_secs(1);
@@ -74,7 +61,7 @@ struct Desk<H> {
     limits: Limits,
     doors: Doors,
     sundries: Sundries,
-    http2: http2::Builder<LocalExecutor>,
+    http2: http2::Server,
     /// Whether HTTP/1 clients are told that their connections end.
     ends: Cell<bool>,
     shutdown: CancellationToken,
@@ -92,7 +79,7 @@ impl<H: Handler> Front<H> {
             limits: settings.limits,
             doors,
             sundries: Sundries::new(Arc::clone(&settings.clock)),
-            http2: http2_builder(settings),
+            http2: http2::server(settings),
             ends: Cell::new(false),
             shutdown,
         };
@@ -239,11 +226,11 @@ impl<H: Handler> Desk<H> {
         let io = TokioIo::new(Observed::new(inspected, Arc::clone(&watch)));
         let service = service_fn(|mut request: Request<Incoming>| {
             let (upgrade, opening) = websocket::translate(&mut request, &*self.randomness).unzip();
-            let asked = Asked { upgrade, ..asked_by_http2(request) };
+            let asked = Asked { upgrade, ..http2::asked(request) };
             let answer = Rc::clone(&self).answer(asked, Rc::clone(&peer), Arc::clone(&watch));
             let watch = Arc::clone(&watch);
             answer.map(move |response| {
-                let response = for_http2(response);
+                let response = http2::whole(response);
                 Ok::<_, std::convert::Infallible>(match opening {
                     Some(opening) => opening.answer(response, &watch),
                     None => response,
@@ -382,21 +369,6 @@ fn check(head: &RequestHead, watch: &Watch) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A request of HTTP/2.
-fn asked_by_http2(request: Request<Incoming>) -> Asked {
-    let (parts, body) = request.into_parts();
-    Asked { head: head_of_http2(parts), body: Source::from(body), upgrade: None }
-}
-
-/// All fields of a response in one place.
-fn for_http2(response: Response<Tracked>) -> Response<Tracked> {
-    let (mut parts, mut body) = response.into_parts();
-    if let Some(fields) = body.take_fields() {
-        fields.add_to(&mut parts.headers);
-    }
-    Response::from_parts(parts, body)
-}
-
 /// How a connection has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ended {
@@ -406,35 +378,8 @@ enum Ended {
     Overdue,
 }
 
-fn http2_builder(settings: &Settings) -> http2::Builder<LocalExecutor> {
-    let (mut builder, limits) = (http2::Builder::new(LocalExecutor), &settings.limits);
-    if settings.sockets == Sockets::OfBoth {
-        builder.enable_connect_protocol();
-    }
-    builder.timer(TokioTimer::new()).keep_alive_interval(limits.ping).keep_alive_timeout(limits.pong);
-    builder.max_concurrent_streams(STREAMS_MAX).max_header_list_size(HEAD_LIST_BYTES_READ);
-    builder.initial_stream_window_size(STREAM_WINDOW_BYTES);
-    builder.initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-    builder.max_pending_accept_reset_streams(RESETS_PENDING_MAX);
-    builder.max_local_error_reset_streams(RESETS_LOCAL_MAX);
-    builder
-}
-
-/// Runs the parts of an HTTP/2 connection on the core that it belongs to.
-#[derive(Clone, Copy)]
-struct LocalExecutor;
-
-impl<F> hyper::rt::Executor<F> for LocalExecutor
-where
-    F: Future<Output = ()> + 'static,
-{
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
-    }
-}
-
 /// A connection that can be told to end.
-trait Closes: Future {
+pub(super) trait Closes: Future {
     /// After the requests at hand.
     fn close(self: Pin<&mut Self>);
 
@@ -465,17 +410,5 @@ impl<F: Future> Closes for Spoken<'_, F> {
 
     fn give_up(self: Pin<&mut Self>) {
         self.watch.give_up();
-    }
-}
-
-impl<IO, S> Closes for http2::Connection<IO, S, LocalExecutor>
-where
-    IO: hyper::rt::Read + hyper::rt::Write + Unpin,
-    S: hyper::service::HttpService<Incoming, ResBody = Tracked>,
-    S::Future: 'static,
-    S::Error: Into<BoxError>,
-{
-    fn close(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
     }
 }

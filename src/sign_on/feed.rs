@@ -1,6 +1,6 @@
 //! Hearing of changes that others made, and the chores of a running node.
 //!
-//! Separate because it is the one background task of sign-on: it reads the change feed, keeps the sessions in
+//! Separate because it is what sign-on does in the background: it reads the change feed, keeps the sessions in
 //! memory true, lets time do its work, and knows how long ago it heard anything.
 
 use std::collections::HashSet;
@@ -63,25 +63,38 @@ impl SignOn {
 
     /// Follows the change feed from its present end until told to stop.
     pub async fn follow(&self, stop: &CancellationToken) -> store::Result<()> {
-        let mut seq = self.store.change_head().await?;
+        let seq = self.store.change_head().await?;
         self.hearing.hear();
+        // A chore may have to wait for its turn to write, and nobody's access may last longer for that.
+        tokio::join!(self.keep_hearing(seq, stop), self.keep_house(stop));
+        self.live.flush().await
+    }
+
+    async fn keep_hearing(&self, mut seq: ChangeSeq, stop: &CancellationToken) {
         let mut poll = tokio::time::interval(POLL_INTERVAL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = poll.tick() => self.hear(&mut seq).await,
+                () = self.hearing.nudge.notified() => self.hear(&mut seq).await,
+            }
+        }
+    }
+
+    async fn keep_house(&self, stop: &CancellationToken) {
         let mut chores = tokio::time::interval(CHORES_INTERVAL);
         chores.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut rounds = 0_u32;
         loop {
             tokio::select! {
-                () = stop.cancelled() => break,
-                _ = poll.tick() => self.hear(&mut seq).await,
-                () = self.hearing.nudge.notified() => self.hear(&mut seq).await,
+                () = stop.cancelled() => return,
                 _ = chores.tick() => {
                     self.chores(rounds).await;
                     rounds = rounds.wrapping_add(1);
                 }
             }
         }
-        self.live.flush().await
     }
 
     async fn hear(&self, seq: &mut ChangeSeq) {

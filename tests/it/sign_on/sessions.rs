@@ -13,7 +13,7 @@ use crate::app::{MIA, NOAH, TestApp, Visitor, Wanted};
 use crate::browserless::{PATIENCE, Stream};
 
 /// What any change of access may take.
-const IN_FORCE: Duration = Duration::from_secs(1);
+pub(super) const IN_FORCE: Duration = Duration::from_secs(1);
 
 /// Whether a session id opens the application.
 async fn opens(app: &TestApp, id: &str) -> bool {
@@ -104,7 +104,7 @@ async fn sessions_survive_a_restart() {
 }
 
 /// A WebSocket to the application.
-async fn open_socket(visitor: &Visitor<'_>) -> WebSocketStream<Box<dyn Stream>> {
+pub(super) async fn open_socket(visitor: &Visitor<'_>) -> WebSocketStream<Box<dyn Stream>> {
     let url = visitor.app.url("/socket");
     let mut request = "ws://app.localhost/socket".into_client_request().expect("a request");
     let cookies = visitor.browser.cookie_header(&url, true, false);

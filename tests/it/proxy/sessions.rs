@@ -35,10 +35,15 @@ async fn a_session_in_memory_costs_little() {
     for hash in warm {
         assert!(sign_on.look_up(hash).await.unwrap().is_some());
     }
-    let before = super::resident_bytes();
-    for hash in rest {
-        assert!(sign_on.look_up(hash).await.unwrap().is_some());
+    // Somebody else in this process may take memory meanwhile, but not each time.
+    let mut costs = Vec::new();
+    for part in rest.chunks(rest.len().div_ceil(3)) {
+        let before = super::resident_bytes();
+        for hash in part {
+            assert!(sign_on.look_up(hash).await.unwrap().is_some());
+        }
+        costs.push(super::resident_bytes().saturating_sub(before) / part.len());
     }
-    let each = super::resident_bytes().saturating_sub(before) / rest.len();
-    assert!(each < BYTES_EACH, "{each} bytes each");
+    costs.sort_unstable();
+    assert!(costs[1] < BYTES_EACH, "{costs:?} bytes each");
 }

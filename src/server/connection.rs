@@ -30,11 +30,10 @@ use super::exchange::Asked;
 use super::inspect::Inspected;
 use super::open::{Entry, Open};
 use super::refusal::{Refusal, closing};
-use super::socket::Socket;
 use super::sundries::Sundries;
 use super::tls::{Acceptor, describe};
 use super::watch::{Exchange, Protocol, Tracked, Watch};
-use super::{FINISH_MAX, Greeting, Handler, Limits, Refused, Settings, http2, preamble, websocket};
+use super::{FINISH_MAX, Greeting, Handler, Limits, Refused, Settings, http2, preamble, socket, websocket};
 use crate::http1::fields::Known;
 use crate::http1::head::RequestHead;
 use crate::id::Randomness;
@@ -157,7 +156,7 @@ impl<H: Handler> Desk<H> {
             return self.serve_http1(stream, peer, watch).await;
         };
         let begun = Instant::now();
-        let socket = Socket::new(stream, Arc::clone(&watch));
+        let socket = socket::told(stream, Arc::clone(&watch));
         let accepted = Box::pin(timeout(self.limits.handshake, acceptor.accept(socket))).await;
         match accepted {
             Ok(Ok(stream)) => {

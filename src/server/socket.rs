@@ -3,75 +3,29 @@
 //! Separate because it can be seen nowhere else: TLS takes octets long before they are sent, and whoever wrote the last of
 //! them has nothing more to write by which it would be noticed that the client takes some.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::watch::Watch;
-use crate::proxy::Observe as _;
+use crate::proxy::{Observe, Observed};
 
 /// A socket whose octets that leave are told to the watch of its connection.
+pub(super) type Socket = Observed<TcpStream, Leaving>;
+
+/// Looks at what leaves alone: what comes in, and what has to wait, is judged where TLS has read or written it.
 #[derive(Debug)]
-pub(super) struct Socket {
-    stream: TcpStream,
-    watch: Arc<Watch>,
-}
+pub(super) struct Leaving(Arc<Watch>);
 
-impl Socket {
-    pub(super) const fn new(stream: TcpStream, watch: Arc<Watch>) -> Self {
-        Self { stream, watch }
-    }
+impl Observe for Leaving {
+    fn read(&self) {}
 
-    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if matches!(written, Poll::Ready(Ok(count)) if count > 0) {
-            self.watch.wrote();
-        }
-        written
+    fn wrote(&self) {
+        self.0.wrote();
     }
 }
 
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        octets: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, octets);
-        self.note(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.note(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
+/// Has a new socket tell what leaves.
+pub(super) fn told(stream: TcpStream, watch: Arc<Watch>) -> Socket {
+    Observed::new(stream, Arc::new(Leaving(watch)))
 }

@@ -11,6 +11,7 @@ pub(crate) mod head;
 pub(crate) mod inbox;
 pub(crate) mod outgoing;
 pub(crate) mod pipe;
+pub(crate) mod shelf;
 
 /// Fields of one head, or of the trailers of one message.
 pub(crate) const FIELDS_MAX: usize = 100;

@@ -46,7 +46,7 @@ use crate::keys::Keys;
 use crate::mail::Courier;
 use crate::pages::{Brand, Fault};
 use crate::proxy::{self, Body, Forwarder, Peer, Source};
-use crate::sign_on::{Recognized, SignOn, Visitor};
+use crate::sign_on::{Familiar, Recognized, SignOn, Visitor};
 use crate::store;
 use crate::target::{self, RequestTarget};
 
@@ -252,7 +252,7 @@ impl Call {
     /// Who is asking, if there is a live session.
     async fn visitor(&self) -> store::Result<Option<Visitor>> {
         let cookie = self.settings.transport.read(&self.headers, Kind::Session);
-        visitor(&self.shared, cookie).await
+        visitor(&self.shared, cookie, None).await
     }
 
     /// The values of a query parameter: none, or the first.
@@ -286,8 +286,12 @@ where
 }
 
 /// The live session of a cookie, from memory or else from the store.
-async fn visitor(shared: &Arc<Shared>, cookie: Option<impl AsRef<[u8]>>) -> store::Result<Option<Visitor>> {
-    match shared.sign_on.recognize(cookie.as_ref().map(AsRef::as_ref)) {
+async fn visitor(
+    shared: &Arc<Shared>,
+    cookie: Option<impl AsRef<[u8]>>,
+    familiar: Option<&Familiar>,
+) -> store::Result<Option<Visitor>> {
+    match shared.sign_on.recognize(cookie.as_ref().map(AsRef::as_ref), familiar) {
         Recognized::Known(visitor) => Ok(Some(visitor)),
         Recognized::Nobody => Ok(None),
         Recognized::Ask(hash) => {

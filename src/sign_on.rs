@@ -65,6 +65,7 @@ pub use complete::{Completion, SignedOn};
 pub use expiry::ProviderHealth;
 pub use lease::Lease;
 pub use logout::{AtProvider, Extent, Farewell, LogoutEnd, SingleLogout};
+pub use recent::Familiar;
 pub use repeat::{Held, Post};
 pub use visitor::{Activity, Entry, Recognized, Visitor, identity_of};
 

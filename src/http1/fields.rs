@@ -148,7 +148,7 @@ impl Fields {
             return Err(Malformed::TooLarge);
         }
         let mut places = Vec::with_capacity(extent.lines);
-        let mut known = 0;
+        let (mut known, mut line_end_octets) = (0, 0);
         let mut at = begin;
         let mut number = usize::from(begin > 0);
         let mut rest = head.get_mut(begin..).unwrap_or_default();
@@ -162,6 +162,7 @@ impl Fields {
                 _ if ends == LineEnds::Tolerant => end - 1,
                 _ => return Err(Malformed::LineFeed),
             };
+            line_end_octets += end - length;
             if length == 0 {
                 break;
             }
@@ -174,20 +175,13 @@ impl Fields {
             return Err(Malformed::TooLarge);
         }
         let fields = Self { octets: head.freeze(), places, known };
-        if fields.are_values() { Ok(fields) } else { Err(Malformed::Field) }
-    }
-
-    /// Whether all values may be values (RFC 9110 5.5).
-    fn are_values(&self) -> bool {
-        // Where all of the head is printable but for its line ends, none has to be looked at by itself.
-        let octets = self.octets.as_ref();
-        let is_odd = |octet: u8| (octet < b' ' && octet != b'\r' && octet != b'\n') || octet == 0x7f;
-        // To look at all of them is quicker than to stop at the first.
-        let is_any_odd = octets.iter().fold(false, |any, octet| any | is_odd(*octet));
-        let is_stray = |(first, second): (&u8, &u8)| *first == b'\r' && *second != b'\n';
-        let pairs = octets.iter().zip(octets.get(1..).unwrap_or_default());
-        let is_any_stray = pairs.fold(false, |any, pair| any | is_stray(pair));
-        !(is_any_odd || is_any_stray) || self.iter().all(|field| is_value(field.value))
+        // Where nothing but the ends of lines is a control character, no value has to be looked at by itself.
+        let is_clean = controls(fields.octets.get(begin..).unwrap_or_default()) == line_end_octets;
+        if is_clean || fields.iter().all(|field| is_value(field.value)) {
+            Ok(fields)
+        } else {
+            Err(Malformed::Field)
+        }
     }
 
     /// The head that they stand in.
@@ -405,7 +399,18 @@ const fn is_blank(octet: u8) -> bool {
 
 /// Whether it may be a value (RFC 9110 5.5).
 fn is_value(value: &[u8]) -> bool {
-    !value.iter().any(|octet| (*octet < b' ' && *octet != b'\t') || *octet == 0x7f)
+    !value.iter().any(|octet| is_control(*octet) && *octet != b'\t')
+}
+
+const fn is_control(octet: u8) -> bool {
+    octet < b' ' || octet == 0x7f
+}
+
+/// How many of the octets are control characters.
+fn controls(octets: &[u8]) -> usize {
+    // In pieces whose count is an octet: so many are counted at a time.
+    let pieces = octets.chunks(usize::from(u8::MAX));
+    pieces.map(|piece| usize::from(piece.iter().map(|octet| u8::from(is_control(*octet))).sum::<u8>())).sum()
 }
 
 /// What may stand in a name (RFC 9110 5.6.2), in lower case; 0 for all else.

@@ -1,6 +1,7 @@
 //! Octets that have come in and are not understood yet.
 //!
-//! Separate because both sides read in the same way: little at first, and more and more while there is more than that.
+//! Separate because both sides read in the same way: little at first, and more and more while there is more than that; into
+//! what lies on the shelf of the core, if they hold nothing.
 
 use std::io;
 use std::pin::pin;
@@ -8,6 +9,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use super::shelf;
 
 /// How much is read at once.
 pub(crate) const READ_BYTES_MIN: usize = 8 * 1024;
@@ -22,6 +25,9 @@ pub(crate) fn poll_read<IO: AsyncRead + Unpin>(
     io: &mut IO,
     context: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
+    if octets.capacity() == 0 {
+        *octets = shelf::take_buffer();
+    }
     if octets.capacity() - octets.len() < ROOM_BYTES_MIN {
         octets.reserve(*read_bytes);
     }
@@ -31,4 +37,15 @@ pub(crate) fn poll_read<IO: AsyncRead + Unpin>(
         *read_bytes = (*read_bytes * 2).min(READ_BYTES_MAX);
     }
     Poll::Ready(Ok(count))
+}
+
+/// Puts back the room for octets while there are none. What has grown is given up with it.
+pub(crate) fn rest(octets: &mut BytesMut, read_bytes: &mut usize) {
+    if octets.is_empty() {
+        let buffer = std::mem::take(octets);
+        if *read_bytes == READ_BYTES_MIN {
+            shelf::put_back_buffer(buffer);
+        }
+        *read_bytes = READ_BYTES_MIN;
+    }
 }

@@ -12,6 +12,7 @@ use http::HeaderMap;
 use tokio::io::AsyncWrite;
 
 use super::head;
+use super::shelf::{self, HEAD_BYTES_USUAL};
 
 /// What is copied to leave in one piece, rather than as a piece of its own.
 const COPIED_BYTES_MAX: usize = 2 * 1024;
@@ -90,9 +91,20 @@ impl Outgoing {
         *self = Self { written: self.written, ..Self::default() };
     }
 
-    /// Gives back the room that is not needed while nothing goes on.
-    pub(crate) fn take_room(&mut self) -> Vec<u8> {
-        if self.front.is_empty() { std::mem::take(&mut self.front) } else { Vec::new() }
+    /// The same, with room for a head.
+    pub(crate) fn front_for_head(&mut self) -> &mut Vec<u8> {
+        if self.front.capacity() == 0 {
+            self.front = shelf::take_room();
+        }
+        self.front.reserve(HEAD_BYTES_USUAL);
+        &mut self.front
+    }
+
+    /// Puts back the room that is not needed while nothing waits in it.
+    pub(crate) fn rest(&mut self) {
+        if self.front.is_empty() {
+            shelf::put_back_room(std::mem::take(&mut self.front));
+        }
     }
 
     /// Adds content; there must be room for it.

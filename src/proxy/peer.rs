@@ -15,6 +15,7 @@ use rustls::{CipherSuite, ProtocolVersion};
 
 use crate::http1::fields::{Fields, Known};
 use crate::id::Randomness;
+use crate::sign_on::Familiar;
 
 /// The header that carries a request's name.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -77,6 +78,7 @@ pub struct Peer {
     pub trusted: bool,
     /// How TLS was begun; taken by the first request of a connection, which had to wait for it.
     pub handshake: Cell<Option<Handshake>>,
+    familiar: Familiar,
     proxies: TrustedProxies,
     text: HeaderValue,
 }
@@ -91,9 +93,15 @@ impl Peer {
             tls,
             trusted: proxies.contains(ip),
             handshake: Cell::new(None),
+            familiar: Familiar::default(),
             proxies: proxies.clone(),
             text: to_header_value(ip),
         }
+    }
+
+    /// Whose cookie came last over the connection; not of a trusted proxy, which carries the requests of many.
+    pub(crate) fn familiar(&self) -> Option<&Familiar> {
+        (!self.trusted).then_some(&self.familiar)
     }
 
     /// The address of the client itself: the peer's, or, from a trusted peer, the last entry of

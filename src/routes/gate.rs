@@ -60,7 +60,7 @@ pub(super) async fn pass_on(
         return answer.by_rule(Some(Rule::public(public.rule().clone())));
     }
     let cookie = settings.transport.read_of(about.fields(), Kind::Session);
-    let visitor = match visitor(shared, cookie).await {
+    let visitor = match visitor(shared, cookie, peer.familiar()).await {
         Ok(Some(visitor)) => visitor,
         Ok(None) => {
             let Some(rule) = kept else { return sign_in_first(settings, &about, target, &request).into() };

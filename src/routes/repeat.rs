@@ -116,7 +116,7 @@ pub(super) async fn resend(
     if !settings.sites.is_own_form(&headers) {
         return forget(reply::fault(settings, about.audience(), about.request_id(), &Fault::ForeignForm));
     }
-    let visitor = match visitor(shared, settings.transport.read(&headers, Kind::Session)).await {
+    let visitor = match visitor(shared, settings.transport.read(&headers, Kind::Session), None).await {
         Ok(Some(visitor)) => visitor,
         Ok(None) => return forget(sign_in_first(settings, about, target, &request)),
         Err(error) => return unavailable(settings, about, &error).into(),

@@ -25,14 +25,15 @@ use tokio_util::task::TaskTracker;
 
 use super::admission::admit;
 use super::conversation::Conversation;
+use super::date::Dates;
 use super::doors::{Doors, Pressure, Reason, Slot};
 use super::exchange::Asked;
 use super::inspect::Inspected;
 use super::open::{Entry, Open};
 use super::refusal::{Refusal, closing};
-use super::sundries::Sundries;
 use super::tls::{Acceptor, describe};
 use super::watch::{Exchange, Protocol, Tracked, Watch};
+use super::when_woken::WhenWoken;
 use super::{FINISH_MAX, Greeting, Handler, Limits, Refused, Settings, http2, preamble, socket, websocket};
 use crate::http1::fields::Known;
 use crate::http1::head::RequestHead;
@@ -59,7 +60,7 @@ struct Desk<H> {
     greeting: Greeting,
     limits: Limits,
     doors: Doors,
-    sundries: Sundries,
+    dates: Dates,
     http2: http2::Server,
     /// Whether HTTP/1 clients are told that their connections end.
     ends: Cell<bool>,
@@ -77,7 +78,7 @@ impl<H: Handler> Front<H> {
             greeting: settings.greeting,
             limits: settings.limits,
             doors,
-            sundries: Sundries::new(Arc::clone(&settings.clock)),
+            dates: Dates::new(Arc::clone(&settings.clock)),
             http2: http2::server(settings),
             ends: Cell::new(false),
             shutdown,
@@ -202,7 +203,7 @@ impl<H: Handler> Desk<H> {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         watch.speaks(Protocol::Http1);
-        let conversation = Conversation::new(stream, Arc::clone(&watch), self.sundries.clone());
+        let conversation = Conversation::new(stream, Arc::clone(&watch), self.dates.clone());
         // A request needs much room, and most connections have none most of the time.
         let service = |asked| Box::pin(Rc::clone(&self).answer(asked, Rc::clone(&peer), Arc::clone(&watch)));
         let refuse = |refusal: Refusal| {
@@ -242,10 +243,11 @@ impl<H: Handler> Desk<H> {
 
     /// Serves a connection to its end, which may be its own, its deadline's, or the shutdown's.
     async fn attend<C: Closes>(&self, mut connection: Pin<&mut C>, watch: &Watch, protocol: Protocol) {
+        let cancelled = pin!(self.shutdown.cancelled());
         let ended = tokio::select! {
             biased;
             ended = self.drive(connection.as_mut(), watch, protocol) => ended,
-            () = self.shutdown.cancelled() => {
+            () = WhenWoken::new(cancelled) => {
                 // A client may have sent a request that has not come yet, and would not know what became of it.
                 if protocol == Protocol::Http1 && watch.is_between() {
                     watch.deadline.set(self.limits.last_call);

@@ -21,9 +21,9 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::connection::FAREWELL;
+use super::date::Dates;
 use super::exchange::{After, Asked, Exchange, Length, Terms};
 use super::refusal::Refusal;
-use super::sundries::{HEAD_BYTES_USUAL, Sundries};
 use super::watch::{Tracked, Watch};
 use crate::http1::Malformed;
 use crate::http1::content::{Content, Part};
@@ -44,7 +44,7 @@ const UNWANTED_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub(super) struct Conversation<IO> {
     io: IO,
     watch: Arc<Watch>,
-    sundries: Sundries,
+    dates: Dates,
     inbox: BytesMut,
     read_bytes: usize,
     search: Search,
@@ -62,11 +62,11 @@ enum Next {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
-    pub(super) fn new(io: IO, watch: Arc<Watch>, sundries: Sundries) -> Self {
+    pub(super) fn new(io: IO, watch: Arc<Watch>, dates: Dates) -> Self {
         Self {
             io,
             watch,
-            sundries,
+            dates,
             inbox: BytesMut::new(),
             read_bytes: READ_BYTES_MIN,
             search: Search::default(),
@@ -145,10 +145,8 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::End),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => {
-                    if self.inbox.is_empty() {
-                        self.sundries.put_back(std::mem::take(&mut self.inbox), self.outgoing.take_room());
-                        self.read_bytes = READ_BYTES_MIN;
-                    }
+                    inbox::rest(&mut self.inbox, &mut self.read_bytes);
+                    self.outgoing.rest();
                     return Poll::Pending;
                 }
             }
@@ -156,9 +154,6 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.inbox.capacity() == 0 {
-            self.inbox = self.sundries.take_buffer();
-        }
         let Self { io, inbox, read_bytes, .. } = self;
         let count = ready!(inbox::poll_read(inbox, read_bytes, io, context))?;
         if count > 0 {
@@ -285,14 +280,10 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
             false => After::Ends,
         };
 
-        if self.outgoing.front().capacity() == 0 {
-            *self.outgoing.front() = self.sundries.take_room();
-        }
-        let out = self.outgoing.front();
-        out.reserve(HEAD_BYTES_USUAL);
+        let out = self.outgoing.front_for_head();
         exchange.put_head(out, &parts, passed, &length);
         if !passed.is_some_and(|fields| fields.has(Known::Date)) && !parts.headers.contains_key(DATE) {
-            self.sundries.put_date(out);
+            self.dates.put(out);
         }
         out.extend_from_slice(b"\r\n");
 

@@ -4,15 +4,19 @@
 //! its requests, and to hash it as the store does takes longer than all that is decided with it.
 //!
 //! Rules: a cookie is kept as two hashes under keys of this process, so that nothing in memory could be sent as one; it
-//! leads to a session only as long as `live` holds that session, and goes the long way again every few seconds.
+//! leads to a session only as long as `live` holds that session, and goes the long way again every minute at the latest.
+//! Where nobody else's cookies come along, the first of the hashes is enough.
 
+use std::cell::RefCell;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use moka::sync::Cache;
+use tokio::time::Instant;
 
 use super::live::LiveSession;
+use crate::monotonic;
 
 /// Which session a cookie is of.
 #[derive(Debug)]
@@ -33,18 +37,57 @@ impl Recent {
         }
     }
 
-    pub(super) fn fingerprint(&self, cookie: &[u8]) -> Fingerprint {
-        Fingerprint(self.keys.each_ref().map(|key| key.hash_one(cookie)))
-    }
-
-    /// The session that a cookie was found to be of.
-    pub(super) fn find(&self, cookie: Fingerprint) -> Option<Arc<LiveSession>> {
-        self.sessions.get(&cookie)?.upgrade().filter(|live| !live.ended().is_over())
+    /// The session that a cookie was found to be of, or under what to note it.
+    pub(super) fn find(
+        &self,
+        cookie: &[u8],
+        familiar: Option<&Familiar>,
+    ) -> Result<Arc<LiveSession>, Fingerprint> {
+        let [first, second] = &self.keys;
+        let first = first.hash_one(cookie);
+        if let Some(live) = familiar.and_then(|familiar| familiar.find(first)) {
+            return Ok(live);
+        }
+        let fingerprint = Fingerprint([first, second.hash_one(cookie)]);
+        let live = self.sessions.get(&fingerprint).and_then(|live| in_force(&live)).ok_or(fingerprint)?;
+        if let Some(familiar) = familiar {
+            familiar.note(first, &live);
+        }
+        Ok(live)
     }
 
     /// Notes of which session a cookie is.
     pub(super) fn note(&self, cookie: Fingerprint, live: &Arc<LiveSession>) {
         self.sessions.insert(cookie, Arc::downgrade(live));
+    }
+}
+
+fn in_force(live: &Weak<LiveSession>) -> Option<Arc<LiveSession>> {
+    live.upgrade().filter(|live| !live.ended().is_over())
+}
+
+/// Whose cookie came last over a connection, for connections over which only one client speaks: it has shown the cookie, so
+/// that nothing is to be had by another one with the same hash.
+#[derive(Debug, Clone, Default)]
+pub struct Familiar(RefCell<Option<Met>>);
+
+#[derive(Debug, Clone)]
+struct Met {
+    cookie: u64,
+    live: Weak<LiveSession>,
+    until: Instant,
+}
+
+impl Familiar {
+    fn find(&self, cookie: u64) -> Option<Arc<LiveSession>> {
+        let met = self.0.borrow();
+        let met = met.as_ref().filter(|met| met.cookie == cookie && monotonic::now() < met.until)?;
+        in_force(&met.live)
+    }
+
+    fn note(&self, cookie: u64, live: &Arc<LiveSession>) {
+        let until = monotonic::now() + BELIEVED;
+        self.0.replace(Some(Met { cookie, live: Arc::downgrade(live), until }));
     }
 }
 

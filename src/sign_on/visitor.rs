@@ -14,7 +14,7 @@ use crate::identity::{self, Identity};
 use crate::session::{Kept, SessionHash, SessionId};
 use crate::sign_on::gate::{Authenticated, IdentityHeaders};
 use crate::sign_on::live::{LiveSession, State, Verdict};
-use crate::sign_on::{SignOn, organizations};
+use crate::sign_on::{Familiar, SignOn, organizations};
 use crate::store::{self, SESSIONS_PER_USER_MAX};
 use crate::target::{PathRule, RequestTarget};
 
@@ -59,23 +59,24 @@ pub enum Entry {
 }
 
 impl SignOn {
-    /// Looks for the session of a cookie in memory. This alone is no use of the session.
+    /// Looks for the session of a cookie in memory, first in what its connection knows, if that carries one client's requests
+    /// alone. This alone is no use of the session.
     #[must_use]
-    pub fn recognize(&self, cookie: Option<&[u8]>) -> Recognized {
+    pub fn recognize(&self, cookie: Option<&[u8]>, familiar: Option<&Familiar>) -> Recognized {
         let Some(cookie) = cookie else { return Recognized::Nobody };
-        let (fingerprint, now) = (self.recent.fingerprint(cookie), self.clock.now());
+        let now = self.clock.now();
         let is_deaf = !self.hears_changes();
-        let recent = self.recent.find(fingerprint);
-        let live = if let Some(live) = recent {
-            live
-        } else {
-            let Some(id) = SessionId::parse(cookie) else { return Recognized::Nobody };
-            let hash = id.hash();
-            let Some(live) = self.live.known(&hash).filter(|_| !is_deaf) else {
-                return if is_deaf { Recognized::Deaf } else { Recognized::Ask(hash) };
-            };
-            self.recent.note(fingerprint, &live);
-            live
+        let live = match self.recent.find(cookie, familiar) {
+            Ok(live) => live,
+            Err(fingerprint) => {
+                let Some(id) = SessionId::parse(cookie) else { return Recognized::Nobody };
+                let hash = id.hash();
+                let Some(live) = self.live.known(&hash).filter(|_| !is_deaf) else {
+                    return if is_deaf { Recognized::Deaf } else { Recognized::Ask(hash) };
+                };
+                self.recent.note(fingerprint, &live);
+                live
+            }
         };
         if is_deaf {
             return Recognized::Deaf;

@@ -37,8 +37,6 @@ use crate::proxy::{BoxError, Timeouts};
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Responses of another kind before the one that counts (RFC 9110 15.2).
 const INTERIM_MAX: usize = 16;
-/// Room for most heads of requests.
-const HEAD_BYTES_USUAL: usize = 2 * 1024;
 /// A connection with its state.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -184,10 +182,13 @@ impl Line {
     pub(super) fn rest(&mut self, idle: Duration) {
         self.patience.begin(idle);
         self.since = monotonic::now();
-        if self.read_bytes > READ_BYTES_MIN {
-            self.read_bytes = READ_BYTES_MIN;
-            self.inbox = BytesMut::new();
-        }
+        self.put_back();
+    }
+
+    /// Puts back what is not needed while nothing comes.
+    fn put_back(&mut self) {
+        inbox::rest(&mut self.inbox, &mut self.read_bytes);
+        self.outgoing.rest();
     }
 
     /// What has happened to it while it was unused, if anything has.
@@ -234,8 +235,7 @@ impl Line {
 
     fn write_head(&mut self, request: &Prepared<'_>) {
         self.announced = request.announced();
-        let out = self.outgoing.front();
-        out.reserve(HEAD_BYTES_USUAL);
+        let out = self.outgoing.front_for_head();
         head::put_request_line(out, request.method(), request.target().as_str());
         request.write(out, self.announced.as_ref());
         self.upload = if request.body.is_none() {
@@ -375,10 +375,14 @@ impl Line {
                         .map_err(|why| Cause::Malformed(why.into())),
                 );
             }
-            match ready!(self.poll_read(context)) {
-                Ok(0) => return Poll::Ready(Err(Cause::Closed(Broken::Closed.into()))),
-                Ok(_) => {}
-                Err(error) => return Poll::Ready(Err(Cause::Closed(error.into()))),
+            match self.poll_read(context) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(Cause::Closed(Broken::Closed.into()))),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Cause::Closed(error.into()))),
+                Poll::Pending => {
+                    self.put_back();
+                    return Poll::Pending;
+                }
             }
         }
     }
@@ -415,7 +419,13 @@ impl Line {
                 Poll::Pending if self.patience.poll_over(context) => {
                     return Poll::Ready(Some(Err(Broken::Silent.into())));
                 }
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    // Where more and more comes it will be needed again.
+                    if self.read_bytes == READ_BYTES_MIN {
+                        self.put_back();
+                    }
+                    return Poll::Pending;
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-# The container image: built with the second opinion on signatures, run without a shell, as nobody.
+# The container image: optimised by what it does under load, built with the second opinion on signatures, run without a shell, as nobody.
 #
 #   docker build -t anteroom .
 #   docker run -p 8443:8443 -v ./conf:/etc/anteroom:ro -v anteroom-data:/var/lib/anteroom anteroom

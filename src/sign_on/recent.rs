@@ -56,6 +56,12 @@ impl Recent {
         Ok(live)
     }
 
+    /// Forgets all of them.
+    #[cfg(test)]
+    pub(super) fn forget(&self) {
+        self.sessions.invalidate_all();
+    }
+
     /// Notes of which session a cookie is.
     pub(super) fn note(&self, cookie: Fingerprint, live: &Arc<LiveSession>) {
         self.sessions.insert(cookie, Arc::downgrade(live));
@@ -85,6 +91,14 @@ impl Familiar {
         in_force(&met.live)
     }
 
+    /// Has what is noted be older by so much.
+    #[cfg(test)]
+    pub(super) fn age(&self, by: Duration) {
+        if let Some(met) = self.0.borrow_mut().as_mut() {
+            met.until -= by;
+        }
+    }
+
     fn note(&self, cookie: u64, live: &Arc<LiveSession>) {
         let until = monotonic::now() + BELIEVED;
         self.0.replace(Some(Met { cookie, live: Arc::downgrade(live), until }));
@@ -95,4 +109,4 @@ impl Familiar {
 const COOKIES_MAX: u64 = 10_000;
 
 /// How long one is believed: `live` has to see now and then that its session is in use.
-const BELIEVED: Duration = Duration::from_secs(30);
+pub(super) const BELIEVED: Duration = Duration::from_secs(30);

@@ -9,7 +9,7 @@ use crate::email::EmailAddress;
 use crate::id::{ConnectionId, OrganizationId, PropertyId, SessionName, SystemRandomness, UserId};
 use crate::session::{Session, SessionId};
 use crate::sign_on::gate::IdentityHeaders;
-use crate::sign_on::recent::Recent;
+use crate::sign_on::recent::{BELIEVED, Familiar, Recent};
 use crate::store::{AuditEvent, NewUser, SessionSelector, UserChange};
 
 use super::*;
@@ -302,19 +302,45 @@ async fn a_cookie_leads_to_its_session_as_long_as_memory_has_that() {
     let ada = house.user("ada@contoso.com", None).await;
     let (one, two) = (house.session(&ada).await, house.session(&ada).await);
     let recent = Recent::new();
-    let (first, second) = (recent.fingerprint(b"first"), recent.fingerprint(b"second"));
-    assert!(recent.find(first).is_none());
+    let first = recent.find(b"first", None).unwrap_err();
+    assert_ne!(Recent::new().find(b"first", None).unwrap_err(), first, "each process has keys of its own");
     recent.note(first, &one);
-    recent.note(second, &two);
-    let leads_to = |cookie, session: &Arc<LiveSession>| {
-        recent.find(cookie).is_some_and(|found| Arc::ptr_eq(&found, session))
+    recent.note(recent.find(b"second", None).unwrap_err(), &two);
+    let leads_to = |cookie: &[u8], session: &Arc<LiveSession>, familiar: Option<&Familiar>| {
+        recent.find(cookie, familiar).is_ok_and(|found| Arc::ptr_eq(&found, session))
     };
-    assert!(leads_to(first, &one) && leads_to(second, &two));
-    assert!(recent.find(recent.fingerprint(b"third")).is_none());
-    assert_ne!(Recent::new().fingerprint(b"first"), first, "each process has keys of its own");
+    // A connection whose client changes its cookie now and then, and one of which nothing is remembered.
+    let connection = Familiar::default();
+    for _ in 0..2 {
+        for familiar in [Some(&connection), Some(&connection), None] {
+            assert!(leads_to(b"first", &one, familiar));
+        }
+        assert!(leads_to(b"second", &two, Some(&connection)));
+        assert!(recent.find(b"third", Some(&connection)).is_err());
+    }
 
+    assert!(leads_to(b"first", &one, Some(&connection)));
     house.live.end(&one);
-    assert!(recent.find(first).is_none() && leads_to(second, &two));
+    for familiar in [Some(&connection), None] {
+        assert!(recent.find(b"first", familiar).is_err() && leads_to(b"second", &two, None));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_believes_itself_for_half_a_minute() {
+    let house = House::new().await;
+    let ada = house.user("ada@contoso.com", None).await;
+    let session = house.session(&ada).await;
+    let (recent, other, connection) = (Recent::new(), Recent::new(), Familiar::default());
+    recent.note(recent.find(b"cookie", None).unwrap_err(), &session);
+    assert!(recent.find(b"cookie", Some(&connection)).is_ok());
+    assert!(other.find(b"cookie", Some(&connection)).is_err(), "by another key it is another cookie");
+    recent.forget();
+    let rest = BELIEVED / 2;
+    connection.age(rest);
+    assert!(recent.find(b"cookie", Some(&connection)).is_ok());
+    connection.age(rest);
+    assert!(recent.find(b"cookie", Some(&connection)).is_err(), "it has to be found out again");
 }
 
 fn organization() -> OrganizationId {

@@ -25,10 +25,9 @@ pub(crate) fn poll_read<IO: AsyncRead + Unpin>(
     io: &mut IO,
     context: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
-    if octets.capacity() == 0 {
+    if octets.capacity() == 0 && *read_bytes == READ_BYTES_MIN {
         *octets = shelf::take_buffer();
-    }
-    if octets.capacity() - octets.len() < ROOM_BYTES_MIN {
+    } else if octets.capacity() - octets.len() < ROOM_BYTES_MIN {
         octets.reserve(*read_bytes);
     }
     let room = octets.capacity() - octets.len();

@@ -66,6 +66,17 @@ fn the_client_is_the_last_address_that_no_trusted_proxy_wrote() {
     assert!(!Peer::new("127.0.0.1:1".parse().unwrap(), false, &nobody).trusted);
 }
 
+/// Hashes of half the length are enough only where nobody else's cookies come along.
+#[test]
+fn whose_cookie_came_last_is_remembered_of_clients_and_not_of_trusted_proxies() {
+    let proxies = TrustedProxies::new(["10.0.0.0/8".parse().unwrap()]);
+    for (address, remembers) in [("192.0.2.1:1", true), ("10.0.0.1:1", false), ("[::ffff:10.0.0.1]:1", false)]
+    {
+        let peer = Peer::new(address.parse().unwrap(), true, &proxies);
+        assert_eq!(peer.familiar().is_some(), remembers, "{address}");
+    }
+}
+
 /// a name is taken over from a trusted proxy only, and only a plain one.
 #[test]
 fn every_request_has_a_name_of_its_own() {

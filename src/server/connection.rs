@@ -34,7 +34,7 @@ use super::refusal::{Refusal, closing};
 use super::tls::{Acceptor, describe};
 use super::watch::{Exchange, Protocol, Tracked, Watch};
 use super::when_woken::WhenWoken;
-use super::{FINISH_MAX, Greeting, Handler, Limits, Refused, Settings, http2, preamble, socket, websocket};
+use super::{FINISH_MAX, Greeting, Handler, Limits, Refused, Settings, http2, preamble, websocket};
 use crate::http1::fields::Known;
 use crate::http1::head::RequestHead;
 use crate::id::Randomness;
@@ -157,8 +157,8 @@ impl<H: Handler> Desk<H> {
             return self.serve_http1(stream, peer, watch).await;
         };
         let begun = Instant::now();
-        let socket = socket::told(stream, Arc::clone(&watch));
-        let accepted = Box::pin(timeout(self.limits.handshake, acceptor.accept(socket))).await;
+        let accepting = acceptor.accept(stream, Arc::clone(&watch));
+        let accepted = Box::pin(timeout(self.limits.handshake, accepting)).await;
         match accepted {
             Ok(Ok(stream)) => {
                 let stream = Box::new(stream);

@@ -5,7 +5,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -16,11 +20,15 @@ use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::yield_now;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::socket::Socket;
+use super::socket::{self, Socket};
+use super::watch::Watch;
 use crate::proxy::Handshake;
 use crate::secret::Secret;
 
@@ -88,17 +96,32 @@ impl fmt::Debug for Certificates {
 }
 
 /// The TLS side of one core's listeners.
-#[derive(Clone)]
-pub(super) struct Acceptor(TlsAcceptor);
+pub(super) struct Acceptor {
+    acceptor: TlsAcceptor,
+    /// Whose handshake may be begun.
+    turns: Semaphore,
+}
 
 impl Acceptor {
     pub(super) fn new(certificates: &Certificates) -> Self {
-        Self(TlsAcceptor::from(Arc::clone(&certificates.config)))
+        Self { acceptor: TlsAcceptor::from(Arc::clone(&certificates.config)), turns: Semaphore::new(1) }
     }
 
-    /// Performs the handshake.
-    pub(super) async fn accept(&self, socket: Socket) -> std::io::Result<TlsStream<Socket>> {
-        self.0.accept(socket).await
+    /// Performs the handshake. To answer its first message takes as long as ten requests do; when hundreds of clients
+    /// come at once, as after a restart, those who are connected are served between one of them and the next.
+    pub(super) async fn accept(&self, stream: TcpStream, watch: Arc<Watch>) -> io::Result<TlsStream<Socket>> {
+        // Who says nothing takes nobody's turn.
+        stream.readable().await?;
+        let turn = self.turns.acquire().await;
+        let mut accepting = self.acceptor.accept(socket::told(stream, watch));
+        let begun = poll_fn(|context| Poll::Ready(Pin::new(&mut accepting).poll(context))).await;
+        // Until the sockets have been looked at again.
+        yield_now().await;
+        drop(turn);
+        match begun {
+            Poll::Ready(accepted) => accepted,
+            Poll::Pending => accepting.await,
+        }
     }
 }
 

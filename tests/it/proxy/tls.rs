@@ -330,6 +330,60 @@ async fn a_handshake_has_a_limit() {
     }
 }
 
+/// After a restart hundreds come back at once; who is connected already does not wait for all of them.
+#[tokio::test]
+async fn requests_do_not_wait_for_the_handshakes_of_all_who_come_at_once() {
+    const MANY: usize = 120;
+    let upstream = Upstream::polite();
+    let (pair, certificate) = pair(&[HOST]);
+    let mut plan = Plan::before(&[&upstream]);
+    plan.server.certificates = Some(Certificates::new(&[pair]).unwrap());
+    plan.server.limits.connections_per_address = None;
+    let front = plan.start();
+    let hello = hello(&certificate);
+    let mut meanwhile = Vec::new();
+    // The one that was disturbed least by what else the machine does.
+    for _ in 0..5 {
+        let mut known = handshake(&front, HOST, &[&certificate], &[b"http/1.1"]).await.unwrap();
+        let clients: Vec<_> = (0..MANY).map(|_| front.connect()).collect();
+        let sockets = || clients.iter().map(|client| client.0.get_ref());
+        for mut socket in sockets() {
+            std::io::Write::write_all(&mut socket, &hello).unwrap();
+            socket.set_nonblocking(true).unwrap();
+        }
+        let answered = || sockets().filter(|socket| socket.peek(&mut [0]).is_ok()).count();
+        let before = answered();
+        // What is no request is answered at once, without anybody else.
+        known.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        assert!(take(&mut known, b"\r\n\r\n").await.starts_with(b"HTTP/1.1 400"));
+        let after = answered();
+        assert!(after < MANY, "the control: some are still waiting");
+        meanwhile.push(after - before);
+        while answered() < MANY {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert!(
+        meanwhile.iter().any(|count| *count < 20),
+        "so many were answered before the request: {meanwhile:?}"
+    );
+}
+
+/// What a client says first.
+fn hello(trusted: &CertificateDer<'static>) -> Vec<u8> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = builder.with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::try_from(HOST).unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    hello
+}
+
 /// The certificate that the front shows for a name, whoever issued it.
 async fn presented(
     front: &Front,

@@ -112,6 +112,9 @@ impl Outgoing {
         if content.is_empty() {
             return;
         }
+        if self.front.capacity() == 0 {
+            self.front = shelf::take_room();
+        }
         let is_chunk = framing == Framing::Chunked;
         if is_chunk {
             // Writing to memory does not fail.

@@ -37,7 +37,7 @@ use crate::routes::{OpenPages, Routes, Shared};
 use crate::secret::MacKey;
 use crate::server::{Certificates, Server};
 use crate::sign_on::SignOn;
-use crate::store::{self, AuditEvent, DeclaredMetadata};
+use crate::store::{self, AuditEvent, ChangeSeq, DeclaredMetadata};
 use crate::telemetry::AccessLog;
 
 use memory::Memory;
@@ -112,7 +112,7 @@ async fn start_on(
     log_notes(&config);
     let ends = Ends::default();
     let stop = ends.stop.clone();
-    let (shared, key) = Box::pin(open(&config, &sources, stop.clone())).await?;
+    let (shared, key, since) = Box::pin(open(&config, &sources, stop.clone())).await?;
     let shared = Arc::new(shared);
     let (sign_on, courier) = (Arc::clone(&shared.sign_on), Arc::clone(&shared.courier));
     let store = Arc::clone(&shared.store);
@@ -153,7 +153,7 @@ async fn start_on(
     tasks.spawn(async move { Ok(ops.ended().await?) });
     tasks.spawn(memory.follow(stop.clone()));
     let stopped = stop.clone();
-    tasks.spawn(async move { Ok(sign_on.follow(&stopped).await?) });
+    tasks.spawn(async move { Ok(sign_on.follow(since, &stopped).await?) });
     let stopped = stop.clone();
     tasks.spawn(async move {
         courier.follow(&stopped).await;
@@ -170,16 +170,19 @@ async fn start_on(
     Ok(Running { public: public_addresses, ops: ops_addresses, ends, store, reloader, tasks })
 }
 
-/// Opens the store and puts the use cases together.
+/// Opens the store and puts the use cases together. Beside them: the key of configurations, and up to where the changes
+/// in the store are known.
 async fn open(
     config: &Config,
     sources: &Sources,
     closing: CancellationToken,
-) -> anyhow::Result<(Shared, MacKey)> {
+) -> anyhow::Result<(Shared, MacKey, ChangeSeq)> {
     let (clock, randomness) = (&sources.clock, &sources.randomness);
     let secret = secret_file::load_or_create(&config.store.secret_file, &**randomness)?;
     let database = store::Settings::Sqlite { path: config.store.database.clone() };
     let store = store::open(&database).await.context("cannot open the store")?;
+    // Before anything is read that is kept, so that no change to it is missed.
+    let since = store.change_head().await.context("cannot read the store")?;
     declare(&*store, config, &**clock).await.context("cannot write to the store")?;
     let key = secret.mac_key(reload::KEY_PURPOSE);
     reload::write_down("configuration.started", config, (&*store, &key), clock.now(), &[])
@@ -217,7 +220,7 @@ async fn open(
         open_pages: OpenPages::default(),
         counts: Counts::new(Arc::clone(&sources.clock)),
     };
-    Ok((shared, key))
+    Ok((shared, key, since))
 }
 
 impl Running {

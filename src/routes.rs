@@ -291,12 +291,17 @@ async fn visitor(
     cookie: Option<impl AsRef<[u8]>>,
     familiar: Option<&Familiar>,
 ) -> store::Result<Option<Visitor>> {
-    match shared.sign_on.recognize(cookie.as_ref().map(AsRef::as_ref), familiar) {
+    let cookie = cookie.as_ref().map(AsRef::as_ref);
+    let mut recognized = shared.sign_on.recognize(cookie, familiar);
+    if let (Recognized::Late, Some(cookie)) = (&recognized, cookie) {
+        recognized = Box::pin(shared.sign_on.recognize_late(cookie)).await;
+    }
+    match recognized {
         Recognized::Known(visitor) => Ok(Some(visitor)),
         Recognized::Nobody => Ok(None),
         Recognized::Ask(hash) => {
             Box::pin(off_core(shared, |sign_on| async move { sign_on.look_up(&hash).await })).await
         }
-        Recognized::Deaf => Err(store::Error::Unavailable("changes have not been heard for too long".into())),
+        Recognized::Late | Recognized::Deaf => Err(store::Error::Unavailable("changes have not been heard for too long".into())),
     }
 }

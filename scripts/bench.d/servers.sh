@@ -83,6 +83,7 @@ daemon off;
 events { worker_connections 8192; }
 http {
   access_log $log;
+  ssl_protocols TLSv1.2 TLSv1.3;
   sendfile on;
   tcp_nopush on;
   default_type application/octet-stream;

@@ -4,12 +4,12 @@
 //! memory true, lets time do its work, and knows how long ago it heard anything.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::monotonic;
@@ -22,25 +22,65 @@ pub(super) struct Hearing {
     epoch: Instant,
     /// In milliseconds after the epoch. Every request looks at it.
     heard_at: AtomicU64,
+    /// Whether it could not be read the last time.
+    is_failing: AtomicBool,
     nudge: Notify,
+    /// Told whenever it has been read, or could not be.
+    looked: Notify,
 }
 
 impl Default for Hearing {
     fn default() -> Self {
-        Self { epoch: monotonic::now(), heard_at: AtomicU64::new(0), nudge: Notify::new() }
+        Self {
+            epoch: monotonic::now(),
+            heard_at: AtomicU64::new(0),
+            is_failing: AtomicBool::new(false),
+            nudge: Notify::new(),
+            looked: Notify::new(),
+        }
     }
 }
 
 impl Hearing {
-    fn hear(&self) {
-        let millis = u64::try_from((monotonic::now() - self.epoch).as_millis()).unwrap_or(u64::MAX);
-        self.heard_at.store(millis, Ordering::Relaxed);
+    /// Notes that everything has been heard that was changed before a moment, or nothing could be.
+    fn note(&self, heard: Option<Instant>) {
+        if let Some(at) = heard {
+            let millis = u64::try_from((at - self.epoch).as_millis()).unwrap_or(u64::MAX);
+            self.heard_at.store(millis, Ordering::Relaxed);
+        }
+        self.is_failing.store(heard.is_none(), Ordering::Relaxed);
+        self.looked.notify_waiters();
     }
 
     fn silence(&self) -> Duration {
         let heard_at = Duration::from_millis(self.heard_at.load(Ordering::Relaxed));
         (monotonic::now() - self.epoch).saturating_sub(heard_at)
     }
+
+    pub(super) fn state(&self) -> Hears {
+        let silence = self.silence();
+        if silence <= LATE {
+            Hears::Well
+        } else if silence > DEAF_MAX {
+            Hears::Nothing
+        } else if silence > LATE_MAX || self.is_failing.load(Ordering::Relaxed) {
+            // A store that does not answer answers no sooner if people wait for it.
+            Hears::Well
+        } else {
+            Hears::Late
+        }
+    }
+}
+
+/// Whether what is in memory may be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hears {
+    /// It may.
+    Well,
+    /// Soon again: whoever asks now has to wait for that.
+    Late,
+    /// Not any more (DESIGN section 8).
+    Nothing,
 }
 
 impl SignOn {
@@ -50,10 +90,21 @@ impl SignOn {
         self.hearing.silence()
     }
 
-    /// Whether what is in memory may still be believed (DESIGN section 8).
-    #[must_use]
-    pub fn hears_changes(&self) -> bool {
-        self.silence() <= DEAF_MAX
+    /// Waits until this node has heard of what was changed a moment ago; not for long, and not while the store does not
+    /// answer.
+    pub(super) async fn caught_up(&self) {
+        let catching_up = async {
+            loop {
+                let looked = self.hearing.looked.notified();
+                if self.hearing.state() != Hears::Late {
+                    return;
+                }
+                self.nudge();
+                looked.await;
+            }
+        };
+        // Who has waited so long is served as one is while the store does not answer.
+        timeout(LATE_MAX, catching_up).await.unwrap_or_default();
     }
 
     /// Makes the node look for changes now; after one of its own.
@@ -61,12 +112,11 @@ impl SignOn {
         self.hearing.nudge.notify_one();
     }
 
-    /// Follows the change feed from its present end until told to stop.
-    pub async fn follow(&self, stop: &CancellationToken) -> store::Result<()> {
-        let seq = self.store.change_head().await?;
-        self.hearing.hear();
+    /// Follows the change feed until told to stop. `since` is the end that it had before anything was read that this
+    /// node keeps: what changes after somebody was let in and before the first look is heard like everything else.
+    pub async fn follow(&self, since: ChangeSeq, stop: &CancellationToken) -> store::Result<()> {
         // A chore may have to wait for its turn to write, and nobody's access may last longer for that.
-        tokio::join!(self.keep_hearing(seq, stop), self.keep_house(stop));
+        tokio::join!(self.keep_hearing(since, stop), self.keep_house(stop));
         self.live.flush().await
     }
 
@@ -99,19 +149,22 @@ impl SignOn {
 
     async fn hear(&self, seq: &mut ChangeSeq) {
         match self.catch_up(seq).await {
-            Ok(()) => self.hearing.hear(),
+            Ok(heard) => self.hearing.note(Some(heard)),
             Err(error) => {
+                self.hearing.note(None);
                 tracing::warn!(error = %error, cause = ?std::error::Error::source(&error), "cannot read the change feed");
             }
         }
     }
 
-    /// The position moves on only when everything that a change asks for has been done.
-    async fn catch_up(&self, seq: &mut ChangeSeq) -> store::Result<()> {
+    /// The position moves on only when everything that a change asks for has been done. Returns up to when everything has
+    /// been heard.
+    async fn catch_up(&self, seq: &mut ChangeSeq) -> store::Result<Instant> {
         loop {
+            let asked = monotonic::now();
             let (last, changes) = self.store.changes_after(*seq).await?;
             if changes.is_empty() {
-                return Ok(());
+                return Ok(asked);
             }
             let now = self.clock.now();
             let mut seen = HashSet::new();
@@ -183,6 +236,13 @@ impl SignOn {
         }
     }
 }
+
+/// How long ago a change may have been made that a node does not know of: with the time that the next request takes it is a
+/// second. Longer silence means that this machine has too much to do, or the store has.
+const LATE: Duration = Duration::from_millis(700);
+
+/// From when on the store is taken for one that does not answer.
+const LATE_MAX: Duration = Duration::from_secs(3);
 
 /// How long known sessions are served without hearing of changes.
 const DEAF_MAX: Duration = Duration::from_mins(1);

@@ -12,6 +12,7 @@ use crate::directory::{Grant, Standing, User};
 use crate::id;
 use crate::identity::{self, Identity};
 use crate::session::{Kept, SessionHash, SessionId};
+use crate::sign_on::feed::Hears;
 use crate::sign_on::gate::{Authenticated, IdentityHeaders};
 use crate::sign_on::live::{LiveSession, State, Verdict};
 use crate::sign_on::{Familiar, SignOn, organizations};
@@ -27,6 +28,8 @@ pub enum Recognized {
     Ask(SessionHash),
     /// Nobody that we know.
     Nobody,
+    /// Memory is a little behind, and is worth [waiting](SignOn::recognize_late) for.
+    Late,
     /// Memory may be out of date and cannot be trusted any longer.
     Deaf,
 }
@@ -64,24 +67,35 @@ impl SignOn {
     #[must_use]
     pub fn recognize(&self, cookie: Option<&[u8]>, familiar: Option<&Familiar>) -> Recognized {
         let Some(cookie) = cookie else { return Recognized::Nobody };
-        let now = self.clock.now();
-        let is_deaf = !self.hears_changes();
+        match self.hearing.state() {
+            Hears::Well => self.remember(cookie, familiar),
+            _ if SessionId::parse(cookie).is_none() => Recognized::Nobody,
+            Hears::Late => Recognized::Late,
+            Hears::Nothing => Recognized::Deaf,
+        }
+    }
+
+    /// The same when memory was [late](Recognized::Late): waits until it has caught up, if that is to be had in time.
+    pub async fn recognize_late(&self, cookie: &[u8]) -> Recognized {
+        self.caught_up().await;
+        match self.hearing.state() {
+            Hears::Nothing => Recognized::Deaf,
+            Hears::Well | Hears::Late => self.remember(cookie, None),
+        }
+    }
+
+    fn remember(&self, cookie: &[u8], familiar: Option<&Familiar>) -> Recognized {
         let live = match self.recent.find(cookie, familiar) {
             Ok(live) => live,
             Err(fingerprint) => {
                 let Some(id) = SessionId::parse(cookie) else { return Recognized::Nobody };
                 let hash = id.hash();
-                let Some(live) = self.live.known(&hash).filter(|_| !is_deaf) else {
-                    return if is_deaf { Recognized::Deaf } else { Recognized::Ask(hash) };
-                };
+                let Some(live) = self.live.known(&hash) else { return Recognized::Ask(hash) };
                 self.recent.note(fingerprint, &live);
                 live
             }
         };
-        if is_deaf {
-            return Recognized::Deaf;
-        }
-        self.welcome(live, now).map_or(Recognized::Nobody, Recognized::Known)
+        self.welcome(live, self.clock.now()).map_or(Recognized::Nobody, Recognized::Known)
     }
 
     /// Looks for a session in the store. One of a paused organization is none.

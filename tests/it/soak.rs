@@ -51,6 +51,7 @@ struct World {
     over: AtomicBool,
     counts: Mutex<BTreeMap<&'static str, u64>>,
     failures: Mutex<Vec<String>>,
+    began: Instant,
 }
 
 /// Somebody who works with the application.
@@ -169,6 +170,7 @@ async fn run(plan: Plan) -> (BTreeMap<&'static str, u64>, Vec<String>) {
         over: AtomicBool::new(false),
         counts: Mutex::default(),
         failures: Mutex::default(),
+        began: Instant::now(),
     });
     let pools = Arc::new(client::Pools::default());
     let tasks: Vec<_> = (0..plan.people)
@@ -195,11 +197,15 @@ async fn run(plan: Plan) -> (BTreeMap<&'static str, u64>, Vec<String>) {
 /// Ends sessions and restarts the process until the time is over.
 async fn disturb(plan: Plan, world: &Arc<World>, app: &mut TestApp, store: &dyn Store) {
     let mut chance = Chance(plan.seed ^ 0xd15_7bed);
-    let (began, mut restarted) = (Instant::now(), 0);
-    let third = (plan.time / 3).min(Duration::from_secs(30));
+    let (began, mut restarted, mut at_once) = (Instant::now(), 0, 0);
+    let third = (plan.time / 3).min(Duration::from_secs(std::env::var("SOAK_EVERY").ok().and_then(|t| t.parse().ok()).unwrap_or(30)));
     let mut ended = tokio::task::JoinSet::new();
     while began.elapsed() < plan.time && !world.is_over() {
-        tokio::time::sleep(Duration::from_millis(40)).await;
+        if at_once > 0 {
+            at_once -= 1;
+        } else {
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
         if began.elapsed() > third * (restarted + 1) {
             restarted += 1;
             world.restarts.fetch_add(1, Ordering::SeqCst);
@@ -208,6 +214,8 @@ async fn disturb(plan: Plan, world: &Arc<World>, app: &mut TestApp, store: &dyn 
             eprintln!("soak: restarted in {:?}", stopped.elapsed());
             world.restarts.fetch_add(1, Ordering::SeqCst);
             world.count("restarts");
+            // Whose sessions it has only just read.
+            at_once = 8;
             continue;
         }
         let number = usize::try_from(chance.below(plan.people as u64)).expect("a small number");

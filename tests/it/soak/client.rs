@@ -35,6 +35,9 @@ pub(super) struct Client {
     pools: Arc<Pools>,
     number: usize,
     chance: Chance,
+    /// What it waits for, for whoever has to find out why it waits in vain.
+    waits_for: &'static str,
+    way: Way,
 }
 
 /// Why there is no answer to hold against anything.
@@ -50,7 +53,7 @@ impl From<hyper::Error> for Lost {
 
 impl Client {
     pub(super) const fn new(world: Arc<World>, pools: Arc<Pools>, number: usize, chance: Chance) -> Self {
-        Self { world, pools, number, chance }
+        Self { world, pools, number, chance, waits_for: "nothing", way: Way::H1 }
     }
 
     pub(super) async fn work(mut self) {
@@ -75,7 +78,14 @@ impl Client {
                     self.world.count("met a closed connection");
                 }
                 Ok(Err(Lost(why))) => self.world.fail(format!("{nonce}: no answer: {why}")),
-                Err(_) => self.world.fail(format!("{nonce}: no answer in time")),
+                Err(_) => {
+                    let (way, waits_for, began) = (self.way, self.waits_for, self.world.began);
+                    let restarts = self.world.restarts() - restarts;
+                    self.world.fail(format!(
+                        "{nonce}: no answer in time, {way:?}: waits for {waits_for} until {:?}, {restarts} half restarts",
+                        began.elapsed()
+                    ));
+                }
             }
         }
     }
@@ -109,6 +119,7 @@ impl Client {
         let request = self.request(badge, way, &format!("/{what}/{nonce}"), body);
         let (response, back) = self.send(way, request).await?;
         let status = response.status();
+        self.waits_for = what;
         let text = response.into_body().collect().await?.to_bytes();
         if let Some(sender) = back {
             self.pools.h1.lock().expect("nobody panics here").push(sender);
@@ -147,6 +158,7 @@ impl Client {
         request.headers_mut().insert("cookie", cookie(badge).parse().expect("plain text"));
         request.headers_mut().insert("origin", format!("https://{host}").parse().expect("plain text"));
         let stream = self.connect(Way::H1).await?;
+        self.waits_for = "its socket";
         let (mut socket, _) =
             client_async(request, stream).await.map_err(|error| Lost(format!("no socket: {error}")))?;
         let mine = format!("{} {} {nonce}", self.world.people[self.number].id.as_str(), badge.name);
@@ -205,6 +217,7 @@ impl Client {
         way: Way,
         request: Request<Full<Bytes>>,
     ) -> Outcome<(Response<Incoming>, Option<http1::SendRequest<Full<Bytes>>>)> {
+        self.way = way;
         match way {
             Way::H1 => {
                 let kept = self.pools.h1.lock().expect("nobody panics here").pop();
@@ -212,9 +225,11 @@ impl Client {
                     Some(sender) => sender,
                     None => self.open_h1().await?,
                 };
+                self.waits_for = "its turn";
                 if sender.ready().await.is_err() {
                     sender = self.open_h1().await?;
                 }
+                self.waits_for = "a head";
                 let sent = sender.try_send_request(request).await;
                 let response = match sent {
                     Ok(response) => response,
@@ -236,9 +251,11 @@ impl Client {
                     Some(sender) => sender,
                     None => self.open_h2(number).await?,
                 };
+                self.waits_for = "its turn";
                 if sender.ready().await.is_err() {
                     sender = self.open_h2(number).await?;
                 }
+                self.waits_for = "a head";
                 let again = request.clone();
                 let response = match sender.send_request(request).await {
                     Ok(response) => response,
@@ -255,25 +272,27 @@ impl Client {
         }
     }
 
-    async fn open_h1(&self) -> Outcome<http1::SendRequest<Full<Bytes>>> {
+    async fn open_h1(&mut self) -> Outcome<http1::SendRequest<Full<Bytes>>> {
         let (sender, connection) = http1::handshake(TokioIo::new(self.connect(Way::H1).await?)).await?;
         tokio::spawn(connection);
         Ok(sender)
     }
 
-    async fn open_h2(&self, number: usize) -> Outcome<http2::SendRequest<Full<Bytes>>> {
+    async fn open_h2(&mut self, number: usize) -> Outcome<http2::SendRequest<Full<Bytes>>> {
         let io = TokioIo::new(self.connect(Way::H2).await?);
+        self.waits_for = "a handshake";
         let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
         tokio::spawn(connection);
         *self.pools.h2[number].lock().expect("nobody panics here") = Some(sender.clone());
         Ok(sender)
     }
 
-    async fn connect(&self, way: Way) -> Outcome<Box<dyn crate::browserless::Stream>> {
+    async fn connect(&mut self, way: Way) -> Outcome<Box<dyn crate::browserless::Stream>> {
         let protocol: &[u8] = match way {
             Way::H1 => b"http/1.1",
             Way::H2 => b"h2",
         };
+        self.waits_for = "a connection";
         let connected = self.world.net.speaking(protocol).try_connect(&self.world.url).await;
         connected.map_err(|error| Lost(format!("no connection: {error}")))
     }
@@ -302,7 +321,7 @@ fn cookie(badge: &Badge) -> String {
 /// A second after a session was ended nobody gets in with it, wherever it is tried.
 pub(super) async fn stays_out(world: &Arc<World>, number: usize, old: &Badge) {
     sleep(Duration::from_secs(1)).await;
-    let client = Client::new(Arc::clone(world), Arc::default(), number, Chance(0));
+    let mut client = Client::new(Arc::clone(world), Arc::default(), number, Chance(0));
     let request = client.request(old, Way::H1, "/echo/zombie", Bytes::new());
     let answer = async {
         let mut sender = client.open_h1().await?;

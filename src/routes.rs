@@ -302,6 +302,8 @@ async fn visitor(
         Recognized::Ask(hash) => {
             Box::pin(off_core(shared, |sign_on| async move { sign_on.look_up(&hash).await })).await
         }
-        Recognized::Late | Recognized::Deaf => Err(store::Error::Unavailable("changes have not been heard for too long".into())),
+        Recognized::Late | Recognized::Deaf => {
+            Err(store::Error::Unavailable("changes have not been heard for too long".into()))
+        }
     }
 }

@@ -4,8 +4,8 @@
 //! Separate because it is about time and number. The application behind verifies the identity of each request and
 //! says whom it saw; a second test mixes two people up there, to show that it would be noticed.
 //!
-//! `SOAK_SECONDS` says how long, `SOAK_SEED` repeats what a seed has chosen (not how the tasks interleave);
-//! `scripts/soak` sets both.
+//! `SOAK_SECONDS` says how long, `SOAK_RESTART_SECONDS` how long a process lasts, `SOAK_SEED` repeats what a seed has chosen
+//! (not how the tasks interleave); `scripts/soak` sets them.
 
 #![expect(clippy::print_stderr, reason = "the seed of a run that fails is worth more than silence")]
 
@@ -37,6 +37,8 @@ struct Plan {
     seed: u64,
     people: usize,
     time: Duration,
+    /// How long a process lasts.
+    restart_every: Duration,
     /// Whether the application takes one person for another now and then.
     mixed_up: bool,
 }
@@ -198,7 +200,7 @@ async fn run(plan: Plan) -> (BTreeMap<&'static str, u64>, Vec<String>) {
 async fn disturb(plan: Plan, world: &Arc<World>, app: &mut TestApp, store: &dyn Store) {
     let mut chance = Chance(plan.seed ^ 0xd15_7bed);
     let (began, mut restarted, mut at_once) = (Instant::now(), 0, 0);
-    let third = (plan.time / 3).min(Duration::from_secs(std::env::var("SOAK_EVERY").ok().and_then(|t| t.parse().ok()).unwrap_or(30)));
+    let every = plan.restart_every.min(plan.time / 3);
     let mut ended = tokio::task::JoinSet::new();
     while began.elapsed() < plan.time && !world.is_over() {
         if at_once > 0 {
@@ -206,7 +208,7 @@ async fn disturb(plan: Plan, world: &Arc<World>, app: &mut TestApp, store: &dyn 
         } else {
             tokio::time::sleep(Duration::from_millis(40)).await;
         }
-        if began.elapsed() > third * (restarted + 1) {
+        if began.elapsed() > every * (restarted + 1) {
             restarted += 1;
             world.restarts.fetch_add(1, Ordering::SeqCst);
             let stopped = Instant::now();
@@ -237,17 +239,27 @@ async fn disturb(plan: Plan, world: &Arc<World>, app: &mut TestApp, store: &dyn 
     while ended.join_next().await.is_some() {}
 }
 
+/// What somebody has set.
+fn wanted(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
 fn seed() -> u64 {
-    let typed = std::env::var("SOAK_SEED").ok().and_then(|text| text.parse().ok());
-    typed.unwrap_or_else(|| SystemClock.now().as_millisecond().unsigned_abs())
+    wanted("SOAK_SEED").unwrap_or_else(|| SystemClock.now().as_millisecond().unsigned_abs())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes its time; scripts/test runs it for seconds, scripts/soak for hours"]
 async fn nobody_ever_gets_what_is_somebody_elses() {
-    let seconds = std::env::var("SOAK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
-    let plan = Plan { seed: seed(), people: 250, time: Duration::from_secs(seconds), mixed_up: false };
-    eprintln!("soak: seed {}, {seconds} s, {} people", plan.seed, plan.people);
+    let seconds = |name, default| Duration::from_secs(wanted(name).unwrap_or(default));
+    let plan = Plan {
+        seed: seed(),
+        people: 250,
+        time: seconds("SOAK_SECONDS", 20),
+        restart_every: seconds("SOAK_RESTART_SECONDS", 30),
+        mixed_up: false,
+    };
+    eprintln!("soak: {plan:?}");
     let (counts, failures) = run(plan).await;
     eprintln!("soak: {counts:?}");
     assert!(failures.is_empty(), "seed {}: {failures:#?}", plan.seed);
@@ -259,7 +271,8 @@ async fn nobody_ever_gets_what_is_somebody_elses() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_people_who_are_mixed_up_are_noticed() {
-    let plan = Plan { seed: seed(), people: 20, time: Duration::from_secs(20), mixed_up: true };
+    let time = Duration::from_secs(20);
+    let plan = Plan { seed: seed(), people: 20, time, restart_every: time, mixed_up: true };
     let (_, failures) = run(plan).await;
     assert!(failures.iter().any(|failure| failure.contains("got the answer of")), "{failures:#?}");
 }

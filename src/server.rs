@@ -44,6 +44,7 @@ pub use self::cores::Serving;
 pub use self::doors::{Gauge, Pressure, TurnedAway};
 pub use self::listener::inherited;
 pub use self::tls::{Certificates, Error as CertificateError, KeyPair};
+pub use self::websocket::refuse_success;
 
 use self::listener::Listeners;
 

@@ -13,7 +13,7 @@ use crate::mail::Courier;
 use crate::proxy::{Body, Peer, Request};
 use crate::routes::ops::{Ops, Probed};
 use crate::routes::{Answer, Decision, Outcome, Routes, Shared};
-use crate::server::{Gauge, Handler, Pressure, Refused, TurnedAway};
+use crate::server::{Gauge, Handler, Pressure, Refused, TurnedAway, refuse_success};
 use crate::telemetry::{AccessLog, CoreLog, CoreMetrics, Metrics, Moment, Provider, Upstream};
 
 use super::entry::{self, Entry};
@@ -91,7 +91,11 @@ impl Front {
 impl Handler for Front {
     async fn handle(&self, request: Request, peer: &Peer) -> Response<Body> {
         let entry = Entry::begin(&request, peer, self.log.clone());
-        let answer = self.routes.handle(request, peer).await;
+        let asks_for_socket = request.asks_for_socket_in_stream();
+        let mut answer = self.routes.handle(request, peer).await;
+        if asks_for_socket && let Some(code) = refuse_success(&mut answer.response) {
+            answer.outcome.code = Some(code);
+        }
         let took = entry.elapsed();
         self.count(&answer, took);
         // From here on the entry waits for the end of the body.

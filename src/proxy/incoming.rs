@@ -106,6 +106,12 @@ impl Request {
         (self.head, self.rest.body)
     }
 
+    /// Whether it asks for a WebSocket in a stream of HTTP/2, which any success would open (RFC 8441 5).
+    #[must_use]
+    pub fn asks_for_socket_in_stream(&self) -> bool {
+        self.rest.upgrade.as_ref().is_some_and(Upgrade::is_of_stream)
+    }
+
     /// Where the client's connection comes from, if it asks for an upgrade.
     pub(super) fn take_upgrade(&mut self) -> Option<Upgrade> {
         self.rest.upgrade.take()

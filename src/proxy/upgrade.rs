@@ -46,6 +46,11 @@ impl Upgrade {
         (Self { accept: Some(accept), ..upgrade }, sender)
     }
 
+    /// Whether what it asks for is a stream of HTTP/2, where nobody but us has a key.
+    pub(super) const fn is_of_stream(&self) -> bool {
+        self.accept.is_some()
+    }
+
     /// Whether the application has understood the key (RFC 6455 4.1).
     pub(super) fn is_accepted(&self, answered: &Fields) -> bool {
         let mut said = answered.iter().filter(|field| field.name == b"sec-websocket-accept");

@@ -31,6 +31,7 @@ use super::exchange::Asked;
 use super::inspect::Inspected;
 use super::open::{Entry, Open};
 use super::refusal::{Refusal, closing};
+use super::socket::Lasting;
 use super::tls::{Acceptor, describe};
 use super::watch::{Exchange, Protocol, Tracked, Watch};
 use super::when_woken::WhenWoken;
@@ -200,7 +201,7 @@ impl<H: Handler> Desk<H> {
 
     async fn serve_http1<IO>(self: Rc<Self>, stream: IO, peer: Rc<Peer>, watch: Arc<Watch>)
     where
-        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static,
     {
         watch.speaks(Protocol::Http1);
         let conversation = Conversation::new(stream, Arc::clone(&watch), self.dates.clone());

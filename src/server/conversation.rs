@@ -24,6 +24,7 @@ use super::connection::FAREWELL;
 use super::date::Dates;
 use super::exchange::{After, Asked, Exchange, Length, Terms};
 use super::refusal::Refusal;
+use super::socket::{Ending, Lasting};
 use super::watch::{Tracked, Watch};
 use crate::http1::Malformed;
 use crate::http1::content::{Content, Part};
@@ -61,7 +62,7 @@ enum Next {
     End,
 }
 
-impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
+impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation<IO> {
     pub(super) fn new(io: IO, watch: Arc<Watch>, dates: Dates) -> Self {
         Self {
             io,
@@ -289,6 +290,9 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
 
         exchange.has_begun = true;
         exchange.trailers = parts.headers.get(TRAILER).filter(|_| exchange.terms.takes_trailers).cloned();
+        if exchange.framing == Framing::Close {
+            self.io.ends(Ending::CutOff);
+        }
         if length.has_content && !body.is_end_stream() {
             exchange.body = Some(body);
         } else {
@@ -369,6 +373,9 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Conversation<IO> {
     /// What follows when the response has been sent: nothing, if it is not certain where the next request begins.
     fn end(&mut self, exchange: &mut Exchange) -> After {
         exchange.giver = None;
+        if exchange.framing == Framing::Close && exchange.after != After::Breaks {
+            self.io.ends(Ending::InOrder);
+        }
         let is_read = self.pass_over(&mut exchange.content) && !exchange.is_deaf;
         match exchange.after {
             After::GoesOn | After::Ends if !is_read => After::EndsUnread,

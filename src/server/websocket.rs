@@ -66,10 +66,8 @@ impl Opening {
             }
             // The connection is in use as long as the socket is there.
             tokio::task::spawn_local(self.open(Arc::new(Exchange::go_on(Arc::clone(watch)))));
-        } else if response.status().is_success() {
-            // An answer as to any other request: with that status it would be a socket (RFC 8441 5).
-            *response.status_mut() = StatusCode::BAD_REQUEST;
-            response.headers_mut().insert(ERROR_CODE, HeaderValue::from_static("no_websocket"));
+        } else {
+            refuse_success(&mut response);
         }
         response
     }
@@ -81,6 +79,18 @@ impl Opening {
             Err(error) => tracing::debug!(%error, "a WebSocket was lost before it was open"),
         }
     }
+}
+
+/// Makes a refusal of an answer as to any other request: with a success it would be a socket (RFC 8441 5). Returns the code
+/// of the refusal. Whoever writes answers down does so before; all others are seen to at the border.
+pub fn refuse_success<B>(response: &mut Response<B>) -> Option<&'static str> {
+    const CODE: &str = "no_websocket";
+    if !response.status().is_success() {
+        return None;
+    }
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response.headers_mut().insert(ERROR_CODE, HeaderValue::from_static(CODE));
+    Some(CODE)
 }
 
 /// What a server says that understands the key (RFC 6455 4.2.2).

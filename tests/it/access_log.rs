@@ -151,6 +151,39 @@ async fn a_line_of_an_upgrade_names_the_upstream() {
     assert_eq!(line["upstream"], app.application.address.to_string());
 }
 
+/// What opens no WebSocket over HTTP/2 is written down as it was answered, whoever answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_no_socket_says_how_it_was_answered() {
+    let written = Written::new();
+    let wanted = Wanted::default().access_log(&written.log).tls().more("http2_websocket = true\n");
+    let app = wanted.start().await;
+    let mia = app.member(MIA).await;
+    let io = TokioIo::new(app.net.speaking(b"h2").connect(&app.app_url).await);
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.expect("HTTP/2 begins");
+    tokio::spawn(connection);
+    for (path, decision) in [("/page", "forwarded"), ("/.anteroom/session", "own")] {
+        let cookies = mia.browser.cookie_header(&app.url(path), true, false);
+        let ask = |method: http::Method| {
+            let request = http::Request::builder().method(method).uri(app.url(path).as_str());
+            request.header("cookie", &cookies).header("origin", app.app_url.origin().ascii_serialization())
+        };
+        // The control, from which the client also learns what it may ask for.
+        let plain = ask(http::Method::GET).body(Full::<Bytes>::default()).expect("it is a request");
+        assert_eq!(sender.send_request(plain).await.expect("an answer").status(), 200);
+        let socket = ask(http::Method::CONNECT)
+            .extension(hyper::ext::Protocol::from_static("websocket"))
+            .header("sec-websocket-version", "13");
+        let socket = socket.body(Full::<Bytes>::default()).expect("it is a request");
+        assert_eq!(sender.send_request(socket).await.expect("an answer").status(), 400);
+        until("both lines", || async { written.lines(path).len() == 2 }).await;
+        let told = |line: &Value| (line["status"].clone(), line["decision"].clone(), line["code"].clone());
+        let lines: Vec<_> = written.lines(path).iter().map(told).collect();
+        assert_eq!(lines[0], (200.into(), decision.into(), Value::Null), "{path}");
+        assert_eq!(lines[1], (400.into(), decision.into(), "no_websocket".into()), "{path}");
+    }
+}
+
 /// nor is a request without a line that nobody could read, or that the server refuses by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_request_is_written_down_too() {

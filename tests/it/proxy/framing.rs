@@ -411,6 +411,25 @@ fn an_old_client_gets_a_plain_answer_and_the_end_of_the_connection() {
     assert_eq!(upstream.only_request().head.word(2), "HTTP/1.1");
 }
 
+/// Where the end of the connection is the end of the answer, the end of half an answer is another one (RFC 9112 8).
+#[test]
+fn an_old_client_sees_that_an_answer_is_not_whole() {
+    let upstream = Upstream::start(|exchange| {
+        let is_whole = exchange.recorded.head.word(1) == "/whole";
+        let end = if is_whole { "0\r\n\r\n" } else { "" };
+        exchange.write(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n{end}"))?;
+        if is_whole { Ok(()) } else { exchange.close() }
+    });
+    let front = Front::before(&upstream);
+    for path in ["/half", "/whole"] {
+        let mut client = front.connect();
+        client.send(format!("GET {path} HTTP/1.0\r\nHost: {HOST}\r\n\r\n"));
+        let read = std::io::Read::read_to_end(&mut client.0, &mut Vec::new());
+        let reset = Some(std::io::ErrorKind::ConnectionReset).filter(|_| path == "/half");
+        assert_eq!(read.err().map(|error| error.kind()), reset, "{path}");
+    }
+}
+
 /// RFC 9110 7.8: the rest of what an old client sends would be taken for the other protocol.
 #[test]
 fn an_old_client_gets_no_other_protocol() {

@@ -86,6 +86,8 @@ struct Ends {
     draining: CancellationToken,
     /// Nobody new comes in, streams end, requests are finished.
     stop: CancellationToken,
+    /// Nobody is served any more, who could lose access.
+    served: CancellationToken,
     /// Probes are answered no more.
     last: CancellationToken,
 }
@@ -147,13 +149,17 @@ async fn start_on(
     let front = (shared, Arc::clone(&watched));
     let make = move || Front::new(Routes::new(Arc::clone(&front.0)), &front.1, Arc::clone(&clock));
     let public = public.start(make, stop.clone()).await?;
-    tasks.spawn(async move { Ok(public.ended().await?) });
+    let served = ends.served.clone().drop_guard();
+    tasks.spawn(async move {
+        let _served = served;
+        Ok(public.ended().await?)
+    });
     let probes = Probes(Ops::new(Arc::clone(&watched) as _));
     let ops = ops.start(move || probes.clone(), ends.last.clone()).await?;
     tasks.spawn(async move { Ok(ops.ended().await?) });
     tasks.spawn(memory.follow(stop.clone()));
-    let stopped = stop.clone();
-    tasks.spawn(async move { Ok(sign_on.follow(since, &stopped).await?) });
+    let served = ends.served.clone();
+    tasks.spawn(async move { Ok(sign_on.follow(since, &served).await?) });
     let stopped = stop.clone();
     tasks.spawn(async move {
         courier.follow(&stopped).await;

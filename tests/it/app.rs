@@ -314,6 +314,11 @@ impl TestApp {
         self.running.take().expect("it runs").stop().await.expect("it ends well");
     }
 
+    /// The process, for a test that stops it itself.
+    pub(crate) fn take(&mut self) -> Running {
+        self.running.take().expect("it runs")
+    }
+
     /// Where people are answered.
     pub(crate) fn public_address(&self) -> SocketAddr {
         *self.running.as_ref().expect("it runs").public_addresses().first().expect("it listens")

@@ -1,15 +1,16 @@
 //! The session: never chosen by a client, new at every sign-on, over when it is over, and cut when access is lost.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use anteroom::clock::{Clock, ManualClock, SystemClock};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{SinkExt as _, StreamExt as _, poll};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use crate::app::{MIA, NOAH, TestApp, Visitor, Wanted};
+use crate::app::{MIA, NOAH, TestApp, Visitor, Wanted, until};
 use crate::browserless::{PATIENCE, Stream};
 
 /// What any change of access may take.
@@ -141,6 +142,31 @@ async fn a_revocation_cuts_what_is_open_within_a_second() {
     bystander.send(Message::text("still here")).await.expect("it is open");
     let echo = tokio::time::timeout(PATIENCE, bystander.next()).await.expect("it comes back");
     assert_eq!(echo.expect("open").expect("whole"), Message::text("still here"));
+}
+
+/// What has begun is finished in a drain, by those who still have access.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_is_heard_until_nobody_is_served_any_more() {
+    let mut app = TestApp::new().await;
+    let mut downloads = Vec::new();
+    for person in [MIA, NOAH] {
+        let mut visitor = app.member(person).await;
+        downloads.push(visitor.browser.stream(&app.url("/stream"), &[]).await.into_body());
+    }
+    for download in &mut downloads {
+        download.frame().await.expect("it flows").expect("whole");
+    }
+    let [revoked, bystander] = &mut downloads[..] else { panic!("two") };
+    let draining = tokio::spawn(app.take().stop());
+    until("nobody new comes in", || async { app.net.try_connect(&app.app_url).await.is_err() }).await;
+    assert!(poll!(pin!(revoked.frame())).is_pending(), "the control: nobody has cut it yet");
+
+    app.command(&["user", "revoke", MIA]).await;
+    let cut = async { while let Some(Ok(_)) = revoked.frame().await {} };
+    tokio::time::timeout(IN_FORCE, cut).await.expect("cut within a second");
+    assert!(poll!(pin!(bystander.frame())).is_pending() && !draining.is_finished(), "others go on");
+    drop(downloads);
+    draining.await.expect("it does not panic").expect("it ends well");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,7 +20,6 @@ use http_body_util::{BodyExt as _, Limited};
 use crate::pages::{Fault, Notice, Repeat};
 use crate::proxy::{Body, Failure, Forwarder, Peer, Request, Source};
 use crate::routes::cookies::Kind;
-use crate::routes::form::Form;
 use crate::routes::gate::{About, forwarded, pass_on, sign_in_first, wait};
 use crate::routes::negotiation::Audience;
 use crate::routes::reply::{self, Answer, Decision, REQUEST_ID, Rule};
@@ -163,12 +162,9 @@ impl Call {
 
     /// `POST /.anteroom/repeat`: the person wants it sent.
     pub(super) async fn confirm_repeat(&self, request: http::Request<Source>) -> Response<Body> {
-        if !self.is_own_form() {
-            return self.fault(&Fault::ForeignForm);
-        }
-        let form = match Form::read(request, FORM_BYTES_MAX).await {
+        let form = match self.own_form(request, FORM_BYTES_MAX).await {
             Ok(form) => form,
-            Err(problem) => return self.bad_form(problem),
+            Err(refused) => return refused,
         };
         match self.held(form.field("post").unwrap_or_default()).await {
             Ok((token, post)) => {

@@ -51,12 +51,9 @@ impl Call {
 
     /// `POST /.anteroom/sign-in`: from the address to the identity providers of its domain.
     pub(super) async fn choose_provider(&self, request: Request<Source>) -> Response<Body> {
-        if !self.is_own_form() {
-            return self.fault(&Fault::ForeignForm);
-        }
-        let form = match Form::read(request, FORM_BYTES_MAX).await {
+        let form = match self.own_form(request, FORM_BYTES_MAX).await {
             Ok(form) => form,
-            Err(problem) => return self.bad_form(problem),
+            Err(refused) => return refused,
         };
         let return_path = return_path_of(&form);
         let typed = form.field("email").unwrap_or_default().trim();
@@ -75,12 +72,9 @@ impl Call {
 
     /// `POST /.anteroom/sign-in/start`: on to the identity provider.
     pub(super) async fn start_login(&self, request: Request<Source>) -> Response<Body> {
-        if !self.is_own_form() {
-            return self.fault(&Fault::ForeignForm);
-        }
-        let form = match Form::read(request, FORM_BYTES_MAX).await {
+        let form = match self.own_form(request, FORM_BYTES_MAX).await {
             Ok(form) => form,
-            Err(problem) => return self.bad_form(problem),
+            Err(refused) => return refused,
         };
         let return_path = return_path_of(&form);
         let email = form.field("email").and_then(|text| EmailAddress::parse(text.trim()).ok());
@@ -158,6 +152,18 @@ impl Call {
 
     pub(super) fn notice(&self, status: StatusCode, notice: &Notice<'_>) -> Response<Body> {
         reply::page(status, notice.render(self.brand()))
+    }
+
+    /// A form that a page of ours has sent; `Err` is the answer to any other.
+    pub(super) async fn own_form(
+        &self,
+        request: Request<Source>,
+        octets_max: usize,
+    ) -> Result<Form, Response<Body>> {
+        if !self.is_own_form() {
+            return Err(self.fault(&Fault::ForeignForm));
+        }
+        Form::read(request, octets_max).await.map_err(|problem| self.bad_form(problem))
     }
 
     pub(super) fn bad_form(&self, problem: Problem) -> Response<Body> {

@@ -10,22 +10,65 @@ mod frames;
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use self::frames::{Budget, Frames};
 
 /// How long a client that was told to calm down may go on sending, so that it can read why.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// How long a client may say nothing before a connection that has ended is closed, how long it may go on at most, and how much
+/// it may send.
+const PARTING_IDLE: Duration = Duration::from_secs(5);
+const PARTING_MAX: Duration = Duration::from_secs(30);
+const PARTING_BYTES_MAX: usize = 1024 * 1024;
+
 /// A connection whose octets are looked at.
 #[derive(Debug)]
 pub(super) struct Inspected<IO> {
     io: IO,
     look: Look,
+    parting: Option<Parting>,
+}
+
+/// What a client still sends when everything has been said to it: it is read and thrown away, because a socket that is
+/// closed with something unread is reset, and what has not arrived is lost with it (RFC 9112 9.6 has the same for HTTP/1.1).
+#[derive(Debug)]
+struct Parting {
+    idle: Pin<Box<Sleep>>,
+    until: Instant,
+    octets_left: usize,
+}
+
+impl Parting {
+    fn begin() -> Self {
+        let (idle, until) = (Box::pin(sleep(PARTING_IDLE)), Instant::now() + PARTING_MAX);
+        Self { idle, until, octets_left: PARTING_BYTES_MAX }
+    }
+
+    /// Ready when the client has closed its side, or had its time.
+    fn poll<IO: AsyncRead + Unpin>(&mut self, io: &mut IO, context: &mut Context<'_>) -> Poll<()> {
+        let mut octets = [0; 1024];
+        loop {
+            let mut buffer = ReadBuf::new(&mut octets);
+            match Pin::new(&mut *io).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    let now = Instant::now();
+                    self.octets_left = self.octets_left.saturating_sub(buffer.filled().len());
+                    if self.octets_left == 0 || now >= self.until {
+                        return Poll::Ready(());
+                    }
+                    self.idle.as_mut().reset(now + PARTING_IDLE);
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return self.idle.as_mut().poll(context),
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -74,7 +117,7 @@ impl<IO> Inspected<IO> {
             budget: Budget::new(),
             is_measured: false,
         };
-        Self { io, look: Look::Frames(Box::new(flood)) }
+        Self { io, look: Look::Frames(Box::new(flood)), parting: None }
     }
 }
 
@@ -148,7 +191,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Inspected<IO> {
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Inspected<IO> {
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Inspected<IO> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -184,7 +227,18 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Inspected<IO> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+        let this = &mut *self;
+        let parting = match &mut this.parting {
+            Some(parting) => parting,
+            none => {
+                ready!(Pin::new(&mut this.io).poll_shutdown(context))?;
+                if matches!(this.look, Look::Muted(_)) {
+                    return Poll::Ready(Ok(()));
+                }
+                none.insert(Parting::begin())
+            }
+        };
+        parting.poll(&mut this.io, context).map(Ok)
     }
 }
 

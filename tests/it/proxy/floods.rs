@@ -14,7 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::tls::pair;
 use super::{Front, HOST, Plan};
-use crate::upstream::{PATIENCE, Upstream};
+use crate::upstream::{PATIENCE, Upstream, eventually};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -92,7 +92,10 @@ impl Scene {
 
     /// A connection that has begun in order.
     async fn connect(&self) -> Raw {
-        let stream = TcpStream::connect(self.front.address).await.unwrap();
+        self.begin(TcpStream::connect(self.front.address).await.unwrap()).await
+    }
+
+    async fn begin(&self, stream: TcpStream) -> Raw {
         stream.set_nodelay(true).unwrap();
         let name = ServerName::try_from(HOST).unwrap();
         let stream = TlsConnector::from(Arc::clone(&self.trust)).connect(name, stream).await.unwrap();
@@ -421,4 +424,34 @@ async fn windows_cannot_be_abused() {
         }
     };
     assert!(ended.is_empty() || ended.ends_with(&FLOW_CONTROL_ERROR.to_be_bytes()), "{ended:?}");
+}
+
+/// A connection that ends is closed when its client has got everything, also if that goes on sending: closed with something
+/// unread, it would be reset, and the end of the last answer lost.
+#[tokio::test]
+async fn the_last_answer_of_a_connection_arrives() {
+    const LENGTH: usize = 40_000;
+    let upstream = Upstream::start(|exchange| exchange.respond("200 OK", &[], &[b'x'; LENGTH]));
+    let mut plan = Plan::before(&[&upstream]);
+    plan.server.limits.requests_max = 1;
+    let scene = Scene::of(plan);
+    // Most of the answer waits on the side of the server until it is read.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut raw = scene.begin(socket.connect(scene.front.address).await.unwrap()).await;
+    raw.send(&get(1)).await;
+    eventually("the request is there", || upstream.requests().len() == 1);
+    // The ping by which the library knows that a client has heard of the end.
+    let heard = frame(PING, ACK, 0, &[0x0b, 0x7b, 0xa2, 0xf0, 0x8b, 0x9b, 0xfe, 0x54]);
+    for _ in 0..40 {
+        // What a client may send at any time, and here also when everything has been said to it.
+        raw.send(&heard).await;
+        raw.send(&frame(PING, 0, 0, &[0; 8])).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut length = 0;
+    while let Some(frame) = raw.frame().await {
+        length += if frame.kind == DATA { frame.payload.len() } else { 0 };
+    }
+    assert_eq!(length, LENGTH);
 }

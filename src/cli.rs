@@ -125,7 +125,7 @@ impl Arguments {
                 in_store(&config, async |opened| property.run(&opened.admin).await)
             }
             Command::Organization(organization) => {
-                in_store(&config, async |opened| organization.run(opened, errors).await)
+                in_store(&config, async |opened| Box::pin(organization.run(opened, errors)).await)
             }
             Command::Request(request) => in_store(&config, async |opened| request.run(&opened.admin).await),
             Command::Session(session) => in_store(&config, async |opened| session.run(opened).await),

@@ -92,6 +92,7 @@ impl Call {
             Err(problem) => return self.bad_form(problem),
         };
         // Whoever sends slowly may have lost the right meanwhile.
+        Box::pin(self.shared.sign_on.caught_up()).await;
         let visitor = self.shared.sign_on.again(&visitor);
         if visitor.live().ended().is_over() {
             return self.sign_on_to(&place);

@@ -26,6 +26,9 @@ use super::watch::{Exchange, Tracked, Watch};
 use crate::id::Randomness;
 use crate::proxy::{Upgrade, Upgraded};
 
+/// What is said of an answer that opens none.
+const NO_WEBSOCKET: &str = "no_websocket";
+
 /// A stream that becomes a WebSocket if the application agrees.
 pub(super) struct Opening {
     stream: OnUpgrade,
@@ -66,8 +69,11 @@ impl Opening {
             }
             // The connection is in use as long as the socket is there.
             tokio::task::spawn_local(self.open(Arc::new(Exchange::go_on(Arc::clone(watch)))));
-        } else {
-            refuse_success(&mut response);
+        } else if refuse_success(&mut response).is_none()
+            && response.headers().get(ERROR_CODE).is_some_and(|code| code == NO_WEBSOCKET)
+        {
+            // Refused before what the application said came along.
+            response.headers_mut().insert(ERROR_CODE, HeaderValue::from_static(NO_WEBSOCKET));
         }
         response
     }
@@ -84,13 +90,12 @@ impl Opening {
 /// Makes a refusal of an answer as to any other request: with a success it would be a socket (RFC 8441 5). Returns the code
 /// of the refusal. Whoever writes answers down does so before; all others are seen to at the border.
 pub fn refuse_success<B>(response: &mut Response<B>) -> Option<&'static str> {
-    const CODE: &str = "no_websocket";
     if !response.status().is_success() {
         return None;
     }
     *response.status_mut() = StatusCode::BAD_REQUEST;
-    response.headers_mut().insert(ERROR_CODE, HeaderValue::from_static(CODE));
-    Some(CODE)
+    response.headers_mut().insert(ERROR_CODE, HeaderValue::from_static(NO_WEBSOCKET));
+    Some(NO_WEBSOCKET)
 }
 
 /// What a server says that understands the key (RFC 6455 4.2.2).

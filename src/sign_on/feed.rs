@@ -57,6 +57,12 @@ impl Hearing {
         (monotonic::now() - self.epoch).saturating_sub(heard_at)
     }
 
+    /// Whether a request that came then has nothing to wait for.
+    fn has_heard(&self, asked: Instant) -> bool {
+        let heard_at = self.epoch + Duration::from_millis(self.heard_at.load(Ordering::Relaxed));
+        heard_at + LATE >= asked || self.is_failing.load(Ordering::Relaxed)
+    }
+
     pub(super) fn state(&self) -> Hears {
         let silence = self.silence();
         if silence <= LATE {
@@ -90,21 +96,22 @@ impl SignOn {
         self.hearing.silence()
     }
 
-    /// Waits until this node has heard of what was changed a moment ago; not for long, and not while the store does not
-    /// answer.
-    pub(super) async fn caught_up(&self) {
+    /// Waits until this node has heard of what was changed before now, but for a moment; not for long, and not while the
+    /// store does not answer.
+    pub(crate) async fn caught_up(&self) {
+        let asked = monotonic::now();
         let catching_up = async {
             loop {
                 let looked = self.hearing.looked.notified();
-                if self.hearing.state() != Hears::Late {
+                if self.hearing.has_heard(asked) {
                     return;
                 }
                 self.nudge();
                 looked.await;
             }
         };
-        // Who has waited so long is served as one is while the store does not answer.
-        timeout(LATE_MAX, catching_up).await.unwrap_or_default();
+        // Whoever has waited so long is served as one is while the store does not answer.
+        timeout(LATE_MAX.saturating_sub(self.silence()), catching_up).await.unwrap_or_default();
     }
 
     /// Makes the node look for changes now; after one of its own.
@@ -140,7 +147,11 @@ impl SignOn {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = chores.tick() => {
-                    self.chores(rounds).await;
+                    // One that waits for its turn to write holds up nobody's end.
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = self.chores(rounds) => {}
+                    }
                     rounds = rounds.wrapping_add(1);
                 }
             }

@@ -241,7 +241,8 @@ impl Live {
             LiveSession::new(session, last_seen_at, known, now)
         });
         if self.epoch.load(Ordering::SeqCst) != epoch {
-            self.refresh(&loaded, now).await?;
+            // What was just read may be over by now. If the store does not say so, the session is looked for again.
+            self.refresh(&loaded, now).await.inspect_err(|_| self.end(&loaded))?;
         }
         Ok((!loaded.ended.is_over()).then_some(loaded))
     }

@@ -16,7 +16,11 @@ use crate::store::{self, OrganizationRecord};
 
 /// What the store said last.
 #[derive(Debug, Default)]
-pub(super) struct Organizations(Mutex<Stored>);
+pub(super) struct Organizations {
+    stored: Mutex<Stored>,
+    /// Whoever reads it anew does so alone, so that nothing older takes the place of something newer.
+    reading: tokio::sync::Mutex<()>,
+}
 
 #[derive(Debug, Default)]
 struct Stored {
@@ -43,12 +47,13 @@ impl SignOn {
     /// Asks the store which organizations were added or paused at run time. Sessions of those that are paused
     /// are over, also one that began while the pause was on its way.
     pub async fn refresh_organizations(&self) -> store::Result<()> {
+        let alone = self.organizations.reading.lock().await;
         let records = self.store.organization_records().await?;
-        let mut stored = self.organizations.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stored = self.organizations.stored.lock().unwrap_or_else(PoisonError::into_inner);
         *stored = Stored::of(records, &stored.read);
         let connections = combined(&self.settings.load(), &stored);
         self.connections.store(Arc::new(connections));
-        drop(stored);
+        drop((stored, alone));
         let connections = self.connections.load();
         self.live.end_where(|session| is_paused(&connections, &session.connection));
         if let Some(federation) = &self.federation {
@@ -59,7 +64,7 @@ impl SignOn {
 
     /// Works with new settings from now on; sessions and pending logins go on.
     pub fn reload(&self, settings: Settings) {
-        let stored = self.organizations.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored = self.organizations.stored.lock().unwrap_or_else(PoisonError::into_inner);
         let connections = combined(&settings, &stored);
         self.settings.store(Arc::new(settings));
         self.connections.store(Arc::new(connections));

@@ -166,6 +166,10 @@ impl SignOn {
             .and_then(|kid| ring.find(&kid))
             .and_then(|key| identity::verify(key, token, &settings.identity, now));
         let Some(presented) = presented else { return Ok(None) };
+        self.caught_up().await;
+        if self.hearing.state() == Hears::Nothing {
+            return Err(store::Error::Unavailable("changes have not been heard for too long".into()));
+        }
         let sessions = self.store.sessions(Some(&presented.user), SESSIONS_PER_USER_MAX).await?;
         let Some(view) = sessions.into_iter().find(|view| view.session.name == presented.session) else {
             return Ok(None);

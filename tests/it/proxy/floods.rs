@@ -431,7 +431,7 @@ async fn windows_cannot_be_abused() {
 #[tokio::test]
 async fn the_last_answer_of_a_connection_arrives() {
     const LENGTH: usize = 40_000;
-    let upstream = Upstream::start(|exchange| exchange.respond("200 OK", &[], &[b'x'; LENGTH]));
+    let upstream = Upstream::start(|exchange| exchange.respond("200 OK", &[], &vec![b'x'; LENGTH]));
     let mut plan = Plan::before(&[&upstream]);
     plan.server.limits.requests_max = 1;
     let scene = Scene::of(plan);

@@ -48,7 +48,7 @@ pub use access::{
 pub use audit::{AuditAnchor, AuditEntry, AuditEvent, AuditFilter, AuditLog, CLAIMS_MAX, Claimant};
 pub use configuration::KeptConfiguration;
 pub use error::{Error, Result};
-pub use feed::{Change, ChangeFeed, ChangeSeq};
+pub use feed::{CHANGES_AT_ONCE, Change, ChangeFeed, ChangeSeq};
 pub use keys::{Keys, StoredKey};
 pub use logout::{ProviderLoggedOut, ProviderLogout};
 pub use metadata::{

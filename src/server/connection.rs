@@ -43,7 +43,12 @@ use crate::proxy::{self, Body, Observed, Peer, RequestId, RequestIds, TrustedPro
 use crate::routes::grpc;
 
 /// How long a connection that was told to end may take to say so to its client.
-pub(super) const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long a client may say nothing before a connection that has ended is closed, and how long it may go on at most: a socket
+/// that is closed with something unread is reset, and what has not arrived is lost with it (RFC 9112 9.6).
+pub(super) const PARTING_IDLE: Duration = Duration::from_secs(5);
+pub(super) const PARTING_MAX: Duration = Duration::from_secs(30);
 
 /// Everything that one core's connections share.
 pub(super) struct Front<H> {

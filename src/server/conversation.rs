@@ -20,7 +20,7 @@ use http_body::{Body as _, Frame};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use super::connection::FAREWELL;
+use super::connection::{PARTING_IDLE, PARTING_MAX};
 use super::date::Dates;
 use super::exchange::{After, Asked, Exchange, Length, Terms};
 use super::refusal::Refusal;
@@ -60,6 +60,8 @@ enum Next {
     Refused(Malformed),
     /// Nothing any more.
     End,
+    /// Nothing that would be answered, though the client may be sending it.
+    Over,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation<IO> {
@@ -88,6 +90,7 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
         loop {
             let after = match poll_fn(|context| self.poll_next(context)).await {
                 Next::End => After::Ends,
+                Next::Over => After::EndsUnread,
                 Next::Refused(why) => self.refuse(why, &mut refuse).await,
                 Next::Request(head, content) => {
                     let (request, exchange, switch) = Exchange::begin(head, content, &self.interim);
@@ -119,8 +122,11 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
     /// Waits for the head of a request.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Next> {
         loop {
-            if self.watch.is_overdue() || (self.watch.is_closing() && self.inbox.is_empty()) {
+            if self.watch.is_overdue() {
                 return Poll::Ready(Next::End);
+            }
+            if self.watch.is_closing() && self.inbox.is_empty() {
+                return Poll::Ready(Next::Over);
             }
             if let Some(extent) = self.search.go_on(&self.inbox) {
                 if extent.octets > HEAD_BYTES_MAX {
@@ -379,6 +385,8 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
         let is_read = self.pass_over(&mut exchange.content) && !exchange.is_deaf;
         match exchange.after {
             After::GoesOn | After::Ends if !is_read => After::EndsUnread,
+            // The next request may be on its way already.
+            After::Ends if exchange.terms.goes_on => After::EndsUnread,
             after => after,
         }
     }
@@ -394,8 +402,8 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
         true
     }
 
-    /// Says goodbye, and takes what the client still sends for a moment: a connection that is closed with something
-    /// unread is reset, and the last response with it.
+    /// Says goodbye, and takes what the client still sends until it does the same: a connection that is closed with
+    /// something unread is reset, and the last response with it.
     async fn part(mut self) {
         let parting = async {
             if self.io.shutdown().await.is_err() {
@@ -404,13 +412,13 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
             let mut passed = self.inbox.len();
             while passed < UNWANTED_BYTES_MAX {
                 self.inbox.clear();
-                match poll_fn(|context| self.poll_read(context)).await {
-                    Ok(0) | Err(_) => return,
-                    Ok(count) => passed += count,
+                match timeout(PARTING_IDLE, poll_fn(|context| self.poll_read(context))).await {
+                    Ok(Ok(count)) if count > 0 => passed += count,
+                    _ => return,
                 }
             }
         };
-        drop(timeout(FAREWELL, parting).await);
+        drop(timeout(PARTING_MAX, parting).await);
     }
 }
 

@@ -17,14 +17,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use self::frames::{Budget, Frames};
+use super::connection::{PARTING_IDLE, PARTING_MAX};
 
 /// How long a client that was told to calm down may go on sending, so that it can read why.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// How long a client may say nothing before a connection that has ended is closed, how long it may go on at most, and how much
-/// it may send.
-const PARTING_IDLE: Duration = Duration::from_secs(5);
-const PARTING_MAX: Duration = Duration::from_secs(30);
+/// How much a client may still send on a connection that has ended.
 const PARTING_BYTES_MAX: usize = 1024 * 1024;
 
 /// A connection whose octets are looked at.
@@ -35,8 +33,7 @@ pub(super) struct Inspected<IO> {
     parting: Option<Parting>,
 }
 
-/// What a client still sends when everything has been said to it: it is read and thrown away, because a socket that is
-/// closed with something unread is reset, and what has not arrived is lost with it (RFC 9112 9.6 has the same for HTTP/1.1).
+/// What a client still sends when everything has been said to it: it is read and thrown away, as over HTTP/1.1.
 #[derive(Debug)]
 struct Parting {
     idle: Pin<Box<Sleep>>,

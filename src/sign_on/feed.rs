@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::monotonic;
 use crate::sign_on::SignOn;
-use crate::store::{self, Change, ChangeSeq};
+use crate::store::{self, CHANGES_AT_ONCE, Change, ChangeSeq};
 
 /// When the change feed was last read to its end.
 #[derive(Debug)]
@@ -174,26 +174,31 @@ impl SignOn {
         loop {
             let asked = monotonic::now();
             let (last, changes) = self.store.changes_after(*seq).await?;
-            if changes.is_empty() {
-                return Ok(asked);
-            }
-            let now = self.clock.now();
-            let mut seen = HashSet::new();
-            let mut directory_changed = false;
-            for change in &changes {
+            let is_all = changes.len() < CHANGES_AT_ONCE;
+            let mut users = HashSet::new();
+            let (mut keys_changed, mut directory_changed) = (false, false);
+            for change in changes {
                 match change {
-                    Change::User(user) if seen.insert(user.clone()) => {
-                        self.live.revalidate(user, now).await?;
-                    }
-                    Change::Keys => self.reload_keys().await?,
+                    Change::User(user) => drop(users.insert(user)),
+                    Change::Keys => keys_changed = true,
                     Change::Directory => directory_changed = true,
-                    Change::User(_) => {}
                 }
+            }
+            // First what somebody may have lost.
+            if !users.is_empty() {
+                let users: Vec<_> = users.into_iter().collect();
+                self.live.revalidate(&users, self.clock.now()).await?;
+            }
+            if keys_changed {
+                self.reload_keys().await?;
             }
             if directory_changed {
                 self.refresh_organizations().await?;
             }
             *seq = last;
+            if is_all {
+                return Ok(asked);
+            }
         }
     }
 

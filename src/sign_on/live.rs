@@ -12,6 +12,7 @@
 mod memory;
 mod state;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -247,20 +248,26 @@ impl Live {
         Ok((!loaded.ended.is_over()).then_some(loaded))
     }
 
-    /// Asks the store again about all sessions of a user.
-    pub async fn revalidate(&self, user: &UserId, now: Timestamp) -> store::Result<()> {
+    /// Asks the store again about all sessions of users. However many there are, they cost few queries: nobody's access
+    /// lasts longer because much changes at once.
+    pub async fn revalidate(&self, users: &[UserId], now: Timestamp) -> store::Result<()> {
         self.epoch.fetch_add(1, Ordering::SeqCst);
-        for session in self.memory.of_user(user) {
-            self.refresh(&session, now).await?;
-        }
-        Ok(())
-    }
-
-    /// Asks the store again about everybody, after changes may have been missed.
-    pub async fn revalidate_all(&self, now: Timestamp) -> store::Result<()> {
-        self.epoch.fetch_add(1, Ordering::SeqCst);
-        for session in self.memory.all() {
-            self.refresh(&session, now).await?;
+        let mut sessions: HashMap<_, _> = users
+            .iter()
+            .flat_map(|user| self.memory.of_user(user))
+            .map(|session| (session.session.hash, session))
+            .collect();
+        let hashes: Vec<_> = sessions.keys().copied().collect();
+        for some in hashes.chunks(SESSIONS_AT_ONCE) {
+            for view in self.store.sessions_still(some).await? {
+                if let Some(session) = sessions.remove(&view.session.hash) {
+                    session.apply(self.shared(view.account, now));
+                }
+            }
+            // What the store does not know any more is over.
+            for session in some.iter().filter_map(|hash| sessions.remove(hash)) {
+                self.end(&session);
+            }
         }
         Ok(())
     }
@@ -357,6 +364,9 @@ fn time_of(millis: i64) -> Timestamp {
 
 /// About 1 kB each, and as much again for half a minute after a request.
 const SESSIONS_MAX: usize = 200_000;
+
+/// How many sessions the store is asked about at once. What it says of them takes effect before it is asked about others.
+const SESSIONS_AT_ONCE: usize = 250;
 
 /// More than there are in practice; what comes after them is kept with each session.
 const METHODS_SHARED_MAX: usize = 64;

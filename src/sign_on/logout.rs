@@ -8,6 +8,7 @@
 //! nobody; our own session ends first, whatever the provider does then; nothing is kept for a logout of ours
 //! that is on its way, as its ID proves itself.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -356,7 +357,7 @@ impl SignOn {
     /// Lets go of a user's sessions that have ended in the store. Should it not answer any more, of all of them: those
     /// that are good are found again, and the logout has happened, whatever comes after it.
     async fn end_in_memory(&self, user: &UserId) {
-        if let Err(error) = self.live.revalidate(user, self.clock.now()).await {
+        if let Err(error) = self.live.revalidate(from_ref(user), self.clock.now()).await {
             tracing::warn!(error = %error, cause = ?std::error::Error::source(&error), "cannot look after the sessions of a user who has signed out");
             self.live.end_where(|session| session.user == *user);
         }

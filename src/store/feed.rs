@@ -12,10 +12,14 @@ use crate::store::Result;
 pub trait ChangeFeed {
     /// The newest position in the change feed.
     async fn change_head(&self) -> Result<ChangeSeq>;
-    /// Changes after a position, oldest first, at most 1,000; with the position of the last one. After a
-    /// position that the feed no longer reaches back to, everything counts as changed: all users once.
+    /// Changes after a position, oldest first, with the position of the last one. Fewer than [`CHANGES_AT_ONCE`] are all
+    /// that there were. After a position that the feed no longer reaches back to, everything counts as changed: all users
+    /// once.
     async fn changes_after(&self, seq: ChangeSeq) -> Result<(ChangeSeq, Vec<Change>)>;
 }
+
+/// How many changes are told at once, if there are so many.
+pub const CHANGES_AT_ONCE: usize = 1_000;
 
 /// A position in the change feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

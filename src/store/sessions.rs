@@ -19,6 +19,8 @@ pub trait Sessions {
     async fn begin_session(&self, session: &Session, audit: AuditEvent) -> Result<bool>;
     /// The session and its user, whatever their state; `None` once it has been ended.
     async fn session(&self, hash: &SessionHash) -> Result<Option<SessionView>>;
+    /// Those of some sessions, no more than hundreds, that have not been ended, with their users; in any order.
+    async fn sessions_still(&self, hashes: &[SessionHash]) -> Result<Vec<SessionView>>;
     /// Sessions with their users, newest first; of one user or all.
     async fn sessions(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<SessionView>>;
     /// Writes down when sessions were last used; ended ones are passed over. No change feed.

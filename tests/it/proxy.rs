@@ -228,6 +228,25 @@ impl Client {
     }
 }
 
+/// A connection to a front that can take little at a time: most of an answer waits with the front until it is read.
+fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    socket.connect(&address.into()).unwrap();
+    socket.into()
+}
+
+/// Whether the other side of a connection, which is of this machine, has nothing more to say, though it may not have arrived
+/// yet (`FIN-WAIT-1`, RFC 9293 3.3.2).
+fn has_said_everything(client: SocketAddr, server: SocketAddr) -> bool {
+    let written = |address: SocketAddr| match address.ip() {
+        std::net::IpAddr::V4(ip) => format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), address.port()),
+        std::net::IpAddr::V6(_) => panic!("{address} is not of IPv4"),
+    };
+    let connection = format!(" {} {} 04 ", written(server), written(client));
+    std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&connection)
+}
+
 /// Resident memory of this process, in bytes.
 fn resident_bytes() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -1,5 +1,6 @@
 //! What memory must and must not keep of sessions, over a store of the kind that runs.
 
+use std::slice::from_ref;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -82,7 +83,7 @@ async fn sessions_of_a_user_share_what_is_the_same_before_and_after_a_change() {
     let access = one.state(house.now).access.clone();
 
     house.change(&ada, UserChange::Grant(grant("technician", None))).await;
-    house.live.revalidate(&ada, house.now).await.unwrap();
+    house.live.revalidate(from_ref(&ada), house.now).await.unwrap();
     assert!(same(&one, &two) && !same(&one, &other));
     assert!(access.is_over(), "another level is a loss of the old one");
     assert!(!one.state(house.now).access.is_over() && !other.state(house.now).access.is_over());
@@ -95,7 +96,7 @@ async fn a_session_that_ends_takes_nothing_from_the_others_of_its_user() {
     let (one, two) = (house.session(&ada).await, house.session(&ada).await);
     let selector = SessionSelector::Hash(one.session.hash);
     house.store.end_sessions(&selector, audit("session.ended", house.now)).await.unwrap();
-    house.live.revalidate(&ada, house.now).await.unwrap();
+    house.live.revalidate(from_ref(&ada), house.now).await.unwrap();
     assert!(one.ended().is_over() && one.state(house.now).access.is_over());
     assert!(!two.ended().is_over() && !two.state(house.now).access.is_over());
     assert!(house.live.known(&one.session.hash).is_none());
@@ -120,7 +121,7 @@ async fn losing_access_cuts_every_session_and_gaining_some_cuts_none() {
     house.store.add_property(&property, audit("property.added", house.now)).await.unwrap();
     let more = Grant { scope: Scope::Property(property.id), ..grant("viewer", None) };
     house.change(&ada, UserChange::Grant(more)).await;
-    house.live.revalidate(&ada, house.now).await.unwrap();
+    house.live.revalidate(from_ref(&ada), house.now).await.unwrap();
     assert!(before.iter().all(|access| !access.is_over()));
     for (session, changes) in sessions.iter().zip(&mut changes) {
         assert!(changes.has_changed().unwrap());
@@ -130,10 +131,40 @@ async fn losing_access_cuts_every_session_and_gaining_some_cuts_none() {
     }
 
     house.change(&ada, UserChange::Revoke(None)).await;
-    house.live.revalidate(&ada, house.now).await.unwrap();
+    house.live.revalidate(from_ref(&ada), house.now).await.unwrap();
     assert!(before.iter().all(Lease::is_over));
     assert!(changes.iter().all(|changes| changes.has_changed().unwrap()));
     assert!(sessions.iter().all(|session| session.state(house.now).verdict == Verdict::Waiting));
+}
+
+#[tokio::test]
+async fn many_sessions_are_asked_about_at_once_and_each_gets_its_own_answer() {
+    let house = House::new().await;
+    let (mut users, mut sessions) = (Vec::new(), Vec::new());
+    for number in 0..=SESSIONS_AT_ONCE {
+        let user = house.user(&format!("ada{number}@contoso.com"), None).await;
+        let session = house.session(&user).await;
+        match number % 3 {
+            0 => {
+                let selector = SessionSelector::Hash(session.session.hash);
+                house.store.end_sessions(&selector, audit("session.ended", house.now)).await.unwrap();
+            }
+            1 => house.change(&user, UserChange::Revoke(None)).await,
+            _ => {}
+        }
+        users.push(user);
+        sessions.push(session);
+    }
+    house.live.revalidate(&users, house.now).await.unwrap();
+    for (number, session) in sessions.iter().enumerate() {
+        let (is_over, verdict) = (session.ended().is_over(), session.state(house.now).verdict);
+        let is_admitted = verdict == Verdict::Admitted;
+        match number % 3 {
+            0 => assert!(is_over, "{number}"),
+            1 => assert!(!is_over && verdict == Verdict::Waiting, "{number}"),
+            _ => assert!(!is_over && is_admitted, "{number}"),
+        }
+    }
 }
 
 #[tokio::test]
@@ -144,7 +175,7 @@ async fn a_session_loaded_while_a_change_comes_in_shows_the_change() {
         let hash = house.begin(&user).await;
         let changing = async {
             house.change(&user, UserChange::Revoke(None)).await;
-            house.live.revalidate(&user, house.now).await.unwrap();
+            house.live.revalidate(from_ref(&user), house.now).await.unwrap();
         };
         let (found, ()) = tokio::join!(house.live.find(&hash, house.now), changing);
         assert_eq!(found.unwrap().unwrap().state(house.now).verdict, Verdict::Waiting);
@@ -158,7 +189,7 @@ async fn an_older_word_of_the_store_changes_nothing() {
     let session = house.session(&ada).await;
     let older = house.store.account(&ada).await.unwrap().unwrap();
     house.change(&ada, UserChange::Revoke(None)).await;
-    house.live.revalidate(&ada, house.now).await.unwrap();
+    house.live.revalidate(from_ref(&ada), house.now).await.unwrap();
     session.apply(house.live.shared(older, house.now));
     assert_eq!(session.state(house.now).verdict, Verdict::Waiting);
 }
@@ -229,7 +260,7 @@ async fn a_session_is_forgotten_when_nobody_asks_and_found_again_when_somebody_d
 
     // One that was forgotten is no hole in the index: all of the user's hear of a change.
     house.change(&ada, UserChange::Disable).await;
-    house.live.revalidate(&ada, house.now).await.unwrap();
+    house.live.revalidate(from_ref(&ada), house.now).await.unwrap();
     assert!(held.ended().is_over() && again.ended().is_over());
     assert_eq!(house.live.count(), 0);
 }
@@ -248,7 +279,7 @@ async fn a_session_that_was_let_go_here_is_found_again_as_another() {
     house.live.sweep(&LIFETIMES, house.now);
     assert!(Arc::ptr_eq(&house.live.known(&old.session.hash).unwrap(), &new));
     house.change(&ada, UserChange::Revoke(None)).await;
-    house.live.revalidate(&ada, house.now).await.unwrap();
+    house.live.revalidate(from_ref(&ada), house.now).await.unwrap();
     assert_eq!(new.state(house.now).verdict, Verdict::Waiting);
     assert!(old.state(house.now).access.is_over());
 }

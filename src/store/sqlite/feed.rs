@@ -9,7 +9,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 use crate::id::UserId;
 use crate::store::sqlite::Database;
 use crate::store::sqlite::row::Row;
-use crate::store::{Change, ChangeFeed, ChangeSeq, Result};
+use crate::store::{CHANGES_AT_ONCE, Change, ChangeFeed, ChangeSeq, Result};
 
 #[async_trait]
 impl ChangeFeed for Database {
@@ -20,7 +20,7 @@ impl ChangeFeed for Database {
     async fn changes_after(&self, seq: ChangeSeq) -> Result<(ChangeSeq, Vec<Change>)> {
         let rows = sqlx::query("SELECT seq, kind, user_id FROM changes WHERE seq > $1 ORDER BY seq LIMIT $2")
             .bind(seq.0)
-            .bind(CHANGES_MAX)
+            .bind(i64::try_from(CHANGES_AT_ONCE).unwrap_or(i64::MAX))
             .fetch_all(self.connections.readers())
             .await?;
         let mut last = seq;
@@ -77,5 +77,3 @@ async fn everything(db: &SqlitePool) -> Result<(ChangeSeq, Vec<Change>)> {
     }
     Ok((head, changes))
 }
-
-const CHANGES_MAX: i64 = 1_000;

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::id::{ConnectionId, SessionName, UserId};
 use crate::saml::NameId;
@@ -95,6 +95,25 @@ impl Sessions for Database {
         .fetch_all(self.connections.readers())
         .await?;
         Ok(views(&rows)?.pop())
+    }
+
+    async fn sessions_still(&self, hashes: &[SessionHash]) -> Result<Vec<SessionView>> {
+        let mut query = QueryBuilder::<Sqlite>::new(concat!(
+            "SELECT ",
+            session_columns!(),
+            ", ",
+            account_columns!(),
+            " FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN grants g ON g.user_id = u.id \
+             WHERE s.hash IN ("
+        ));
+        let mut list = query.separated(", ");
+        for hash in hashes {
+            list.push_bind(hash.octets().as_slice());
+        }
+        query.push(") ORDER BY s.hash, g.scope");
+        // Of every length there would be a text of its own to keep.
+        let rows = query.build().persistent(false).fetch_all(self.connections.readers()).await?;
+        views(&rows)
     }
 
     async fn sessions(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<SessionView>> {

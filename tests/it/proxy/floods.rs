@@ -428,26 +428,26 @@ async fn windows_cannot_be_abused() {
 
 /// A connection that ends is closed when its client has got everything, also if that goes on sending: closed with something
 /// unread, it would be reset, and the end of the last answer lost.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_last_answer_of_a_connection_arrives() {
     const LENGTH: usize = 40_000;
     let upstream = Upstream::start(|exchange| exchange.respond("200 OK", &[], &vec![b'x'; LENGTH]));
     let mut plan = Plan::before(&[&upstream]);
     plan.server.limits.requests_max = 1;
     let scene = Scene::of(plan);
-    // Most of the answer waits on the side of the server until it is read.
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4_096).unwrap();
-    let mut raw = scene.begin(socket.connect(scene.front.address).await.unwrap()).await;
+    let stream = super::narrow(scene.front.address);
+    let client = stream.local_addr().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let mut raw = scene.begin(TcpStream::from_std(stream).unwrap()).await;
     raw.send(&get(1)).await;
     eventually("the request is there", || upstream.requests().len() == 1);
     // The ping by which the library knows that a client has heard of the end.
-    let heard = frame(PING, ACK, 0, &[0x0b, 0x7b, 0xa2, 0xf0, 0x8b, 0x9b, 0xfe, 0x54]);
-    for _ in 0..40 {
-        // What a client may send at any time, and here also when everything has been said to it.
-        raw.send(&heard).await;
+    raw.send(&frame(PING, ACK, 0, &[0x0b, 0x7b, 0xa2, 0xf0, 0x8b, 0x9b, 0xfe, 0x54])).await;
+    let ended = || super::has_said_everything(client, scene.front.address);
+    tokio::task::block_in_place(|| eventually("everything has been said", ended));
+    for _ in 0..50 {
+        // What a client may send at any time.
         raw.send(&frame(PING, 0, 0, &[0; 8])).await;
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let mut length = 0;
     while let Some(frame) = raw.frame().await {

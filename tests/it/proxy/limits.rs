@@ -271,6 +271,28 @@ fn a_connection_has_so_many_requests() {
 }
 
 /// a connection that has lasted long enough answers once more.
+/// Also if the client has sent the next request already, which nobody will answer: a connection that is closed with it unread
+/// would be reset, and the end of the last answer lost.
+#[test]
+fn the_last_answer_of_a_connection_arrives() {
+    const LENGTH: usize = 40_000;
+    let upstream = Upstream::start(|exchange| exchange.respond("200 OK", &[], &vec![b'x'; LENGTH]));
+    let mut plan = Plan::before(&[&upstream]);
+    plan.server.limits.requests_max = 1;
+    let front = plan.start();
+    let stream = super::narrow(front.address);
+    let address = stream.local_addr().unwrap();
+    let mut client = Client::over(stream).unwrap();
+    client.send(get("/last"));
+    eventually("everything has been said", || super::has_said_everything(address, front.address));
+    for octet in get("/next").into_bytes() {
+        client.send([octet]);
+    }
+    assert_eq!(client.answer().body.len(), LENGTH);
+    assert!(client.is_closed());
+    assert_eq!(upstream.requests().len(), 1);
+}
+
 #[test]
 fn a_connection_has_an_age() {
     let upstream = Upstream::polite();

@@ -77,7 +77,8 @@ macro_rules! conformance {
                 sessions_end_by_hash_name_and_user
                 a_provider_ends_the_sessions_it_names_and_no_others
                 a_providers_logout_reaches_sign_ons_from_before
-                sessions_are_listed_newest_first,
+                sessions_are_listed_newest_first
+                many_sessions_are_read_at_once,
             posts: an_owner_is_remembered_after_time_has_ended_a_session_and_not_otherwise
                 a_form_is_taken_once_and_by_its_owner_alone
                 parallel_takers_of_a_form_have_one_winner

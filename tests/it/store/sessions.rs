@@ -135,6 +135,24 @@ pub(crate) async fn sessions_are_listed_newest_first(backend: &dyn Backend) {
     }
 }
 
+pub(crate) async fn many_sessions_are_read_at_once(backend: &dyn Backend) {
+    let store = with_users(backend).await;
+    for (number, user) in [(1, "u_adele"), (2, "u_ben"), (3, "u_adele"), (4, "u_adele"), (5, "u_ben")] {
+        begin(&*store, number, user).await;
+    }
+    let selector = SessionSelector::Hash(SessionHash::new([3; 32]));
+    store.end_sessions(&selector, event("session.ended")).await.unwrap();
+    let hashes = [4, 9, 1, 3, 2].map(|number| SessionHash::new([number; 32]));
+    let mut views = store.sessions_still(&hashes).await.unwrap();
+    views.sort_unstable_by_key(|view| *view.session.hash.octets());
+    let found: Vec<_> = views.iter().map(|view| view.session.hash.octets()[0]).collect();
+    assert_eq!(found, [1, 2, 4], "neither the one that has ended nor one that was not asked for");
+    for view in views {
+        assert_eq!(store.session(&view.session.hash).await.unwrap(), Some(view));
+    }
+    assert_eq!(store.sessions_still(&[]).await.unwrap(), []);
+}
+
 /// A demand of Contoso's provider, which it made so many seconds after noon.
 fn demand(id: &str, user: &str, indexes: &[&str], seconds: i64) -> ProviderLogout {
     ProviderLogout {

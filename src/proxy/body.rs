@@ -14,7 +14,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 
 use crate::http1::fields::Fields;
 
-use super::message::ResponseBody;
+use super::response_body::ResponseBody;
 use super::trace::Trace;
 
 /// Why a body broke off; only ever logged.

@@ -11,8 +11,8 @@ use http::{HeaderValue, Method, Uri, Version};
 use crate::http1::fields::Fields;
 use crate::http1::head::RequestHead;
 
-use super::message::Source;
 use super::peer::{REQUEST_ID, RequestId};
+use super::source::Source;
 use super::upgrade::Upgrade;
 
 /// A request with its body, which is still to come. It takes little room, because it is moved from hand to hand, and

@@ -5,23 +5,22 @@
 //! application that nobody waits any more.
 
 mod alarm;
+mod budget;
 mod connection;
 mod line;
+mod patience;
 mod relay;
+mod site;
 mod streams;
 
 use std::cmp::Reverse;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
-use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::monotonic;
-
-use super::tally::Tally;
 use super::upstream::{Dialled, Group, Inside, Member, Sign, Slot};
 use super::{Failure, Reuse, Settings, Timeouts};
 
@@ -29,7 +28,9 @@ pub(super) use self::connection::{Connection, Next};
 pub(super) use self::line::Switched;
 
 use self::alarm::Alarm;
+use self::budget::Budget;
 use self::line::Line;
+use self::site::Site;
 use self::streams::Channel;
 
 /// Unused connections kept per upstream and core.
@@ -49,20 +50,6 @@ pub(super) struct Pool {
     /// The alarm, as unused connections know it.
     waker: Waker,
     is_watched: AtomicBool,
-}
-
-/// One upstream and its connections: those of HTTP/1.1 that are unused, the latest used last, and all of HTTP/2.
-#[derive(Debug)]
-struct Site {
-    #[expect(clippy::vec_box, reason = "a connection is moved from hand to hand")]
-    parked: Mutex<Vec<Box<Line>>>,
-    channels: Mutex<Vec<Arc<Channel>>>,
-    in_flight: AtomicUsize,
-    /// Held while a connection of HTTP/2 is opened, so that those who come meanwhile share it, or its failure.
-    opening: tokio::sync::Mutex<Option<(Instant, Failure)>>,
-    /// The upstream was offered HTTP/2 and chose HTTP/1.1.
-    declined: AtomicBool,
-    tally: Arc<Tally>,
 }
 
 /// What a request needs of its connection.
@@ -388,84 +375,3 @@ fn slot_of(member: &Member) -> Result<Option<Slot>, Full> {
 
 /// The upstream has as many requests as it may have.
 struct Full;
-
-impl Site {
-    fn new(tally: Arc<Tally>) -> Self {
-        Self {
-            parked: Mutex::default(),
-            channels: Mutex::default(),
-            in_flight: AtomicUsize::default(),
-            opening: tokio::sync::Mutex::default(),
-            declined: AtomicBool::default(),
-            tally,
-        }
-    }
-
-    #[expect(clippy::vec_box, reason = "a connection is moved from hand to hand")]
-    fn parked(&self) -> MutexGuard<'_, Vec<Box<Line>>> {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn channels(&self) -> MutexGuard<'_, Vec<Arc<Channel>>> {
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// An unused connection that was in use so short a time ago.
-    fn unpark(&self, member: &Member, fresh: Duration, idle: Duration) -> Option<Box<Line>> {
-        let mut parked = self.parked();
-        while let Some(last) = parked.last() {
-            let age = monotonic::now() - last.since;
-            let is_good = member.is_current(last.seen);
-            if is_good && age < fresh {
-                return parked.pop();
-            }
-            if is_good && age < idle {
-                // Good for another request; those below it are older still.
-                return None;
-            }
-            parked.pop();
-        }
-        None
-    }
-
-    /// A stream of a connection that is open.
-    fn channel(&self, member: &Member) -> Option<Arc<Channel>> {
-        let mut channels = self.channels();
-        // One that leads elsewhere goes on until its last stream is over.
-        channels.retain(|channel| !channel.is_closed() && member.is_current(channel.seen));
-        channels.iter().find(|channel| channel.take()).map(Arc::clone)
-    }
-}
-
-/// How many requests may be sent a second time: a tenth of those that come, and a few at once.
-#[derive(Debug)]
-struct Budget(AtomicU32);
-
-impl Budget {
-    /// In tenths of a repetition.
-    const ONE: u32 = 10;
-    const MAX: u32 = 20 * Self::ONE;
-
-    fn deposit(&self) {
-        // One core has it to itself: nothing is lost between the two.
-        let saved = self.0.load(Ordering::Relaxed);
-        if saved < Self::MAX {
-            self.0.store(saved + 1, Ordering::Relaxed);
-        }
-    }
-
-    fn withdraw(&self) -> bool {
-        let saved = self.0.load(Ordering::Relaxed);
-        let is_enough = saved >= Self::ONE;
-        if is_enough {
-            self.0.store(saved - Self::ONE, Ordering::Relaxed);
-        }
-        is_enough
-    }
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self(AtomicU32::new(Self::MAX))
-    }
-}

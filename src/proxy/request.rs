@@ -19,9 +19,9 @@ use crate::http1::head;
 use super::fields::{Fate, Reserved};
 use super::incoming::{Head, Request};
 use super::interim::Interim;
-use super::message::RequestBody;
 use super::pace::Pace;
 use super::peer::REQUEST_ID;
+use super::request_body::RequestBody;
 use super::{Grant, Peer, Settings, cookies};
 
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");

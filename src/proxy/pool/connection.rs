@@ -16,8 +16,8 @@ use hyper::body::Incoming;
 use crate::http1::fields::Fields;
 use crate::http1::head::ResponseHead;
 use crate::http1::{FIELDS_MAX, Malformed};
-use crate::proxy::message::{Progress, RequestBody};
 use crate::proxy::request::Prepared;
+use crate::proxy::request_body::{Progress, RequestBody};
 use crate::proxy::upstream::{Sign, Slot};
 use crate::proxy::{BoxError, Failure};
 

@@ -18,7 +18,7 @@ use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::io::{AsyncRead as _, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use crate::http1::Malformed;
 use crate::http1::content::{Content, Part};
@@ -27,11 +27,13 @@ use crate::http1::head::{self, ResponseHead, Search};
 use crate::http1::inbox::{self, READ_BYTES_MIN};
 use crate::http1::outgoing::{Framing, Outgoing};
 use crate::monotonic;
-use crate::proxy::message::RequestBody;
 use crate::proxy::request::Prepared;
+use crate::proxy::request_body::RequestBody;
 use crate::proxy::tally::Open;
 use crate::proxy::upstream::{Seen, Wire};
 use crate::proxy::{BoxError, Timeouts};
+
+use super::patience::Patience;
 
 /// The largest head of a response.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -437,53 +439,5 @@ impl Line {
             self.patience.moved();
         }
         Poll::Ready(Ok(count))
-    }
-}
-
-/// For how long silence is borne. Moved by every octet and looked at only where one would wait; the timer is never moved
-/// to a later time before it has run out, so that most exchanges do not touch it.
-#[derive(Debug)]
-struct Patience {
-    limit: Duration,
-    has_moved: bool,
-    until: Instant,
-    armed: Instant,
-    timer: Pin<Box<Sleep>>,
-}
-
-impl Patience {
-    fn new(limit: Duration) -> Self {
-        let until = monotonic::now() + limit;
-        Self { limit, has_moved: false, until, armed: until, timer: Box::pin(sleep_until(until)) }
-    }
-
-    fn begin(&mut self, limit: Duration) {
-        self.limit = limit;
-        self.has_moved = true;
-    }
-
-    const fn moved(&mut self) {
-        self.has_moved = true;
-    }
-
-    /// Whether it is over; `context` is woken when it may be.
-    fn poll_over(&mut self, context: &mut Context<'_>) -> bool {
-        if std::mem::take(&mut self.has_moved) {
-            self.until = monotonic::now() + self.limit;
-        }
-        loop {
-            if self.until < self.armed {
-                self.armed = self.until;
-                self.timer.as_mut().reset(self.armed);
-            }
-            if self.timer.as_mut().poll(context).is_pending() {
-                return false;
-            }
-            if self.until <= monotonic::now() {
-                return true;
-            }
-            self.armed = self.until;
-            self.timer.as_mut().reset(self.armed);
-        }
     }
 }

@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::PollSender;
 
 use crate::proxy::BoxError;
-use crate::proxy::message::RequestBody;
+use crate::proxy::request_body::RequestBody;
 
 use super::line::Line;
 

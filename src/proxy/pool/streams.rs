@@ -20,8 +20,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
-use crate::proxy::message::{Progress, RequestBody};
 use crate::proxy::request::Prepared;
+use crate::proxy::request_body::{Progress, RequestBody};
 use crate::proxy::tally::Open;
 use crate::proxy::upstream::{Seen, Wire};
 use crate::proxy::{Deadline, Failure, Timeouts, drive};

@@ -183,6 +183,22 @@ async fn a_session_loaded_while_a_change_comes_in_shows_the_change() {
 }
 
 #[tokio::test]
+async fn a_session_that_cannot_be_looked_at_again_after_a_change_is_not_kept() {
+    for _ in 0..10 {
+        let house = House::new().await;
+        let ada = house.user("ada@contoso.com", None).await;
+        let hash = house.begin(&ada).await;
+        let failing = async {
+            house.live.revalidate(&[], house.now).await.unwrap();
+            house.store.close().await;
+        };
+        let (found, ()) = tokio::join!(house.live.find(&hash, house.now), failing);
+        assert!(found.is_err() || house.live.known(&hash).is_some());
+        assert_eq!(house.live.count() == 0, found.is_err());
+    }
+}
+
+#[tokio::test]
 async fn an_older_word_of_the_store_changes_nothing() {
     let house = House::new().await;
     let ada = house.user("ada@contoso.com", None).await;

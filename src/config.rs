@@ -16,6 +16,7 @@ use figment::value::{Dict, Map};
 use figment::{Figment, Metadata, Profile, Provider};
 use jiff::Timestamp;
 
+use crate::proxy::Routes;
 use crate::routes::forward_auth::ForwardAuth;
 use crate::session::Lifetimes;
 use crate::sign_on::SingleLogout;
@@ -45,9 +46,11 @@ mod identity;
 mod limits;
 mod problem;
 mod reading;
+mod route;
 mod session;
+pub(crate) mod size;
 mod source;
-mod time;
+pub(crate) mod time;
 mod values;
 mod watch;
 
@@ -102,6 +105,8 @@ pub struct Config {
     pub limits: crate::routes::limits::Settings,
     /// The look of our pages.
     pub brand: Brand,
+    /// What differs for some paths of the application.
+    pub routes: Routes,
     /// The customers.
     pub organizations: Vec<Organization>,
     /// What is valid, but probably not meant.
@@ -216,6 +221,7 @@ impl Provider for Layer {
 
 fn read_sections(typed: &file::File, reading: &mut Reading<'_>) -> Read<Config> {
     let app = app::read(&typed.app, reading);
+    let routes = route::read(&typed.route, reading);
     let saml = saml::read(&typed.saml, reading);
     let listen = listen::read(&typed.listen, reading);
     let store = store::read(&typed.store, reading);
@@ -236,6 +242,7 @@ fn read_sections(typed: &file::File, reading: &mut Reading<'_>) -> Read<Config> 
     let config = Config {
         identity: identity?.settings(&app),
         app,
+        routes: routes?,
         saml: saml?,
         listen: listen?,
         store: store?,

@@ -22,6 +22,7 @@ mod request;
 mod request_body;
 mod response;
 mod response_body;
+mod routes;
 mod settings;
 mod source;
 mod tally;
@@ -54,6 +55,7 @@ pub(crate) use self::incoming::Head;
 pub use self::incoming::Request;
 pub(crate) use self::interim::Interim;
 pub use self::peer::{Handshake, Peer, RequestId, RequestIds, TrustedProxies};
+pub use self::routes::{Route, Routes};
 pub use self::settings::{Balance, Check, Error, Protocol, PublicUrl, Reuse, Settings, Timeouts, Upstream};
 pub use self::source::Source;
 pub use self::tally::{Counts, Tallies};
@@ -145,6 +147,10 @@ impl Forwarder {
         let upgrade = request.take_upgrade().filter(|_| wants_tunnel);
         let mut outgoing =
             request::prepare(request, wants_tunnel, &grant, peer, (&self.settings, &self.reserved));
+        // Nobody is asked whether to send what would be refused, and nothing of it is read.
+        if outgoing.body.is_too_large() {
+            return Err(Failure::BodyTooLarge.into());
+        }
 
         let wish = Wish {
             replayable: is_replayable(&outgoing),

@@ -144,8 +144,9 @@ impl Routes {
         }
         let is_grpc = grpc::is_call(request.fields().get(Known::ContentType));
         let in_its_way = |mut answer: Answer| {
-            // The application's pass as they are.
-            if is_grpc && !matches!(answer.outcome.decision, Decision::Forwarded | Decision::Public) {
+            // The application's pass as they are, and what is no error is no outcome of a call.
+            let is_forwarded = matches!(answer.outcome.decision, Decision::Forwarded | Decision::Public);
+            if is_grpc && !is_forwarded && !answer.response.status().is_success() {
                 answer.response = grpc::answer(answer.response);
             }
             answer
@@ -163,10 +164,13 @@ impl Routes {
         };
         if let Some(route) = Route::find(site, target.path(), &settings) {
             let call = Call::new(&request, peer, &self.shared, settings);
-            return Box::pin(call.answer(route, request.into_http())).await.into();
+            let request_id = call.request_id.clone();
+            let response = Box::pin(call.answer(route, request.into_http())).await;
+            return in_its_way(reply::told(response, &request_id).into());
         }
         if site == Site::Login {
-            return Call::new(&request, peer, &self.shared, settings).fault(&Fault::NotFound).into();
+            let call = Call::new(&request, peer, &self.shared, settings);
+            return in_its_way(call.fault(&Fault::NotFound).into());
         }
         let forwarder = self.forwarder(&settings);
         in_its_way(gate::pass(&self.shared, &settings, &forwarder, &target, request, peer).await)

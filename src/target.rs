@@ -46,7 +46,8 @@ impl RequestTarget {
         if target.as_str().len() > TARGET_BYTES_MAX {
             return Err(Error::TooLong);
         }
-        if !target.path().starts_with('/') {
+        // A path that is not there is said to be `/`, and is not what would be forwarded.
+        if !target.as_str().starts_with('/') {
             return Err(Error::NotAPath);
         }
         if is_unambiguous(target.path()) { Ok(Self(target.clone())) } else { Err(Error::Ambiguous) }
@@ -154,6 +155,12 @@ impl PathRule {
         }
         let text = Arc::<str>::from(text);
         Ok(if text.ends_with('/') { Self::Below(text) } else { Self::Exact(text) })
+    }
+
+    /// The rule that covers every target; for what gives nobody access.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self::Below(Arc::from("/"))
     }
 
     /// The rule as it was written.

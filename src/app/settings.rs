@@ -151,6 +151,7 @@ pub(crate) fn proxy(config: &Config) -> anyhow::Result<proxy::Settings> {
         balance: upstreams.balance.clone(),
         reuse: upstreams.reuse,
         timeouts: upstreams.timeouts,
+        routes: config.routes.clone(),
         ..proxy::Settings::new(upstreams.addresses.clone(), public_url)
     })
 }

@@ -23,6 +23,7 @@ pub(super) struct File {
     pub(super) sign_on: SignOn,
     pub(super) limits: Limits,
     pub(super) brand: Brand,
+    pub(super) route: Vec<Route>,
     pub(super) organization: Vec<Organization>,
 }
 
@@ -53,6 +54,15 @@ pub(super) struct App {
     pub(super) upstream_ping: Option<String>,
     pub(super) reuse: Option<String>,
     pub(super) upload_rate_min: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Route {
+    pub(super) path: Option<String>,
+    pub(super) body_max: Option<String>,
+    pub(super) body_timeout: Option<String>,
+    pub(super) response_timeout: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

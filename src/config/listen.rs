@@ -18,7 +18,7 @@ use crate::secret::Secret;
 use crate::server::{Greeting, KeyPair, Sharing, Sockets, WhenFull};
 
 use super::reading::{Fault, Read, Reading, Told};
-use super::{file, time};
+use super::{file, size, time};
 
 /// The listeners.
 #[derive(Debug, Clone)]
@@ -129,7 +129,7 @@ fn room(typed: &file::Listen, reading: &mut Reading<'_>) -> Read<Room> {
         "refuse" => Ok(WhenFull::Refuse),
         other => Err(Fault::new(format!("{other:?} is neither"), "write \"wait\" or \"refuse\"")),
     });
-    let memory_max = reading.optional("listen.memory_max", typed.memory_max.as_deref(), bytes);
+    let memory_max = reading.optional("listen.memory_max", typed.memory_max.as_deref(), size::parse);
     let upto = |max| move |text: &str| time::parse(text, Duration::ZERO, max);
     let pre_drain =
         reading.defaulted("listen.pre_drain", typed.pre_drain.as_deref(), upto(Duration::from_mins(10)));
@@ -138,24 +138,13 @@ fn room(typed: &file::Listen, reading: &mut Reading<'_>) -> Read<Room> {
         connections: usize::try_from(connections?).unwrap_or(usize::MAX),
         connections_per_address: NonZero::new(u32::try_from(each?).unwrap_or(u32::MAX)),
         when_full: when_full?,
-        memory_max: memory_max?,
+        memory_max: memory_max?.map(NonZero::get),
         pre_drain: pre_drain?,
         grace: grace?,
     })
 }
 
 /// `512MiB` and the like.
-fn bytes(text: &str) -> Result<u64, Fault> {
-    let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20)];
-    let found = units.iter().find_map(|(unit, size)| {
-        let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
-        number.checked_mul(*size)
-    });
-    found.filter(|bytes| *bytes > 0).ok_or_else(|| {
-        Fault::new(format!("{text:?} is not an amount of memory"), "write e.g. \"512MiB\" or \"2GiB\"")
-    })
-}
-
 /// More than one machine has descriptors for.
 const CONNECTIONS_MAX: u64 = 1_000_000;
 

@@ -98,6 +98,7 @@ pub const TABLES: &[Table] = &[
     once("sign_on"),
     once("limits"),
     once("brand"),
+    Table { name: "route", shape: Shape::Many },
     Table { name: "organization", shape: Shape::Many },
 ];
 

@@ -29,7 +29,7 @@ pub(super) fn parse(text: &str, min: Duration, max: Duration) -> Result<Duration
 }
 
 /// The duration in the largest unit that divides it.
-pub(super) fn written(duration: Duration) -> String {
+pub(crate) fn written(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let fitting = UNITS.iter().find(|(_, length)| seconds >= *length && seconds.is_multiple_of(*length));
     fitting.map_or_else(|| format!("{seconds}s"), |(unit, length)| format!("{}{unit}", seconds / length))

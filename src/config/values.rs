@@ -2,7 +2,7 @@
 //!
 //! Separate because this is where secrets are taken out: a value that holds one is told apart by its hash alone.
 //!
-//! Rules: an entry of a list of tables is named by its `id`; a file that a key names counts as a value of its own, by
+//! Rules: an entry of a list of tables is named by its `id` or `path`; a file that a key names counts as a value of its own, by
 //! its digest. What is kept between starts ([`Values::to_json`]) has no hash of a secret that could be tried out
 //! without the cluster's own.
 
@@ -142,7 +142,8 @@ fn overlay(below: &mut Value, above: Value) {
 }
 
 fn id_of(table: &Value) -> Option<String> {
-    table.get("id").and_then(Value::as_str).map(str::to_owned)
+    let id = table.get("id").or_else(|| table.get("path"));
+    id.and_then(Value::as_str).map(str::to_owned)
 }
 
 /// Whether a value must not be shown: a key that is named so, or a URL with a user or password in it.

@@ -102,13 +102,19 @@ impl Content {
             if head.version == Version::HTTP_10 {
                 return Err(Malformed::Coding);
             }
-            let last = fields.tokens(Known::TransferEncoding).last();
-            let is_chunked = last.is_some_and(|last| last.eq_ignore_ascii_case(b"chunked"));
-            return Ok(if is_chunked { Self::chunked() } else { Self::UntilClose });
+            // No other was asked for (RFC 9112 7.4), and whoever took its name away would pass on what nobody can read.
+            let mut codings = fields.all(Known::TransferEncoding);
+            let is_chunked = codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+            return if is_chunked && codings.next().is_none() {
+                Ok(Self::chunked())
+            } else {
+                Err(Malformed::Coding)
+            };
         }
-        // A length may be said several times, as long as it is the same (RFC 9110 8.6).
+        // A length may be said several times, as long as it is the same (RFC 9110 8.6), and never as nothing.
         let mut known = None;
-        for text in fields.tokens(Known::ContentLength) {
+        let texts = fields.all(Known::ContentLength).flat_map(|line| line.split(|octet| *octet == b','));
+        for text in texts.map(<[u8]>::trim_ascii) {
             let length = length_of(text).ok_or(Malformed::Length)?;
             if known.is_some_and(|known| known != length) {
                 return Err(Malformed::Length);

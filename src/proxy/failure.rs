@@ -60,6 +60,9 @@ pub enum Failure {
     /// The client stopped sending in the middle of its request body, or sent it too slowly.
     #[error("the request body did not arrive in time")]
     RequestStalled,
+    /// The body of the request is larger than its path allows.
+    #[error("the request body is too large")]
+    BodyTooLarge,
     /// A WebSocket of another site's page (T-G8).
     #[error("the origin of the upgrade is not ours")]
     ForeignOrigin,
@@ -89,6 +92,7 @@ impl Failure {
             Self::BadResponse(_) => "upstream_bad_response",
             Self::RequestBroken(_) => "request_broken",
             Self::RequestStalled => "request_timeout",
+            Self::BodyTooLarge => "body_too_large",
             Self::ForeignOrigin => "foreign_origin",
             Self::SessionEnded => "session_ended",
         }
@@ -116,6 +120,7 @@ impl Failure {
             Self::ConnectTimeout | Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestBroken(_) => StatusCode::BAD_REQUEST,
             Self::RequestStalled => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::SessionEnded => StatusCode::UNAUTHORIZED,
         }

@@ -25,8 +25,9 @@ const IDENTITY: [&[u8]; 8] = [
 ];
 
 /// What only a proxy in front of us may say: addresses, original targets, and identities of other gateways.
-const FROM_TRUSTED: [&[u8]; 12] = [
+const FROM_TRUSTED: [&[u8]; 13] = [
     b"xrealip",
+    b"xrequestid",
     b"xclientip",
     b"xclusterclientip",
     b"clientip",
@@ -53,6 +54,18 @@ const FROM_TRUSTED_PREFIXES: [&[u8]; 11] = [
     b"xgoogiap",
     b"xmsclientprincipal",
     b"xmstoken",
+];
+
+/// What we say ourselves of every request, as it is written: spelled otherwise it would stand beside ours.
+const SAID_BY_US: [(&[u8], &[u8]); 8] = [
+    (b"forwarded", b"forwarded"),
+    (b"xforwardedfor", b"x-forwarded-for"),
+    (b"xforwardedhost", b"x-forwarded-host"),
+    (b"xforwardedport", b"x-forwarded-port"),
+    (b"xforwardedproto", b"x-forwarded-proto"),
+    (b"xrealip", b"x-real-ip"),
+    (b"xrequestid", b"x-request-id"),
+    (b"contentlength", b"content-length"),
 ];
 
 /// The longest folded name that is compared; whatever is longer can only match by its beginning.
@@ -113,6 +126,10 @@ impl Reserved {
         let folded = Folded::of(name);
         let folded = folded.as_slice();
         if folded.starts_with(b"xanteroom") || IDENTITY.contains(&folded) || self.is_configured(folded) {
+            return Fate::Ours;
+        }
+        let said = SAID_BY_US.iter().find(|(said, _)| *said == folded);
+        if said.is_some_and(|(_, written)| !name.eq_ignore_ascii_case(written)) {
             return Fate::Ours;
         }
         // `Proxy` itself becomes the variable HTTP_PROXY in CGI programs.

@@ -7,6 +7,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use http::header::{CONNECTION, COOKIE, EXPECT, HOST, TE, TRAILER, UPGRADE};
@@ -92,6 +93,8 @@ pub(super) struct Prepared<'a> {
     pub(super) body: RequestBody,
     /// Where interim responses go, if the client takes any.
     pub(super) interim: Option<Interim>,
+    /// How long the application may take to begin its response.
+    pub(super) first_byte: Duration,
 }
 
 /// Whether the request asks for a WebSocket (RFC 6455 4.1), the one upgrade that we let through. In HTTP/2 no client can say
@@ -119,22 +122,25 @@ pub(super) fn prepare<'a>(
     peer: &'a Peer,
     (settings, reserved): (&'a Settings, &'a Arc<Reserved>),
 ) -> Prepared<'a> {
+    let version = request.version();
     let (head, mut incoming) = request.into_parts();
     let interim = incoming.take_interim();
     let fields = head.fields();
     let origin = Origin { client: peer.client_address(fields), peer, settings };
+    let limits = settings.routes.limits(grant.target, &settings.timeouts);
     let mut body = RequestBody::none();
     if !http_body::Body::is_end_stream(&incoming) {
         let kind = fields.get(Known::ContentType).unwrap_or_default();
-        let pace = Pace::new(&settings.timeouts, kind.starts_with(b"application/grpc"));
-        // What is here already need not be asked for.
-        let expectation = fields.get(Known::Expect).filter(|_| !incoming.is_kept());
-        body = RequestBody::new(incoming, pace, Arc::clone(reserved));
+        let pace = Pace::new(&settings.timeouts, limits.body_timeout, kind.starts_with(b"application/grpc"));
+        // What is here already need not be asked for, and a client of HTTP/1.0 does not ask (RFC 9110 10.1.1).
+        let may_ask = !incoming.is_kept() && version != Version::HTTP_10;
+        let expectation = fields.get(Known::Expect).filter(|_| may_ask);
+        body = RequestBody::new(incoming, pace, limits.body_max, Arc::clone(reserved));
         if let Some(expectation) = expectation {
             body.await_continue(expectation);
         }
     }
-    Prepared { head, is_websocket, grant, origin, reserved, body, interim }
+    Prepared { head, is_websocket, grant, origin, reserved, body, interim, first_byte: limits.first_byte }
 }
 
 impl Prepared<'_> {

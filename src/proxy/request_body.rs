@@ -3,6 +3,7 @@
 //! Separate because what has to happen in its middle happens here: a stalled upload gives up, trailers lose what is not a
 //! client's to say, the application is asked whether it wants the body at all.
 
+use std::num::NonZero;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -33,6 +34,8 @@ struct Upload {
     /// Runs while the application is asked whether it wants the body.
     permission: Option<Pin<Box<Sleep>>>,
     pace: Pace,
+    /// How many more bytes there may be of it.
+    room: Option<u64>,
 }
 
 /// How far an upload has come; shared with the connection that carries it.
@@ -43,24 +46,36 @@ pub(super) struct Progress {
     is_answered: AtomicBool,
 }
 
+/// What has become of an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum State {
+    /// There may be more.
+    Goes,
+    /// It was sent to its end.
+    Finished,
+    /// The client stopped sending, or as good as stopped.
+    Stalled,
+    /// The client broke off.
+    Broken,
+    /// There is more than there may be.
+    TooLarge,
+}
+
+impl State {
+    const ALL: [Self; 5] = [Self::Goes, Self::Finished, Self::Stalled, Self::Broken, Self::TooLarge];
+
+    /// Whether its end will never be sent.
+    pub(super) const fn is_failure(self) -> bool {
+        matches!(self, Self::Stalled | Self::Broken | Self::TooLarge)
+    }
+}
+
 impl Progress {
-    const FINISHED: u8 = 1;
-    const STALLED: u8 = 2;
-    const BROKEN: u8 = 3;
-
-    /// Whether the body was sent to its end.
-    pub(super) fn is_finished(&self) -> bool {
-        self.state.load(Ordering::Relaxed) == Self::FINISHED
-    }
-
-    /// Whether the client stopped sending.
-    pub(super) fn is_stalled(&self) -> bool {
-        self.state.load(Ordering::Relaxed) == Self::STALLED
-    }
-
-    /// Whether the client broke off.
-    pub(super) fn is_broken(&self) -> bool {
-        self.state.load(Ordering::Relaxed) == Self::BROKEN
+    /// What has become of the body.
+    pub(super) fn state(&self) -> State {
+        let state = usize::from(self.state.load(Ordering::Relaxed));
+        State::ALL.get(state).copied().unwrap_or(State::Broken)
     }
 
     /// How many frames have been passed on: it has moved where this number has.
@@ -73,8 +88,8 @@ impl Progress {
         self.is_answered.store(true, Ordering::Relaxed);
     }
 
-    fn set(&self, state: u8) {
-        self.state.store(state, Ordering::Relaxed);
+    fn set(&self, state: State) {
+        self.state.store(state as u8, Ordering::Relaxed);
     }
 }
 
@@ -82,11 +97,20 @@ impl Progress {
 #[error("the client stopped sending its request body, or sends it too slowly")]
 struct Stalled;
 
+#[derive(Debug, thiserror::Error)]
+#[error("the request body is larger than its path allows")]
+struct TooLarge;
+
 impl RequestBody {
     /// Takes over what comes in.
-    pub(super) fn new(incoming: Source, pace: Pace, reserved: Arc<Reserved>) -> Self {
-        let progress = Arc::default();
-        Self(Some(Box::new(Upload { incoming, reserved, progress, permission: None, pace })))
+    pub(super) fn new(
+        incoming: Source,
+        pace: Pace,
+        bytes_max: Option<NonZero<u64>>,
+        reserved: Arc<Reserved>,
+    ) -> Self {
+        let (progress, room) = (Arc::default(), bytes_max.map(NonZero::get));
+        Self(Some(Box::new(Upload { incoming, reserved, progress, permission: None, pace, room })))
     }
 
     /// No body.
@@ -97,6 +121,12 @@ impl RequestBody {
     /// Whether there is no body.
     pub(super) const fn is_none(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Whether the body is said to be larger than it may be.
+    pub(super) fn is_too_large(&self) -> bool {
+        let room = self.0.as_ref().and_then(|upload| upload.room);
+        room.is_some_and(|room| self.size_hint().lower() > room)
     }
 
     /// How far the body has come, if there is one.
@@ -157,19 +187,26 @@ impl Upload {
         }
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
             ready!(self.pace.poll_stalled(context));
-            return self.give_up();
+            return self.give_up(State::Stalled, Stalled);
         };
         let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
-        let is_in_time = self.pace.came(data.map_or(0, Bytes::len));
+        let bytes = data.map_or(0, Bytes::len);
+        if let Some(room) = &mut self.room {
+            let Some(left) = room.checked_sub(bytes as u64) else {
+                return self.give_up(State::TooLarge, TooLarge);
+            };
+            *room = left;
+        }
+        let is_in_time = self.pace.came(bytes);
         if frame.is_none() || self.incoming.is_end_stream() {
-            self.progress.set(Progress::FINISHED);
-        } else if !is_in_time && !self.progress.is_answered.load(Ordering::Relaxed) {
-            return self.give_up();
+            self.progress.set(State::Finished);
+        } else if self.pace.is_late() || !(is_in_time || self.progress.is_answered.load(Ordering::Relaxed)) {
+            return self.give_up(State::Stalled, Stalled);
         }
         match &frame {
             Some(Ok(_)) => self.progress.frames.fetch_add(1, Ordering::Relaxed),
             Some(Err(_)) => {
-                self.progress.set(Progress::BROKEN);
+                self.progress.set(State::Broken);
                 0
             }
             None => 0,
@@ -181,10 +218,14 @@ impl Upload {
         }))
     }
 
-    /// The client has stopped sending, or as good as stopped.
-    fn give_up(&self) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.progress.set(Progress::STALLED);
-        Poll::Ready(Some(Err(Stalled.into())))
+    /// Nothing more of it is passed on.
+    fn give_up(
+        &self,
+        state: State,
+        why: impl Into<BoxError>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.progress.set(state);
+        Poll::Ready(Some(Err(why.into())))
     }
 }
 

@@ -16,6 +16,7 @@ use url::{Host, Url};
 use crate::http1::fields::{Fields, Known};
 
 use super::Tallies;
+use super::routes::Routes;
 use super::upstream::{Resolve, State, SystemResolver, Tls};
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -57,6 +58,8 @@ pub struct Settings {
     pub public_url: PublicUrl,
     /// Limits in time.
     pub timeouts: Timeouts,
+    /// What differs for some paths.
+    pub routes: Routes,
     /// Names of our own cookies, which never reach the application and which it cannot set.
     pub own_cookie_names: Vec<String>,
     /// Names of the configured identity headers beyond `X-Anteroom-*`; removed from every request.
@@ -77,6 +80,7 @@ impl Settings {
             tallies: Tallies::default(),
             public_url,
             timeouts: Timeouts::default(),
+            routes: Routes::default(),
             own_cookie_names: Vec::new(),
             identity_header_names: Vec::new(),
         }

@@ -50,6 +50,7 @@ const fn outcome(status: StatusCode, code: &[u8]) -> &'static str {
             | StatusCode::GATEWAY_TIMEOUT,
             _,
         ) => UNAVAILABLE,
+        (StatusCode::PAYLOAD_TOO_LARGE, _) => RESOURCE_EXHAUSTED,
         (StatusCode::BAD_REQUEST, _) => INTERNAL,
         _ => UNKNOWN,
     }
@@ -58,6 +59,7 @@ const fn outcome(status: StatusCode, code: &[u8]) -> &'static str {
 const UNKNOWN: &str = "2";
 const DEADLINE_EXCEEDED: &str = "4";
 const PERMISSION_DENIED: &str = "7";
+const RESOURCE_EXHAUSTED: &str = "8";
 const UNIMPLEMENTED: &str = "12";
 const INTERNAL: &str = "13";
 const UNAVAILABLE: &str = "14";

@@ -7,14 +7,14 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
     RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::id::UserId;
 use crate::pages::policy::{self, FormTargets};
 use crate::pages::{Brand, Fault};
-use crate::proxy::{Body, Trace};
+use crate::proxy::{Body, Failure, Trace};
 use crate::routes::cookies::Transport;
 use crate::routes::negotiation::Audience;
 use crate::routes::{Call, Settings};
@@ -247,11 +247,33 @@ pub(super) fn problem(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(ERROR_CODE, HeaderValue::from_static(code));
+    tell_name(headers, request_id);
     decided(response, Decision::Refused, None, Some(code))
 }
 
-fn with_status(mut response: Response<Body>, status: StatusCode) -> Response<Body> {
-    *response.status_mut() = status;
+/// Says what a request is called, where nothing says so yet.
+fn tell_name(headers: &mut HeaderMap, request_id: &str) {
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.entry(REQUEST_ID).or_insert(id);
+    }
+}
+
+/// Adds what every error says, whoever made the page of it: its code, and what the request is called.
+pub(super) fn told(mut response: Response<Body>, request_id: &str) -> Response<Body> {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let code = response.extensions().get::<Outcome>().and_then(|outcome| outcome.code);
+    let code = code.unwrap_or(match status {
+        StatusCode::FORBIDDEN => "forbidden",
+        StatusCode::NOT_FOUND => "not_found",
+        StatusCode::UNPROCESSABLE_ENTITY => "invalid_form",
+        _ => "refused",
+    });
+    let headers = response.headers_mut();
+    headers.entry(ERROR_CODE).or_insert(HeaderValue::from_static(code));
+    tell_name(headers, request_id);
     response
 }
 
@@ -269,6 +291,17 @@ pub(super) fn fault(
     fault: &Fault<'_>,
 ) -> Response<Body> {
     let (status, code) = status_and_code(fault);
+    fault_as(settings, audience, request_id, fault, (status, code))
+}
+
+/// The same with another status and code than the fault's own.
+fn fault_as(
+    settings: &Settings,
+    audience: Audience,
+    request_id: &str,
+    fault: &Fault<'_>,
+    (status, code): (StatusCode, &'static str),
+) -> Response<Body> {
     let decision = if status.is_server_error() { Decision::Failed } else { Decision::Refused };
     let mut response = match audience {
         Audience::Person => page(status, fault.render(&settings.brand)),
@@ -278,9 +311,7 @@ pub(super) fn fault(
     if let Fault::Unavailable { retry_after_seconds, .. } | Fault::TooMany { retry_after_seconds } = fault {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
     }
-    if let Ok(id) = HeaderValue::from_str(request_id) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
+    tell_name(response.headers_mut(), request_id);
     decided(response, decision, None, Some(code))
 }
 
@@ -289,10 +320,13 @@ pub(super) fn upstream_failure(
     settings: &Settings,
     audience: Audience,
     request_id: &str,
-    failure: &crate::proxy::Failure,
+    failure: &Failure,
 ) -> Response<Body> {
     let (status, code) = (failure.status(), failure.code());
-    let html_fault = Fault::UpstreamError { code, status: status.as_u16(), request_id };
+    let html_fault = match failure {
+        Failure::BodyTooLarge => Fault::TooLarge,
+        _ => Fault::UpstreamError { code, status: status.as_u16(), request_id },
+    };
     let mut response = match audience {
         Audience::Person => page(status, html_fault.render(&settings.brand)),
         Audience::Program => problem(status, code, request_id, Map::new()),
@@ -301,9 +335,7 @@ pub(super) fn upstream_failure(
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(BUSY_SECONDS));
     }
-    if let Ok(id) = HeaderValue::from_str(request_id) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
+    tell_name(response.headers_mut(), request_id);
     let decision = if status.is_server_error() { Decision::Failed } else { Decision::Refused };
     decided(response, decision, None, Some(code))
 }
@@ -347,7 +379,13 @@ impl Call {
     }
 
     pub(super) fn bad_request(&self) -> Response<Body> {
-        self.fault(&Fault::BadRequest { request_id: &self.request_id })
+        self.bad_request_as(StatusCode::BAD_REQUEST)
+    }
+
+    fn bad_request_as(&self, status: StatusCode) -> Response<Body> {
+        let fault = Fault::BadRequest { request_id: &self.request_id };
+        let (_, code) = status_and_code(&fault);
+        fault_as(&self.settings, self.audience, &self.request_id, &fault, (status, code))
     }
 
     pub(super) fn misdirected(&self) -> Response<Body> {
@@ -355,11 +393,11 @@ impl Call {
     }
 
     pub(super) fn uri_too_long(&self) -> Response<Body> {
-        with_status(self.bad_request(), StatusCode::URI_TOO_LONG)
+        self.bad_request_as(StatusCode::URI_TOO_LONG)
     }
 
     pub(super) fn unsupported_type(&self) -> Response<Body> {
-        with_status(self.bad_request(), StatusCode::UNSUPPORTED_MEDIA_TYPE)
+        self.bad_request_as(StatusCode::UNSUPPORTED_MEDIA_TYPE)
     }
 
     pub(super) fn method_not_allowed(&self, methods: &[Method]) -> Response<Body> {

@@ -76,6 +76,11 @@ impl Sites {
         }
     }
 
+    /// What the application's host serves.
+    pub(super) const fn of_app(&self) -> Site {
+        self.of_app
+    }
+
     /// The path of the assertion consumer service.
     pub(super) fn acs_path(&self) -> &str {
         self.acs_url.path()

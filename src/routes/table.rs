@@ -212,7 +212,7 @@ pub struct OwnPath {
 /// What stands at a path of the application's host that is ours; `None` for the application's own.
 #[must_use]
 pub fn own_path(path: &str, sites: &Sites) -> Option<OwnPath> {
-    let route = Route::find_at(Site::App, path, sites)?;
+    let route = Route::find_at(sites.of_app(), path, sites)?;
     Some(OwnPath::of(path, false, "app", &route))
 }
 

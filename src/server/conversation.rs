@@ -108,6 +108,8 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
                 }
             };
             match after {
+                // What is here of the next head has begun to come.
+                After::GoesOn if !self.inbox.is_empty() => self.watch.read(),
                 After::GoesOn => {}
                 After::Ends if self.inbox.is_empty() => {
                     drop(self.io.shutdown().await);

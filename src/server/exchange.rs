@@ -139,11 +139,8 @@ impl Exchange {
             is_head: head.method == Method::HEAD,
             is_old,
             takes_trailers: fields.says(Known::Te, b"trailers"),
-            goes_on: if is_old {
-                fields.says(Known::Connection, b"keep-alive")
-            } else {
-                !fields.says(Known::Connection, b"close")
-            },
+            goes_on: !fields.says(Known::Connection, b"close")
+                && (!is_old || fields.says(Known::Connection, b"keep-alive")),
         };
         let expects = fields.get(Known::Expect);
         let awaits_continue = !is_old && expects.is_some_and(|one| one.eq_ignore_ascii_case(b"100-continue"));

@@ -49,6 +49,12 @@ fn ambiguous_targets_are_refused() {
         let refused = target.parse::<Uri>().map_or(true, |uri| RequestTarget::parse(&uri).is_err());
         assert!(refused, "{target:?} was accepted");
     }
+    // Where there is no path, `/` would be decided on and nothing forwarded.
+    for target in ["http://app.example.com?x=1", "http://app.example.com?//evil.example/../x", "*"] {
+        assert_eq!(RequestTarget::parse(&target.parse().unwrap()), Err(Error::NotAPath), "{target}");
+    }
+    let root = RequestTarget::parse(&"http://app.example.com".parse().unwrap()).unwrap();
+    assert_eq!(root.path_and_query().as_str(), "/");
     let long = format!("/{}", "a".repeat(TARGET_BYTES_MAX)).parse::<Uri>().unwrap();
     assert_eq!(RequestTarget::parse(&long), Err(Error::TooLong));
 }

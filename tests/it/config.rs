@@ -3,6 +3,7 @@
 //! Separate so that the whole reader is seen through `config::load`, `check` and `init` alone.
 
 use std::fs;
+use std::num::NonZero;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,9 +15,9 @@ use anteroom::config::{self, Config, Environment, Problems, Watch, check, init, 
 use anteroom::directory::Level;
 use anteroom::identity::{Algorithm, Preset};
 use anteroom::pages::Accent;
-use anteroom::proxy::Reuse;
+use anteroom::proxy::{Reuse, Route, Routes};
 use anteroom::server::{Greeting, Sharing, Sockets, WhenFull};
-use anteroom::target::PathRule;
+use anteroom::target::{PathRule, RequestTarget};
 use jiff::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
@@ -117,6 +118,11 @@ posts_per_address = "100/m"
 [brand]
 logo = "logo.svg"
 accent = "#00BB66"
+[[route]]
+path = "/files/"
+body_max = "10MiB"
+body_timeout = "10m"
+response_timeout = "5m"
 [[organization]]
 id = "contoso"
 name = "Contoso Residential"
@@ -268,7 +274,7 @@ fn everything_that_can_be_said_is_understood() {
     assert_eq!(urls, ["http://127.0.0.1:3000", "https://backend.internal:443", "h2c://[::1]:50051"]);
     assert!(upstreams.tls.is_some() && upstreams.balance.sticky);
     assert_eq!(upstreams.reuse, Reuse::Safe);
-    assert_eq!(upstreams.balance.requests_max.map(std::num::NonZero::get), Some(500));
+    assert_eq!(upstreams.balance.requests_max.map(NonZero::get), Some(500));
     assert_eq!((upstreams.balance.dns_refresh, upstreams.balance.excuses_max), (Duration::from_secs(5), 5));
     let check = upstreams.balance.check.as_ref().expect("upstreams are asked");
     assert_eq!((check.path.as_str(), check.every), ("/healthz?deep=1", Duration::from_secs(2)));
@@ -278,7 +284,11 @@ fn everything_that_can_be_said_is_understood() {
         [timeouts.tunnel_idle, timeouts.pool_idle, timeouts.ping].map(|one| one.as_secs()),
         [7_200, 50, 360]
     );
-    assert_eq!(timeouts.request_body_rate_min.map(std::num::NonZero::get), Some(1_000));
+    assert_eq!(timeouts.request_body_rate_min.map(NonZero::get), Some(1_000));
+    let path = PathRule::parse("/files/").unwrap();
+    let (body_timeout, response_timeout) = (Some(Duration::from_mins(10)), Some(Duration::from_mins(5)));
+    let files = Route { path, body_max: NonZero::new(10 << 20), body_timeout, response_timeout };
+    assert_eq!(config.routes, Routes::new(vec![files]));
     assert_eq!(config.app.public_paths[1], PathRule::parse("/assets/").unwrap());
     assert_eq!(config.app.support_email.as_ref().unwrap().as_str(), "support@example.com");
     assert_eq!(config.listen.trusted_proxies[0].to_string(), "10.0.0.0/8");
@@ -429,6 +439,44 @@ fn options_of_upstreams_are_valid_or_told_each() {
     assert_eq!(never.app.upstreams.reuse, Reuse::Never);
     let any = folder.load(&app("http://a.b", "upload_rate_min = 0")).expect("any rate");
     assert_eq!(any.app.upstreams.timeouts.request_body_rate_min, None);
+}
+
+#[test]
+fn routes_have_a_path_and_say_something() {
+    let folder = Folder::furnished();
+    let route = |rest: &str| format!("{LEAST}\n[[route]]\n{rest}");
+    for (rest, expected) in [
+        ("body_max = \"1MiB\"", "route[0].path: is missing — write the path that it is for"),
+        ("path = \"/x/\"", "route[0]: says nothing about its requests — write body_max"),
+        ("path = \"/x/../y\"\nbody_max = \"1MiB\"", "can be read in more than one way"),
+        ("path = \"/.anteroom/\"\nbody_max = \"1MiB\"", "is one of Anteroom's own"),
+        ("path = \"/x\"\nbody_max = \"1MB\"", "\"1MB\" is not a size — write a number with KiB, MiB or GiB"),
+        ("path = \"/x\"\nbody_max = \"0MiB\"", "\"0MiB\" is not a size"),
+        ("path = \"/x\"\nbody_max = 5", "route[0].body_max: must be text"),
+        ("path = \"/x\"\nbody_timeout = \"2d\"", "\"2d\" is too long — write at most \"1d\""),
+        ("path = \"/x\"\nresponse_timeout = \"0s\"", "\"0s\" is too short"),
+        (
+            "path = \"/x\"\nbody_max = \"1MiB\"\nbody_size = \"1MiB\"",
+            "route[0].body_size: is not a known key",
+        ),
+        (
+            "path = \"/x\"\nbody_max = \"1MiB\"\n[[route]]\npath = \"/x\"\nbody_timeout = \"1m\"",
+            "route[1].path: \"/x\" has a route already — write all that holds for it into one",
+        ),
+    ] {
+        check_one(&folder, &route(rest), &[expected]);
+    }
+    let config = folder
+        .load(&route(
+            "path = \"/\"\nbody_max = \"512KiB\"\n[[route]]\npath = \"/x/\"\nresponse_timeout = \"1h\"",
+        ))
+        .expect("valid");
+    let of = |path: &str| {
+        let target = RequestTarget::parse(&path.parse().unwrap()).unwrap();
+        config.routes.of(&target).cloned().unwrap()
+    };
+    assert_eq!(of("/y").body_max, NonZero::new(512 * 1024));
+    assert_eq!((of("/x/y").body_max, of("/x/y").response_timeout), (None, Some(Duration::from_hours(1))));
 }
 
 #[test]
@@ -864,7 +912,7 @@ fn mistakes_in_variables_name_the_variable() {
         ("ANTEROOM_LISTEN__CONNECTIONS", "-1", "listen.connections: must be a whole number"),
         ("ANTEROOM_LISTEN__CONNECTIONS", "0", "listen.connections: 0 is out of bounds"),
         ("ANTEROOM_LISTEN__WHEN_FULL", "drop", "listen.when_full: \"drop\" is neither"),
-        ("ANTEROOM_LISTEN__MEMORY_MAX", "2", "listen.memory_max: \"2\" is not an amount of memory"),
+        ("ANTEROOM_LISTEN__MEMORY_MAX", "2", "listen.memory_max: \"2\" is not a size"),
         ("ANTEROOM_LIMITS__POSTS_PER_ADDRESS", "many", "limits.posts_per_address: \"many\" is not a rate"),
         ("ANTEROOM_MAIL__SMTP", "x", "mail.smtp: is not the URL of a mail server"),
         ("ANTEROOM_ORGANIZATION__ID", "x", "organization.id: one key of a list of tables"),

@@ -44,3 +44,7 @@ mod smtp;
 mod soak;
 mod store;
 mod upstream;
+
+/// Counts what is allocated, for the tests of what something costs.
+#[global_allocator]
+static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;

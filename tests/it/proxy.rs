@@ -11,6 +11,7 @@
 )]
 
 mod balance;
+mod cost;
 mod deaths;
 mod fields;
 mod floods;
@@ -20,6 +21,7 @@ mod life;
 mod limits;
 mod preamble;
 mod rest;
+mod routes;
 mod secure;
 mod sessions;
 mod slow;

@@ -15,12 +15,12 @@ use crate::app::settings;
 use crate::cli::answer::{Answer, printable};
 use crate::cli::{Failure, block_on, opened};
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, size, time};
 use crate::directory::{Account, Standing};
 use crate::email::EmailAddress;
 use crate::id::{ConnectionId, SessionName, SystemRandomness};
 use crate::identity::presets;
-use crate::proxy::{self, Fate};
+use crate::proxy::{self, Fate, Route};
 use crate::routes::{own_path, site::Sites};
 use crate::session::{Kept, Session, SessionHash};
 use crate::sign_on::identity_of;
@@ -100,7 +100,9 @@ impl Request {
             claims = serde_json::to_value(&made).unwrap_or_default();
         }
         let fates = self.fates(config, &verdict)?;
-        Ok(self.answer(&verdict, &set, &claims, &fates))
+        let target = self.target().ok().filter(|_| verdict.forwarded != Forwarded::No);
+        let route = target.and_then(|target| config.routes.of(&target));
+        Ok(self.answer(&verdict, route, &set, &claims, &fates))
     }
 
     /// In the order of the server itself.
@@ -199,6 +201,7 @@ impl Request {
     fn answer(
         &self,
         verdict: &Verdict,
+        route: Option<&Route>,
         set: &HeaderMap,
         claims: &Value,
         fates: &[(String, &'static str)],
@@ -212,6 +215,7 @@ impl Request {
             format!("  because   {}", verdict.rule),
             format!("  answer    {}", verdict.answer),
         ];
+        lines.extend(route.map(|route| format!("  limits    {}", limits(route))));
         if !pairs.is_empty() {
             lines.push("  the application gets, besides the client's own headers".to_owned());
         }
@@ -233,6 +237,7 @@ impl Request {
             "decision": verdict.decision,
             "rule": verdict.rule,
             "answer": verdict.answer,
+            "route": route.map(|route| route.path.as_str()),
             "claims": claims,
             "headers": object(&pairs),
             "sent": fates.iter().map(|(name, fate)| json!({"name": name, "fate": fate})).collect::<Vec<_>>(),
@@ -241,6 +246,15 @@ impl Request {
         let is_answered = verdict.forwarded != Forwarded::No || verdict.decision == "own";
         if is_answered { answer } else { answer.negative() }
     }
+}
+
+/// What a route says of its requests, for people.
+fn limits(route: &Route) -> String {
+    let mut said = Vec::new();
+    said.extend(route.body_max.map(|octets| format!("a body of {} at most", size::written(octets))));
+    said.extend(route.body_timeout.map(|limit| format!("all of it within {}", time::written(limit))));
+    said.extend(route.response_timeout.map(|limit| format!("an answer within {}", time::written(limit))));
+    format!("{} (route {:?})", said.join(", "), route.path.as_str())
 }
 
 fn refused(rule: String, answer: String) -> Verdict {

@@ -335,6 +335,26 @@ pub const KEYS: &[Key] = &[
     ),
     text("brand.accent", Absent::Means("Anteroom's own"), "Colour of buttons and links, e.g. `#0b6e4f`."),
     text(
+        "route.path",
+        Absent::Missing,
+        "The path that the other keys of the route are for: exact, with everything below when it ends in `/`, or `/` for all. The narrowest route of a path holds.",
+    ),
+    text(
+        "route.body_max",
+        Absent::Means("any size"),
+        "The largest body of a request, e.g. `10MiB`; a larger one is refused with 413 before it is read, one of unknown length when it gets there.",
+    ),
+    text(
+        "route.body_timeout",
+        Absent::Means("as long as it keeps coming"),
+        "How long the body of a request may take in all: at most `1d`.",
+    ),
+    text(
+        "route.response_timeout",
+        Absent::Means("`app.upstream_response_timeout`"),
+        "How long the application may take to begin its response: at most `1h`.",
+    ),
+    text(
         "organization.id",
         Absent::Missing,
         "The customer's short name, for commands and the claim `org`; never change it.",

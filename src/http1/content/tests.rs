@@ -155,8 +155,8 @@ fn a_response_ends_by_its_rules() {
         (Method::GET, 200, chunked, "chunks"),
         (Method::GET, 200, &[], "close"),
         (Method::GET, 200, &[("content-length", "5, 5"), ("content-length", "5")], "5"),
-        (Method::GET, 200, &[("transfer-encoding", "gzip")], "close"),
-        (Method::GET, 200, &[("transfer-encoding", "gzip, chunked")], "chunks"),
+        (Method::GET, 200, &[("transfer-encoding", "Chunked")], "chunks"),
+        (Method::HEAD, 200, &[("content-length", "")], "0"),
         (Method::HEAD, 200, length, "0"),
         (Method::GET, 204, length, "0"),
         (Method::GET, 304, chunked, "0"),
@@ -164,8 +164,19 @@ fn a_response_ends_by_its_rules() {
     ] {
         assert_eq!(of(method.clone(), status, pairs).as_deref(), Ok(wanted), "{method} {status} {pairs:?}");
     }
-    for pairs in [&[("content-length", "5"), ("content-length", "6")][..], &[("content-length", "x")]] {
+    for pairs in [
+        &[("content-length", "5"), ("content-length", "6")][..],
+        &[("content-length", "x")],
+        &[("content-length", "")],
+        &[("content-length", "5,")],
+        &[("content-length", "5"), ("content-length", "")],
+    ] {
         assert_eq!(of(Method::GET, 200, pairs), Err(Malformed::Length), "{pairs:?}");
+    }
+    for codings in [&["gzip"][..], &["gzip, chunked"], &["chunked, chunked"], &["chunked", "chunked"], &[""]]
+    {
+        let pairs: Vec<_> = codings.iter().map(|coding| ("transfer-encoding", *coding)).collect();
+        assert_eq!(of(Method::GET, 200, &pairs), Err(Malformed::Coding), "{codings:?}");
     }
 }
 

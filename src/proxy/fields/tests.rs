@@ -60,7 +60,8 @@ fn names_that_proxies_use_need_a_trusted_one() {
         &[
             "forwarded",
             "x-forwarded-for",
-            "X_Forwarded_Host",
+            "x-forwarded-host",
+            "X-Request-Id",
             "x-forwarded-anything",
             "x-real-ip",
             "x-original-url",
@@ -72,6 +73,23 @@ fn names_that_proxies_use_need_a_trusted_one() {
             "x-goog-iap-jwt-assertion",
             "true-client-ip",
             "x-envoy-original-path",
+        ],
+    );
+}
+
+#[test]
+fn what_we_say_ourselves_is_ours_in_every_other_spelling() {
+    check(
+        Fate::Ours,
+        &[
+            "X_Forwarded_Host",
+            "x.forwarded.for",
+            "XForwardedProto",
+            "x-real_ip",
+            "X_Request_Id",
+            "xrequestid",
+            "Content_Length",
+            "For-warded",
         ],
     );
 }

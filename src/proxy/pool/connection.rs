@@ -17,7 +17,7 @@ use crate::http1::fields::Fields;
 use crate::http1::head::ResponseHead;
 use crate::http1::{FIELDS_MAX, Malformed};
 use crate::proxy::request::Prepared;
-use crate::proxy::request_body::{Progress, RequestBody};
+use crate::proxy::request_body::{Progress, RequestBody, State};
 use crate::proxy::upstream::{Sign, Slot};
 use crate::proxy::{BoxError, Failure};
 
@@ -144,7 +144,7 @@ impl Connection {
 
     async fn send_on_line(&mut self, request: &mut Prepared<'_>) -> Result<ResponseHead, Lost> {
         let Held::Alone(line) = &mut self.held else { return Err(NO_CONNECTION) };
-        let limit = self.pool.timeouts.first_byte;
+        let limit = request.first_byte;
         match line.send(request, self.is_reused, limit).await {
             Ok(response) => {
                 line.expect_octets_every(self.pool.timeouts.between_bytes(&response.fields));
@@ -175,7 +175,8 @@ impl Connection {
     async fn send_on_stream(&mut self, request: &mut Prepared<'_>) -> Result<ResponseHead, Lost> {
         let Held::Stream { channel, incoming, .. } = &mut self.held else { return Err(NO_CONNECTION) };
         let is_alone = request.body.is_none();
-        match channel.send(request, self.pool.timeouts.first_byte).await {
+        let limit = request.first_byte;
+        match channel.send(request, limit).await {
             Some(Ok(response)) => {
                 let (parts, body) = response.into_parts();
                 let fields = Fields::from(&parts.headers);
@@ -273,7 +274,7 @@ impl Connection {
 
     /// Keeps the connection for another request, if its state is certain; otherwise closes it.
     pub(in crate::proxy) fn park(mut self) {
-        if !self.upload.as_ref().is_none_or(|upload| upload.is_finished()) {
+        if !self.upload.as_ref().is_none_or(|upload| upload.state() == State::Finished) {
             return;
         }
         match std::mem::replace(&mut self.held, Held::Nothing) {
@@ -293,13 +294,16 @@ impl Connection {
     }
 
     fn upload_failure(&self, why: BoxError) -> Failure {
-        let is_stalled = self.upload.as_ref().is_some_and(|upload| upload.is_stalled());
-        if is_stalled { Failure::RequestStalled } else { Failure::RequestBroken(why) }
+        match self.upload.as_ref().map(|upload| upload.state()) {
+            Some(State::Stalled) => Failure::RequestStalled,
+            Some(State::TooLarge) => Failure::BodyTooLarge,
+            _ => Failure::RequestBroken(why),
+        }
     }
 
     fn stream_failure(&self, error: hyper::Error) -> Failure {
         let upload = self.upload.as_ref();
-        let is_uploads = error.is_user() || upload.is_some_and(|one| one.is_stalled() || one.is_broken());
+        let is_uploads = error.is_user() || upload.is_some_and(|one| one.state().is_failure());
         if error.is_timeout() {
             Failure::Timeout
         } else if is_uploads {

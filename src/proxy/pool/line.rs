@@ -393,7 +393,7 @@ impl Line {
         self.content = Content::of_response(method, &head)?;
         let says = |option: &[u8]| head.fields.says(Known::Connection, option);
         let is_old = head.version == Version::HTTP_10;
-        self.is_kept &= if is_old { says(b"keep-alive") } else { !says(b"close") };
+        self.is_kept &= !says(b"close") && (!is_old || says(b"keep-alive"));
         Ok(head)
     }
 

@@ -12,14 +12,10 @@
     reason = "what is called for each attribute costs a fifth less without the call"
 )]
 
-mod declaration;
-mod namespaces;
-
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter, memchr2};
 
-use self::namespaces::XML;
 use super::characters::{
     Found, Place, any, is_blank, is_break, is_escaped_in_attributes, is_escaped_in_texts, is_name, is_space,
     meaning, name_length,
@@ -113,6 +109,52 @@ impl<'a> Parser<'a> {
             }
             _ => at,
         }
+    }
+
+    /// XML 1.0 section 2.8, production `XMLDecl`: of version 1.0, and in UTF-8 if it says so.
+    fn declaration(&mut self) -> Result<(), Refusal> {
+        const BEGINNING: &str = "<?xml";
+        if !self.text.starts_with(BEGINNING) || !self.octet(BEGINNING.len()).is_some_and(is_space) {
+            return Ok(());
+        }
+        self.at = BEGINNING.len();
+        let foreign =
+            |got: &str| Refusal::new(Reason::EncodingForbidden).expected("XML 1.0 in UTF-8").got(got);
+        let version = self.pseudo_attribute("version")?;
+        let encoding = self.pseudo_attribute("encoding")?;
+        let standalone = self.pseudo_attribute("standalone")?;
+        match version {
+            Some("1.0") => {}
+            Some(other) => return Err(foreign(other)),
+            None => return Err(malformed("a declaration without version")),
+        }
+        if let Some(encoding) = encoding.filter(|name| !name.eq_ignore_ascii_case("UTF-8")) {
+            return Err(foreign(encoding));
+        }
+        if standalone.is_some_and(|value| !matches!(value, "yes" | "no")) {
+            return Err(malformed("a declaration"));
+        }
+        let end = self.behind_space(self.at);
+        if !self.from(end).starts_with(b"?>") {
+            return Err(malformed("a declaration"));
+        }
+        self.at = end + 2;
+        Ok(())
+    }
+
+    /// `name = "value"` of an XML declaration, if it comes next.
+    fn pseudo_attribute(&mut self, name: &str) -> Result<Option<&'a str>, Refusal> {
+        let begin = self.behind_space(self.at);
+        if begin == self.at || !self.from(begin).starts_with(name.as_bytes()) {
+            return Ok(None);
+        }
+        let equals = self.behind_space(begin + name.len());
+        if self.octet(equals) != Some(b'=') {
+            return Err(malformed("a declaration"));
+        }
+        let (value, end) = self.quoted(self.behind_space(equals + 1))?;
+        self.at = end;
+        Ok(Some(value))
     }
 
     /// Takes the text before the next markup, and says whether there is any.
@@ -305,6 +347,76 @@ impl<'a> Parser<'a> {
         Ok((self.text.get(value..end).unwrap_or_default(), end + 1))
     }
 
+    /// Takes a declaration into scope (Namespaces in XML 1.0, sections 2.2 and 3).
+    fn declare(&mut self, prefix: &'a str, name: Cow<'a, str>) -> Result<(), Refusal> {
+        let is_reserved = match prefix {
+            "xmlns" => true,
+            "xml" => name != XML,
+            _ => name == XML || name == XMLNS || (name.is_empty() && !prefix.is_empty()),
+        };
+        let is_message = self.profile == Profile::Message;
+        if is_message && !is_reserved && (prefix == "xml" || !is_absolute(&name)) {
+            return Err(Refusal::new(Reason::NamespaceForbidden)
+                .expected("absolute namespace names")
+                .got(format!("xmlns:{prefix}={name}")));
+        }
+        if is_reserved {
+            return Err(malformed("a reserved namespace"));
+        }
+        if self.scope.len() >= SCOPE_MAX {
+            return Err(too_complex(format!("at most {SCOPE_MAX} namespace declarations in scope")));
+        }
+        self.scope.push(self.tree.namespaces.len());
+        let vocabulary = Vocabulary::named(&name);
+        self.tree.namespaces.push(Namespace { prefix, name, vocabulary });
+        Ok(())
+    }
+
+    /// What a prefix stands for here.
+    #[inline(always)]
+    fn resolve(&self, prefix: &str) -> Result<usize, Refusal> {
+        let declares = |place: &&usize| {
+            let namespace = self.tree.namespaces.get(**place);
+            namespace.is_some_and(|namespace| is_same(namespace.prefix, prefix))
+        };
+        match self.scope.iter().rev().find(declares) {
+            Some(place) => Ok(*place),
+            None if prefix.is_empty() => Ok(NONE),
+            None if prefix == "xml" => Ok(NONE + 1),
+            None => Err(malformed("a prefix that is not declared")),
+        }
+    }
+
+    /// Finds the namespaces of the attributes from that place on, and refuses one that is there twice, as written or
+    /// by its namespace (Namespaces in XML 1.0, section 6.3); likewise a prefix that is declared twice. Gives whether
+    /// they stand in the order of canonical XML: by namespace, then by local name (Canonical XML 1.0, section 2.2).
+    fn resolve_attributes(&mut self, attributes: usize, declarations: usize) -> Result<bool, Refusal> {
+        for place in attributes..self.tree.attributes.len() {
+            let prefix = self.tree.attributes.get(place).map_or("", |attribute| attribute.name.prefix());
+            // The default namespace is not that of attributes.
+            let namespace = if prefix.is_empty() { NONE } else { self.resolve(prefix)? };
+            if let Some(attribute) = self.tree.attributes.get_mut(place) {
+                attribute.namespace = namespace;
+            }
+        }
+        let attributes = self.tree.attributes.get(attributes..).unwrap_or_default();
+        let declared = self.tree.namespaces.get(declarations..).unwrap_or_default();
+        let name = |attribute: &Attribute<'a>| (attribute.name.local, attribute.namespace);
+        let same = |one: (&str, usize), other: (&str, usize)| {
+            is_same(one.0, other.0)
+                && (one.1 == other.1 || self.tree.namespace(one.1) == self.tree.namespace(other.1))
+        };
+        let is_double = any_two(attributes, |one, other| same(name(one), name(other)))
+            || any_two(declared, |one, other| one.prefix == other.prefix);
+        if is_double {
+            return Err(malformed("the same attribute twice"));
+        }
+        Ok(attributes.len() < 2
+            || attributes.is_sorted_by_key(|attribute| {
+                (self.tree.namespace(attribute.namespace), attribute.name.local)
+            }))
+    }
+
     /// The name at a place (Namespaces in XML 1.0, production `QName`), and where what stands behind it begins.
     #[inline(always)]
     fn name(&self, at: usize) -> Result<(Qualified<'a>, usize), Refusal> {
@@ -373,6 +485,26 @@ fn octet_place(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }
 
+fn any_two<T>(all: &[T], same: impl Fn(&T, &T) -> bool) -> bool {
+    let mut rest = all;
+    while let Some((one, others)) = rest.split_first() {
+        if others.iter().any(|other| same(one, other)) {
+            return true;
+        }
+        rest = others;
+    }
+    false
+}
+
+/// Whether a namespace name begins with a URI scheme. Canonical XML cannot be computed for
+/// relative ones, which verifiers have answered with an empty canonical form (CVE-2025-66475).
+fn is_absolute(namespace: &str) -> bool {
+    let is_of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let scheme = namespace.bytes().position(|byte| !is_of_scheme(byte)).unwrap_or(namespace.len());
+    namespace.starts_with(|c: char| c.is_ascii_alphabetic())
+        && matches!(namespace.as_bytes().get(scheme..), Some([b':', _, ..]))
+}
+
 fn malformed(got: &str) -> Refusal {
     Refusal::new(Reason::XmlMalformed).got(got)
 }
@@ -381,6 +513,8 @@ fn too_complex(most: String) -> Refusal {
     Refusal::new(Reason::TooComplex).expected(most)
 }
 
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
+const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
 /// An element, its text and its end; a guess that saves copies and nothing depends on.
 const USUAL_OCTETS_PER_NODE: usize = 48;
 const USUAL_NAMESPACES: usize = 16;

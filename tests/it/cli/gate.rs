@@ -104,6 +104,42 @@ fn the_headers_are_those_of_the_identity_and_of_the_way() {
 }
 
 #[test]
+fn where_both_urls_name_one_host_the_paths_of_the_login_are_our_own() {
+    let office = office();
+    let told = |path: &str| office.explain(&["GET", path]).1["decision"].clone();
+    assert_eq!(told("/saml2/metadata"), "sign_in", "on a host of its own the application's path");
+    let toml = std::fs::read_to_string(office.path("anteroom.toml")).unwrap();
+    let acs = toml.lines().find(|line| line.starts_with("acs_url")).unwrap();
+    let one = "acs_url = \"https://app.example.com/saml2/idpresponse\"";
+    office.write("anteroom.toml", toml.replace(acs, one).as_bytes());
+    for path in ["/saml2/metadata", "/saml2/logout"] {
+        assert_eq!(told(path), "own", "{path}");
+    }
+    assert_eq!(told("/saml2/other"), "sign_in", "the control");
+}
+
+#[test]
+fn the_limits_of_a_path_are_told() {
+    let office = office();
+    let toml = std::fs::read_to_string(office.path("anteroom.toml")).unwrap();
+    let routes = "[[route]]\npath = \"/\"\nbody_max = \"10MiB\"\n\n\
+                  [[route]]\npath = \"/files/\"\nbody_timeout = \"90s\"\nresponse_timeout = \"5m\"\n";
+    office.write("anteroom.toml", format!("{toml}\n{routes}").as_bytes());
+    let mia = ["--user", "mia@contoso.com", "POST"];
+    for (path, route, text) in [
+        ("/files/1", json!("/files/"), "all of it within 90s, an answer within 5m (route \"/files/\")"),
+        ("/files", json!("/"), "a body of 10MiB at most (route \"/\")"),
+    ] {
+        let (_, told) = office.explain(&[&mia[..], &[path]].concat());
+        assert_eq!(told["route"], route);
+        let written = office.ok(&[&["explain", "request"], &mia[..], &[path]].concat());
+        assert!(written.contains(&format!("limits    {text}\n")), "{written}");
+    }
+    let (_, told) = office.explain(&["GET", "/files/1"]);
+    assert_eq!(told["route"], Value::Null, "it never gets there");
+}
+
+#[test]
 fn a_wrong_question_is_told_apart() {
     let office = office();
     let (code, message) = office.refused(&["explain", "request", "--user", "who@contoso.com", "GET", "/"]);

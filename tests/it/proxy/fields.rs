@@ -92,6 +92,62 @@ fn a_connection_token_cannot_remove_a_field_of_ours() {
 }
 
 /// T-B2, T-B4: nothing that a proxy would say passes from somebody who is none.
+/// R-24: what is of the connection with us is not of the one with the application.
+#[test]
+fn what_belongs_to_a_hop_ends_there() {
+    let upstream = Upstream::polite();
+    let front = Front::before(&upstream);
+    for (te, passed) in [("gzip, trailers", Some("trailers")), ("gzip", None)] {
+        let answer = front.ask(&format!(
+            "GET /private HTTP/1.1\r\nHost: {HOST}\r\nKeep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\n\
+             TE: {te}\r\nTrailer: x-check\r\nUpgrade: h2c\r\nConnection: upgrade, te, http2-settings\r\n\
+             HTTP2-Settings: AAMAAABkAAQAAP__\r\nX-Stays: 1\r\n\r\n"
+        ));
+        assert_eq!(answer.status, 200);
+        let head = &upstream.requests().pop().unwrap().head;
+        assert_eq!(head.one("x-stays"), Some("1"), "the control");
+        assert_eq!(head.one("te"), passed);
+        for name in ["keep-alive", "proxy-connection", "trailer", "upgrade", "connection", "http2-settings"] {
+            assert_eq!(head.one(name), None, "{name}");
+        }
+    }
+}
+
+/// What we say of every request is not said a second time, in another spelling that some backends read alike; not even by a
+/// trusted proxy, which may have passed on what it does not know.
+#[test]
+fn what_we_say_ourselves_has_one_spelling() {
+    let upstream = Upstream::polite();
+    let mut plan = Plan::before(&[&upstream]);
+    let trusted = Front::before(&upstream);
+    plan.server.trusted_proxies = TrustedProxies::new(["127.0.0.0/8".parse().unwrap()]);
+    let fronts = [plan.start(), trusted];
+    let names = [
+        "X_Request_Id",
+        "X.Request.Id",
+        "XRequestId",
+        "X_Forwarded_For",
+        "X.Forwarded.For",
+        "X_Forwarded_Host",
+        "X-Forwarded_Proto",
+        "X_Forwarded_Port",
+        "X_Real_IP",
+        "Content_Length",
+    ];
+    for front in &fronts {
+        for name in names {
+            let head =
+                format!("GET /private HTTP/1.1\r\nHost: {HOST}\r\n{name}: 192.0.2.66\r\nX-Stays: 1\r\n\r\n");
+            assert_eq!(front.ask(&head).status, 200);
+            let head = upstream.requests().pop().unwrap().head;
+            assert_eq!(head.one("x-stays"), Some("1"), "the control");
+            let passed = head.fields.iter().find(|(_, value)| value.contains("192.0.2.66"));
+            assert_eq!(passed, None, "{name}");
+            assert!(head.one("x-request-id").is_some() && head.one("x-forwarded-for").is_some());
+        }
+    }
+}
+
 #[test]
 fn a_stranger_cannot_speak_for_a_proxy() {
     let upstream = Upstream::polite();

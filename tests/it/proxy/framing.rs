@@ -458,12 +458,8 @@ fn a_length_that_is_none_is_not_said() {
         exchange.close()
     });
     let front = Front::before(&upstream);
-    let answer = front.ask(&format!("GET /empty HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
-    assert_eq!((answer.status, answer.body.as_slice()), (200, b"ok".as_slice()));
-    assert_eq!(
-        (answer.head.one("content-length"), answer.head.one("transfer-encoding")),
-        (None, Some("chunked"))
-    );
+    // Where there is a body it has to say how long that is (RFC 9112 6.3).
+    assert_eq!(front.ask(&format!("GET /empty HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).status, 502);
     let answer = front.ask(&format!("GET /204 HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
     assert_eq!((answer.status, answer.head.one("content-length")), (204, None));
     for (method, path, said) in
@@ -515,6 +511,7 @@ fn a_connection_that_shall_end_is_not_used_again() {
         ("HTTP/1.1 200 OK\r\nConnection: x, Close\r\n", false),
         ("HTTP/1.0 200 OK\r\n", false),
         ("HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\n", true),
+        ("HTTP/1.0 200 OK\r\nConnection: Keep-Alive, close\r\n", false),
         ("HTTP/1.1 200 OK\r\n", true),
     ] {
         let upstream =
@@ -526,6 +523,33 @@ fn a_connection_that_shall_end_is_not_used_again() {
             assert_eq!(client.answer().body, b"ok");
         }
         assert_eq!(upstream.connections(), if is_kept { 1 } else { 2 }, "{head:?}");
+    }
+}
+
+/// RFC 9112 9.3: whoever says both means the end; and a client of HTTP/1.0 has not asked whether to go on (RFC 9110 10.1.1).
+#[test]
+fn clients_of_http10_are_taken_at_their_word() {
+    let upstream = Upstream::start(|exchange| {
+        assert_eq!(exchange.recorded.head.one("expect"), None);
+        exchange.read_body()?;
+        exchange.respond("200 OK", &[], b"ok")
+    });
+    let front = Front::before(&upstream);
+    for (connection, is_kept) in
+        [("keep-alive", true), ("keep-alive, close", false), ("close, keep-alive", false)]
+    {
+        let mut client = front.connect();
+        client.send(format!(
+            "POST /x HTTP/1.0\r\nHost: {HOST}\r\nConnection: {connection}\r\nExpect: 100-continue\r\n\
+             Content-Length: 2\r\n\r\nab"
+        ));
+        let answer = client.answer();
+        let told = if is_kept { "keep-alive" } else { "close" };
+        assert_eq!((answer.status, answer.head.one("connection")), (200, Some(told)), "{connection}");
+        assert_eq!(upstream.requests().pop().unwrap().body, b"ab");
+        if !is_kept {
+            assert!(client.is_closed(), "{connection}");
+        }
     }
 }
 

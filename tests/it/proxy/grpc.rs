@@ -2,13 +2,15 @@
 //!
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anteroom::proxy::{Offer, Tls, Upstream as Address};
+use anteroom::proxy::{Offer, Route, Routes, Tls, Upstream as Address};
 use anteroom::server::{Certificates, WhenFull};
+use anteroom::target::PathRule;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
@@ -283,6 +285,32 @@ async fn a_call_may_pause() {
     messages.send(Bytes::from_static(b"still here")).await.unwrap();
     let frame = call.body_mut().frame().await.unwrap().unwrap();
     assert_eq!(frame.into_data().unwrap(), "still here");
+}
+
+/// over HTTP/2 on both sides, with the length said or not, and a call told in its own way.
+#[tokio::test]
+async fn a_body_has_the_size_that_its_path_allows_over_streams_too() {
+    let streams = Streams::polite();
+    let mut plan = streams.plan();
+    let path = PathRule::parse("/small/").unwrap();
+    let body_max = NonZero::new(10);
+    plan.proxy.routes =
+        Routes::new(vec![Route { path, body_max, body_timeout: None, response_timeout: None }]);
+    let (_front, mut sender) = client(plan).await;
+    for (length, is_said, status) in [(10, true, 200), (10, false, 200), (11, true, 413), (11, false, 413)] {
+        let (messages, body) = tokio::sync::mpsc::channel::<Bytes>(1);
+        messages.send(Bytes::from(vec![b'x'; length])).await.unwrap();
+        drop(messages);
+        let mut request = Request::post(format!("https://{HOST}/small/x"));
+        if is_said {
+            request = request.header("content-length", length);
+        }
+        let response = sender.send_request(request.body(Channel(body)).unwrap()).await.unwrap();
+        assert_eq!(response.status(), status, "{length} {is_said}");
+        if is_said {
+            assert_eq!(streams.calls().len(), if length == 10 { 1 } else { 2 }, "refused before it is sent");
+        }
+    }
 }
 
 /// A body that is written message by message.

@@ -57,6 +57,28 @@ fn a_head_that_dribbles_in_is_cut_off() {
     assert_eq!(upstream.requests().len(), 0);
 }
 
+/// also if its beginning came together with the request before it.
+#[test]
+fn a_head_that_has_begun_behind_another_request_has_its_time() {
+    let upstream = Upstream::polite();
+    let mut plan = Plan::before(&[&upstream]);
+    plan.server.limits.head = Duration::from_millis(500);
+    let front = plan.start();
+    for begun in ["\r\n", "GET /y HTTP/1.1\r\nHos"] {
+        let mut client = front.connect();
+        client.send(get("/x") + begun);
+        assert_eq!(client.answer().status, 200);
+        let took = time_to_close(&mut client);
+        assert!(took < Duration::from_secs(4), "{took:?}");
+    }
+    let mut client = front.connect();
+    client.send(get("/x") + &get("/y"));
+    assert_eq!((client.answer().status, client.answer().status), (200, 200), "the control");
+    std::thread::sleep(Duration::from_secs(1));
+    client.send(get("/z"));
+    assert_eq!(client.answer().status, 200, "between requests there is more time");
+}
+
 #[test]
 fn a_kept_connection_is_closed_at_its_own_limit_and_not_before() {
     let upstream = Upstream::polite();

@@ -187,6 +187,47 @@ async fn public_paths_are_forwarded_without_identity() {
     }
 }
 
+/// whoever made the page of an error, headers say its code and what the request is called.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_error_says_its_code_and_the_name_of_its_request() {
+    let app = TestApp::new().await;
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let own = ("origin", "http://app.localhost");
+    let (login, page, json) =
+        (("host", "login.localhost"), ("accept", "text/html"), ("accept", "application/json"));
+    let long = format!("/{}", "a".repeat(9_000));
+    let rows: &[(Method, &str, Headers<'_>, u16)] = &[
+        (Method::GET, "/api/orders", &[json], 401),
+        (Method::HEAD, "/api/orders", &[json], 401),
+        (Method::GET, &long, &[json], 414),
+        (Method::GET, &long, &[page], 414),
+        (Method::GET, "/a/../b", &[json], 400),
+        (Method::POST, "/saml2/idpresponse", &[login, json, ("content-type", "text/plain")], 415),
+        (Method::POST, "/saml2/idpresponse", &[login, page, form], 400),
+        (Method::GET, "/saml2/logout?SAMLRequest=xx", &[login, page], 403),
+        (Method::POST, "/.anteroom/sign-in", &[page, form, own], 422),
+        (Method::DELETE, "/.anteroom/sign-in", &[page], 405),
+        (Method::GET, "/.anteroom/nothing", &[page], 404),
+        (Method::GET, "/.anteroom/session", &[json], 401),
+        (Method::GET, "/", &[("host", "evil.example"), page], 421),
+    ];
+    for (method, path, headers, wanted) in rows {
+        let told = format!("{method} {path:.40} {headers:?}");
+        let (status, answer, body) = ask(&app, method.clone(), path, headers).await;
+        assert_eq!(status, *wanted, "{told}");
+        let header = |name: &str| answer.get(name).map(|value| value.to_str().unwrap());
+        let code = header("x-anteroom-error").unwrap_or_else(|| panic!("{told}: no code"));
+        let name = header("x-request-id").unwrap_or_else(|| panic!("{told}: no name"));
+        if header("content-type") == Some("application/problem+json") && !body.is_empty() {
+            let problem: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+            assert_eq!((&problem["status"], &problem["code"]), (&status.into(), &code.into()), "{told}");
+            assert_eq!(problem["request_id"], name);
+        }
+    }
+    let (_, answer, _) = ask(&app, Method::GET, "/.anteroom/sign-in", &[page]).await;
+    assert_eq!(answer.get("x-anteroom-error"), None, "the control");
+}
+
 /// a gRPC client gets our answers where it looks for them, with the same code.
 #[tokio::test(flavor = "multi_thread")]
 async fn grpc_calls_are_answered_in_their_own_way() {
@@ -202,6 +243,21 @@ async fn grpc_calls_are_answered_in_their_own_way() {
 
     let (status, answer, _) = ask(&app, Method::POST, "/assets/x", call).await;
     assert_eq!((status, answer.get("grpc-status")), (200, None), "the application's answers are its own");
+    for (method, path, outcome) in [
+        (Method::POST, "/.anteroom/nothing", "12"),
+        (Method::POST, "/.anteroom/session", "2"),
+        (Method::GET, "/.anteroom/session", "16"),
+    ] {
+        let (status, answer, _) = ask(&app, method, path, call).await;
+        assert_eq!((status, answer["grpc-status"].as_bytes()), (200, outcome.as_bytes()), "{path}");
+        assert_eq!(answer["grpc-message"], answer["x-anteroom-error"]);
+    }
+    let (status, answer, _) =
+        ask(&app, Method::POST, "/", &[call, &[("host", "login.localhost")]].concat()).await;
+    assert_eq!((status, answer["grpc-status"].as_bytes()), (200, &b"12"[..]), "on the other host");
+    let (status, answer, _) = ask(&app, Method::GET, "/.well-known/anteroom/jwks.json", call).await;
+    assert_eq!((status, answer.get("grpc-status")), (200, None), "what is no error is no outcome");
+
     let (status, answer, _) = ask(&app, Method::POST, "/assets/./x", call).await;
     assert_eq!((status, &answer["grpc-status"]), (200, &"13".parse().unwrap()), "a target of two readings");
 

@@ -22,6 +22,8 @@ import urllib.parse
 TICKS = os.sysconf("SC_CLK_TCK")
 LATENCIES = str(pathlib.Path(__file__).with_name("latencies.lua"))
 RATIOS = ("req/s", "p99 ms", "CPU us/req")
+# What a proxy adds to the latency of the application.
+ADDED = ("p50 ms", "p99 ms")
 
 
 class Target:
@@ -130,8 +132,12 @@ def reference_of(target, targets, name):
 
 def report(title, targets, reference, ratios):
     columns = list(targets[0].rounds[0])
-    print(f"\n{title}, median of {len(targets[0].rounds)} rounds; ratios to {reference} of the same round")
-    print(f"{'':16}" + "".join(f"{column:>12}" for column in columns) + "".join(f"{'x ' + r:>14}" for r in ratios))
+    behind = next((one for one in targets if one.name == "application"), None)
+    added = [column for column in ADDED if behind and column in columns]
+    print(f"\n{title}, median of {len(targets[0].rounds)} rounds; ratios to {reference} of the same round", end="")
+    print(", and what is added to the application itself" if added else "")
+    heads = [f"{column:>12}" for column in columns] + [f"{'x ' + ratio:>14}" for ratio in ratios]
+    print(f"{'':16}" + "".join(heads) + "".join(f"{'+ ' + column:>10}" for column in added))
     for target in targets:
         numbers = "".join(
             f"{statistics.median(one[column] for one in target.rounds):12.2f}" for column in columns
@@ -140,6 +146,9 @@ def report(title, targets, reference, ratios):
         for column in ratios:
             known = [ours[column] / theirs[column] for ours, theirs in pairs if theirs[column]]
             numbers += f"{statistics.median(known):14.2f}" if known else f"{'-':>14}"
+        for column in added:
+            differences = [ours[column] - theirs[column] for ours, theirs in zip(target.rounds, behind.rounds)]
+            numbers += f"{statistics.median(differences):10.2f}"
         print(f"{target.name:16}{numbers}", flush=True)
 
 

@@ -258,19 +258,22 @@ fn tell_name(headers: &mut HeaderMap, request_id: &str) {
     }
 }
 
-/// Adds what every error says, whoever made the page of it: its code, and what the request is called.
+/// Adds what every error says, whoever made the page of it: a code, and what the request is called. Of a message
+/// of an identity provider it never says what was wrong with it: whoever forges some would learn from that.
 pub(super) fn told(mut response: Response<Body>, request_id: &str) -> Response<Body> {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
-    let code = response.extensions().get::<Outcome>().and_then(|outcome| outcome.code);
-    let code = code.unwrap_or(match status {
+    let is_sign_on = response.extensions().get::<Outcome>().is_some_and(|outcome| outcome.sign_on.is_some());
+    let code = match status {
+        _ if is_sign_on => "sign_on_refused",
         StatusCode::FORBIDDEN => "forbidden",
         StatusCode::NOT_FOUND => "not_found",
+        StatusCode::GONE => "gone",
         StatusCode::UNPROCESSABLE_ENTITY => "invalid_form",
         _ => "refused",
-    });
+    };
     let headers = response.headers_mut();
     headers.entry(ERROR_CODE).or_insert(HeaderValue::from_static(code));
     tell_name(headers, request_id);

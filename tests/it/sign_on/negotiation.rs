@@ -14,6 +14,16 @@ async fn ask(
     path: &str,
     headers: Headers<'_>,
 ) -> (u16, http::HeaderMap, String) {
+    ask_with(app, method, path, headers, "").await
+}
+
+async fn ask_with(
+    app: &TestApp,
+    method: Method,
+    path: &str,
+    headers: Headers<'_>,
+    body: &'static str,
+) -> (u16, http::HeaderMap, String) {
     let mut request = Request::builder().method(method).uri(path);
     if !headers.iter().any(|(name, _)| *name == "host") {
         request = request.header("host", "app.localhost");
@@ -21,7 +31,7 @@ async fn ask(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Full::default()).expect("a request");
+    let request = request.body(Full::from(body)).expect("a request");
     let response = app.net.send(&app.app_url, request).await;
     let (head, body) = response.into_parts();
     let octets = body.collect().await.expect("a whole body").to_bytes();
@@ -226,6 +236,16 @@ async fn every_error_says_its_code_and_the_name_of_its_request() {
     }
     let (_, answer, _) = ask(&app, Method::GET, "/.anteroom/sign-in", &[page]).await;
     assert_eq!(answer.get("x-anteroom-error"), None, "the control");
+    // What is wrong with an answer of an identity provider is nobody's business but the operator's.
+    for message in ["SAMLResponse=%2A", "SAMLResponse=PGE%2BPGI%2B", "SAMLResponse=PGEvPg%3D%3D"] {
+        let headers = &[login, page, form];
+        let (status, answer, _) = ask_with(&app, Method::POST, "/saml2/idpresponse", headers, message).await;
+        assert_eq!(
+            (status, &answer["x-anteroom-error"]),
+            (403, &"sign_on_refused".parse().unwrap()),
+            "{message}"
+        );
+    }
 }
 
 /// a gRPC client gets our answers where it looks for them, with the same code.

@@ -22,6 +22,7 @@ mod request;
 mod serve;
 mod session;
 mod setup;
+mod upstreams;
 mod user;
 
 use std::ffi::OsString;

@@ -61,7 +61,9 @@ pub use self::source::Source;
 pub use self::tally::{Counts, Tallies};
 pub use self::trace::Trace;
 pub(crate) use self::upgrade::{Upgrade, Upgraded};
-pub use self::upstream::{Identity, Offer, Resolve, Roots, State, SystemResolver, Tls, TlsError};
+pub use self::upstream::{
+    Identity, Offer, Resolve, Roots, State, SystemResolver, Tls, TlsError, ask_directly,
+};
 
 use self::fields::Reserved;
 use self::pool::{Connection, Next, Pool, Unconnected, Wish};

@@ -5,16 +5,18 @@
 use std::path::Path;
 
 use clap::Args;
-use http::Method;
+use http::uri::PathAndQuery;
+use http::{Method, Uri};
 use serde_json::json;
 
-use super::Format;
 use super::answer::Answer;
 use super::failure::Failure;
+use super::{Format, block_on, upstreams};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Environment, check, init};
 use crate::routes::own_paths;
 use crate::routes::site::Sites;
+use crate::target::RequestTarget;
 
 /// Check the configuration and say what it amounts to, or everything that is wrong with it.
 #[derive(Debug, Args)]
@@ -22,6 +24,14 @@ pub(super) struct Check {
     /// List everything that can be reached without signing on, and what is answered there.
     #[arg(long)]
     public: bool,
+    /// Ask the upstreams directly, without an identity and with a forged one, and say who believes what.
+    ///
+    /// The exit code is 1 if one of them answers, or cannot be asked.
+    #[arg(long, conflicts_with = "public")]
+    upstreams: bool,
+    /// The path that upstreams are asked for: one that needs an identity.
+    #[arg(long, value_name = "PATH", default_value = "/", requires = "upstreams", value_parser = path)]
+    path: PathAndQuery,
     #[command(flatten)]
     pub(super) format: Format,
 }
@@ -31,10 +41,18 @@ impl Check {
         let report = check::report(path, &Environment::of_process(), SystemClock.now());
         match report.config() {
             Some(config) if self.public => Ok(public(config)),
+            Some(config) if self.upstreams => block_on(upstreams::ask(config, &self.path)),
             Some(_) => Ok(Answer::new(report.to_string(), report.to_json())),
             None => Err(Failure::of_configuration(&report).with_report(report.to_json())),
         }
     }
+}
+
+/// Reads a path of the application.
+fn path(text: &str) -> Result<PathAndQuery, String> {
+    let uri = Uri::builder().path_and_query(text).build().map_err(|error| error.to_string())?;
+    let target = RequestTarget::parse(&uri).map_err(|error| error.to_string())?;
+    Ok(target.path_and_query().clone())
 }
 
 /// Everything that is answered without a session, the application's paths first.

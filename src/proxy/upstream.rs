@@ -25,6 +25,7 @@ use super::deadline::to_millis;
 use super::{Failure, Protocol, Settings, Timeouts, Upstream};
 
 pub use self::addresses::{Resolve, SystemResolver};
+pub use self::check::ask_directly;
 pub use self::tls::{Error as TlsError, Identity, Offer, Roots, Tls};
 
 pub(super) use self::addresses::Seen;

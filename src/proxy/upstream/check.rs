@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HOST, USER_AGENT};
-use http::{HeaderValue, Request, StatusCode, Uri, Version};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, Version};
 use http_body_util::Empty;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -30,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) fn begin(group: &Arc<Group>, check: &Check, settings: &Settings, closing: &CancellationToken) {
     let question = Arc::new(Question {
         check: check.clone(),
-        host: settings.public_url.host().clone(),
+        fields: fields(settings, "health check"),
         timeouts: settings.timeouts,
     });
     for place in 0..group.members.len() {
@@ -44,9 +45,36 @@ pub(super) fn begin(group: &Arc<Group>, check: &Check, settings: &Settings, clos
     }
 }
 
+/// Asks one of the upstreams for a path, as nobody of whom anything is known sends a request, with these fields: what does it
+/// answer? Fails as a request would.
+pub async fn ask_directly(
+    settings: &Settings,
+    place: usize,
+    path: &PathAndQuery,
+    more: HeaderMap,
+) -> Result<StatusCode, Failure> {
+    let upstream = settings.upstreams.get(place).ok_or(Failure::NoUpstream)?;
+    let mut all = fields(settings, "check");
+    all.extend(more);
+    let check = Check { path: path.clone(), every: settings.timeouts.first_byte };
+    let question = Question { check, fields: all, timeouts: settings.timeouts };
+    let member = Member::new(upstream, settings);
+    let answered = timeout(settings.timeouts.first_byte, question.ask(&member, 0)).await;
+    answered.unwrap_or(Err(Failure::Timeout))
+}
+
+/// What every question says: whom it is for, and who asks and why.
+fn fields(settings: &Settings, why: &str) -> HeaderMap {
+    let agent = format!("Anteroom/{} ({why})", env!("CARGO_PKG_VERSION"));
+    let mut fields = HeaderMap::new();
+    fields.insert(HOST, settings.public_url.host().clone());
+    fields.insert(USER_AGENT, HeaderValue::try_from(agent).unwrap_or(HeaderValue::from_static("Anteroom")));
+    fields
+}
+
 struct Question {
     check: Check,
-    host: HeaderValue,
+    fields: HeaderMap,
     timeouts: Timeouts,
 }
 
@@ -99,8 +127,9 @@ impl Question {
     {
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(Failure::reset)?;
-        let mut request = request(Uri::from(self.check.path.clone()));
-        request.headers_mut().insert(HOST, self.host.clone());
+        let mut request = Request::new(Empty::<Bytes>::new());
+        *request.uri_mut() = Uri::from(self.check.path.clone());
+        *request.headers_mut() = self.fields.clone();
         let task = OneQuestion(tokio::spawn(async move { drop(connection.await) }).abort_handle());
         let response = sender.send_request(request).await;
         drop(task);
@@ -113,24 +142,21 @@ impl Question {
     {
         let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
         let (mut sender, connection) = handshake.await.map_err(Failure::reset)?;
-        let uri = Uri::builder().scheme(scheme).authority(self.host.as_bytes());
+        let mut fields = self.fields.clone();
+        let host = fields.remove(HOST);
+        let uri =
+            Uri::builder().scheme(scheme).authority(host.as_ref().map_or(&b""[..], HeaderValue::as_bytes));
         let uri =
             uri.path_and_query(self.check.path.clone()).build().map_err(|_| Failure::BadResponse(None))?;
-        let mut request = request(uri);
+        let mut request = Request::new(Empty::<Bytes>::new());
+        *request.uri_mut() = uri;
+        *request.headers_mut() = fields;
         *request.version_mut() = Version::HTTP_2;
         let task = OneQuestion(tokio::spawn(async move { drop(connection.await) }).abort_handle());
         let response = sender.send_request(request).await;
         drop(task);
         Ok(response.map_err(Failure::reset)?.status())
     }
-}
-
-fn request(uri: Uri) -> Request<Empty<Bytes>> {
-    let mut request = Request::new(Empty::new());
-    *request.uri_mut() = uri;
-    let agent = HeaderValue::from_static(concat!("Anteroom/", env!("CARGO_PKG_VERSION"), " (health check)"));
-    request.headers_mut().insert(USER_AGENT, agent);
-    request
 }
 
 /// A connection that ends when its question is answered, or nobody waits for that any more.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Office;
+use crate::upstream::Upstream;
 
 /// With a public path, a preset, and three people: let in, waiting, shut out.
 fn office() -> Office {
@@ -116,6 +117,57 @@ fn where_both_urls_name_one_host_the_paths_of_the_login_are_our_own() {
         assert_eq!(told(path), "own", "{path}");
     }
     assert_eq!(told("/saml2/other"), "sign_in", "the control");
+}
+
+/// T-B7: whoever reaches the application itself meets nobody who asks for a sign-on.
+#[test]
+fn an_application_that_believes_anybody_is_found_out() {
+    let office = office();
+    let toml = std::fs::read_to_string(office.path("anteroom.toml")).unwrap();
+    let line = toml.lines().find(|line| line.starts_with("upstreams")).unwrap().to_owned();
+    let application = |answer: fn(bool) -> &'static str| {
+        Upstream::start(move |exchange| {
+            let head = &exchange.recorded.head;
+            let is_told =
+                head.one("x-anteroom-jwt-assertion").is_some_and(|token| token.matches('.').count() == 2);
+            assert_eq!(is_told, head.one("remote-user").is_some(), "and the headers of the preset");
+            assert_eq!(head.one("host"), Some("app.example.com"));
+            let status = answer(is_told);
+            exchange.respond(status, &[("Location", "/login")], b"")
+        })
+    };
+    let rows = [
+        (application(|_| "401 Unauthorized"), "closed", json!(401), json!(401), 0),
+        (application(|_| "302 Found"), "closed", json!(302), json!(302), 0),
+        (application(|_| "200 OK"), "open", json!(200), json!(200), 1),
+        (
+            application(|told| if told { "200 OK" } else { "403 Forbidden" }),
+            "credulous",
+            json!(403),
+            json!(200),
+            1,
+        ),
+        (application(|_| "404 Not Found"), "unclear", json!(404), json!(404), 1),
+    ];
+    for (upstream, finding, alone, forged, code) in rows {
+        let listed = format!("upstreams = [\"{}\"]", upstream.url());
+        office.write("anteroom.toml", toml.replace(&line, &listed).as_bytes());
+        let done = office.run(&["check", "--upstreams", "--path", "/units?a=1", "--json"]);
+        let told: Value = serde_json::from_str(&done.out).unwrap();
+        let told = &told[0];
+        let seen = (&told["finding"], &told["without_identity"], &told["forged_identity"]);
+        assert_eq!((seen, done.code), ((&json!(finding), &alone, &forged), code), "{told}");
+        let asked: Vec<_> = upstream.requests().iter().map(|one| one.target().to_owned()).collect();
+        assert_eq!(asked, ["/units?a=1", "/units?a=1"]);
+    }
+    let nobody = format!("upstreams = [\"http://127.0.0.1:{}\"]", crate::app::free_port());
+    office.write("anteroom.toml", toml.replace(&line, &nobody).as_bytes());
+    let done = office.run(&["check", "--upstreams"]);
+    assert_eq!(done.code, 1);
+    assert!(done.out.contains("upstream_connect_failed") && done.out.contains("gives no answer"), "{done:?}");
+    office.fails(2, &["check", "--upstreams", "--path", "/a/../b"]);
+    office.fails(2, &["check", "--path", "/a"]);
+    office.fails(2, &["check", "--upstreams", "--public"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod documents;
 mod hand_off;
+mod impostors;
 mod limits;
 pub(crate) mod logout;
 mod negotiation;

@@ -8,49 +8,64 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use anteroom::clock::{Clock, SystemClock};
 use anteroom::id::OrganizationId;
 use anteroom::proxy::Upstream as Address;
 use anteroom::store;
+use anteroom::telemetry::{AccessLog, Format};
 use stats_alloc::Region;
 
 use super::{HOST, Plan};
 use crate::ALLOCATOR;
+use crate::app::{MIA, Wanted};
 
 /// Allocations that a hundred requests cost, one after the other on a kept connection; 7 each were counted, and one more for
 /// each is too many.
 const ALLOCATIONS_A_HUNDRED: usize = 770;
+/// Instructions that a request costs in the build for tests, with those of who asks and who answers; 321,000 to 334,000 were
+/// counted, and 353,000 on a busy machine.
+const INSTRUCTIONS_A_REQUEST: usize = 357_000;
 /// Octets that a connection holds on which nothing is said; 5,386 were counted.
 const OCTETS_A_CONNECTION: isize = 5_900;
 /// Octets that a session holds that is known and has asked for nothing lately; 838 were counted, without what the allocator adds.
 const OCTETS_A_SESSION: isize = 920;
 
+/// Set where a process is there for one test alone.
+const ALONE: &str = "ANTEROOM_TEST_ALONE";
+
 /// Whether this process is there for one test alone; otherwise it is run so.
 fn is_alone(test: &str) -> bool {
-    const ALONE: &str = "ANTEROOM_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {
         return true;
     }
-    let test = format!("{}::{test}", module_path!().split_once("::").unwrap().1);
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    let run = command.args([&test, "--exact", "--nocapture"]).env(ALONE, "1").output().unwrap();
+    let run = alone(&mut Command::new(std::env::current_exe().unwrap()), test).output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
     assert!(run.status.success() && said.contains("1 passed"), "{said}");
     false
 }
 
-/// An application that allocates nothing: each read of its one connection is a request.
+/// A command that begins a process of the tests, for one test alone.
+fn alone<'a>(command: &'a mut Command, test: &str) -> &'a mut Command {
+    let test = format!("{}::{test}", module_path!().split_once("::").unwrap().1);
+    command.args([&test, "--exact", "--nocapture", "--include-ignored"]).env(ALONE, "1")
+}
+
+/// An application that allocates nothing once a connection is there: each read of one is a request.
 fn application() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut octets = [0; 8_192];
-        while stream.read(&mut octets).is_ok_and(|count| count > 0) {
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody").unwrap();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            std::thread::spawn(move || {
+                let mut octets = [0; 8_192];
+                while stream.read(&mut octets).is_ok_and(|count| count > 0) {
+                    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody").unwrap();
+                }
+            });
         }
     });
     address
@@ -103,6 +118,85 @@ fn a_request_allocates_no_more_than_it_did() {
     let hundred = (change.allocations + change.reallocations) * 100 / REQUESTS;
     println!("{hundred} allocations for a hundred requests");
     assert!(hundred <= ALLOCATIONS_A_HUNDRED, "{hundred}, where {ALLOCATIONS_A_HUNDRED} are allowed");
+}
+
+/// Instructions are no time: they are the same on a busy machine, but for what is done by the clock, and so the least of a few
+/// counts is taken. All of Anteroom's are counted, from the cookie to the line in the log.
+#[test]
+#[ignore = "needs valgrind, which scripts/test installs"]
+fn a_request_takes_no_more_instructions_than_it_did() {
+    const COUNTS: usize = 3;
+    if std::env::var_os(ALONE).is_some() {
+        return ask_and_ask_again();
+    }
+    let counts = (0..COUNTS).map(|_| count_instructions());
+    let is_enough = |each: &usize| {
+        println!("{each} instructions a request");
+        *each <= INSTRUCTIONS_A_REQUEST
+    };
+    assert!({ counts }.any(|each| is_enough(&each)), "more than {INSTRUCTIONS_A_REQUEST}, {COUNTS} times");
+}
+
+/// Requests whose instructions are counted; with those before them, fewer than a connection has.
+const COUNTED: usize = 500;
+
+/// What callgrind counts for each request of a process of its own.
+fn count_instructions() -> usize {
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=/dev/null"]);
+    command.arg(std::env::current_exe().unwrap());
+    let command = alone(&mut command, "a_request_takes_no_more_instructions_than_it_did");
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = pipes.spawn().unwrap();
+    let (mut go_on, mut said) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
+    for counts in ["on", "off"] {
+        wait_for(&mut said);
+        let told = Command::new("callgrind_control").args(["-i", counts, &process.id().to_string()]).output();
+        assert!(told.unwrap().status.success());
+        go_on.write_all(b"\n").unwrap();
+    }
+    let mut all = String::new();
+    said.read_to_string(&mut all).unwrap();
+    process.stderr.take().unwrap().read_to_string(&mut all).unwrap();
+    assert!(process.wait().unwrap().success(), "{all}");
+    let (_, count) = all.split_once("Collected :").unwrap_or_else(|| panic!("nothing was counted: {all}"));
+    count.lines().next().unwrap().trim().parse::<usize>().unwrap() / COUNTED
+}
+
+/// What a process says that wants to be told to go on.
+const WAITS: u8 = b'?';
+
+fn wait_for(said: &mut impl Read) {
+    let mut octet = [0];
+    while octet != [WAITS] {
+        said.read_exact(&mut octet).expect("it says so before it ends");
+    }
+}
+
+fn wait() {
+    std::io::stdout().write_all(&[WAITS]).unwrap();
+    std::io::stdout().flush().unwrap();
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+/// Somebody who has signed on asks for what is needed once, and then for what is counted, between two waits: one request after
+/// the other, and each is written down.
+#[tokio::main]
+async fn ask_and_ask_again() {
+    let log = AccessLog::to(std::io::sink(), Format::Json).unwrap();
+    let app = Wanted::default().upstream(&format!("http://{}", application()));
+    let app = app.access_log(&log).start().await;
+    let cookies = app.member(MIA).await.browser.cookie_header(&app.app_url, true, true);
+    let (host, address) = (app.app_url.host_str().unwrap(), app.public_address());
+    let request = request().replace(HOST, host).replace("Cookie: ", &format!("Cookie: {cookies}; "));
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        (0..COUNTED / 2).for_each(|_| exchange(&mut stream, &request));
+        wait();
+        (0..COUNTED).for_each(|_| exchange(&mut stream, &request));
+        wait();
+    });
+    asked.await.unwrap();
 }
 
 #[test]

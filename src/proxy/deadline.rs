@@ -128,6 +128,11 @@ impl<IO, O> Observed<IO, O> {
         Self { io, observer, put_back: Bytes::new() }
     }
 
+    /// What is observed.
+    pub(crate) const fn get_ref(&self) -> &IO {
+        &self.io
+    }
+
     /// Has these octets read before any others; they are those that were read last.
     pub(crate) fn put_back(&mut self, octets: &[u8]) {
         if !octets.is_empty() {

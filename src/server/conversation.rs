@@ -241,7 +241,10 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
                     }
                     return Ok(true);
                 }
-                (Wish::Later, Some(_)) => return Ok(false),
+                (Wish::Later, Some(_)) => {
+                    let departure = exchange.departure.poll(&self.io, context);
+                    return if departure.is_ready() { Err(Gone) } else { Ok(false) };
+                }
                 _ => {
                     exchange.giver = None;
                     if exchange.is_deaf || self.inbox.len() >= AHEAD_BYTES_MAX {

@@ -9,6 +9,7 @@ use http::response::Parts;
 use http::{HeaderValue, Method, StatusCode, Version};
 use http_body::Body as _;
 
+use super::socket::Departure;
 use super::watch::Tracked;
 use crate::http1::content::{Content, length_of};
 use crate::http1::fields::{Fields, Known};
@@ -60,6 +61,8 @@ pub(super) struct Exchange {
     pub(super) awaits_continue: bool,
     /// Whether nothing more can be read.
     pub(super) is_deaf: bool,
+    /// Of a client whose body is not wanted at the moment.
+    pub(super) departure: Departure,
     pub(super) has_begun: bool,
     pub(super) body: Option<Tracked>,
     /// The body that has come to its end: as long as it is there, the exchange counts as going on.
@@ -165,6 +168,7 @@ impl Exchange {
             giver: None,
             awaits_continue: false,
             is_deaf: false,
+            departure: Departure::Unasked,
             has_begun: false,
             body: None,
             spent: None,

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
+
 use super::{Answer, Client, Front, HOST, Plan};
 use crate::upstream::{PATIENCE, Upstream, eventually};
 
@@ -133,6 +135,30 @@ fn a_client_that_leaves_ends_the_request_behind() {
     upstream.wait_for_requests(1);
     drop(client);
     upstream.wait_for_open(0);
+}
+
+/// also a client whose upload the application does not take, of which nothing is read.
+#[test]
+fn a_client_that_leaves_an_upload_that_nobody_takes_ends_its_request() {
+    let upstream = Upstream::start(|exchange| {
+        if exchange.recorded.target() == "/stuck" {
+            std::thread::park();
+        }
+        exchange.respond("200 OK", &[], b"ok")
+    });
+    let mut plan = Plan::before(&[&upstream]);
+    plan.proxy.balance.requests_max = NonZero::new(1);
+    let front = plan.start();
+    let mut client = front.connect();
+    client.send(format!("POST /stuck HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {}\r\n\r\n", 1_000 * MIB));
+    let stream = client.0.get_ref();
+    stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    let piece = vec![b'x'; MIB];
+    while (&*stream).write_all(&piece).is_ok() {}
+    assert_eq!(front.ask(&get("/other")).status, 503, "the control: it has the only place");
+    SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    eventually("the place is free", || front.ask(&get("/other")).status == 200);
 }
 
 /// within a second of the session's end, and without the ending that a whole response has.

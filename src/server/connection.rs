@@ -325,9 +325,10 @@ impl<H: Handler> Desk<H> {
 
     /// Gives a request its name and lets it in, or answers why not.
     fn admit(&self, asked: Asked, peer: &Peer, watch: &Watch) -> Result<proxy::Request, Box<Response<Body>>> {
-        let Asked { head, body, upgrade } = asked;
+        let Asked { head, body, upgrade, is_cut } = asked;
         let id = self.request_ids.name(&head.fields, peer);
-        let Err(refusal) = check(&head, watch) else {
+        let checked = if is_cut { Err(Refusal::Ambiguous) } else { check(&head, watch) };
+        let Err(refusal) = checked else {
             return Ok(proxy::Request::new(head, id, body, upgrade));
         };
         if refusal == Refusal::Overloaded && head.version == Version::HTTP_2 {

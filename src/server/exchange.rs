@@ -24,6 +24,8 @@ pub(super) struct Asked {
     pub(super) body: Source,
     /// Where the connection goes if it is upgraded; there only if that is asked for.
     pub(super) upgrade: Option<Upgrade>,
+    /// Whether more was asked for than the head says.
+    pub(super) is_cut: bool,
 }
 
 /// How an exchange has ended.
@@ -158,7 +160,7 @@ impl Exchange {
         };
         let body = if is_old { body } else { body.with_interim(interim.clone()) };
         let (upgrade, switch) = fields.has(Known::Upgrade).then(Upgrade::new).unzip();
-        (Asked { head, body, upgrade }, exchange, switch)
+        (Asked { head, body, upgrade, is_cut: false }, exchange, switch)
     }
 
     pub(super) const fn of(terms: Terms, content: Content) -> Self {

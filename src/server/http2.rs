@@ -12,15 +12,16 @@ use hyper_util::rt::TokioTimer;
 use super::admission::head_of_http2;
 use super::connection::Closes;
 use super::exchange::Asked;
+use super::inspect::{FLAW, LIST_BYTES_MAX};
 use super::watch::Tracked;
 use super::{Settings, Sockets};
 use crate::proxy::{BoxError, Source};
 
 /// Streams, windows, frames that may wait.
 const STREAMS_MAX: u32 = 100;
-/// The largest head that the library hands on: twice as much as is admitted, so that whoever sends a little too
-/// much is refused in our words and written down. Beyond it the library answers by itself, and lets nobody know.
-const HEAD_LIST_BYTES_READ: u32 = 64 * 1024;
+/// The largest head that the library hands on: all that reach it, so that whoever sends too much is refused in our words and
+/// written down.
+const HEAD_LIST_BYTES_READ: u32 = LIST_BYTES_MAX;
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 const RESETS_PENDING_MAX: usize = 20;
@@ -59,8 +60,9 @@ where
 
 /// A request of HTTP/2.
 pub(super) fn asked(request: Request<Incoming>) -> Asked {
-    let (parts, body) = request.into_parts();
-    Asked { head: head_of_http2(parts), body: Source::from(body), upgrade: None }
+    let (mut parts, body) = request.into_parts();
+    let is_cut = parts.headers.remove(FLAW).is_some();
+    Asked { head: head_of_http2(parts), body: Source::from(body), upgrade: None, is_cut }
 }
 
 /// All fields of a response in one place.

@@ -1,12 +1,15 @@
 //! The octets of a connection of HTTP/2, looked at before the HTTP library gets them.
 //!
-//! Separate because the library answers floods of frames that cost their sender nothing, and that can be seen
-//! only here.
+//! Separate because the library answers floods of frames that cost their sender nothing, and keeps to itself what
+//! it has cut off of a head; that can be seen only here.
 //!
-//! Rules: what is seen never changes what the library is given; it only ends the connection. A look costs nine octets
-//! of each frame.
+//! Rules: what is seen ends the connection, or says of a head that it is not sound; otherwise the library is given what came. A
+//! look costs nine octets of each frame, and the fields of each head.
 
+mod fields;
 mod frames;
+mod heads;
+mod huffman;
 
 use std::io;
 use std::pin::Pin;
@@ -17,6 +20,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use self::frames::{Budget, Frames};
+use self::heads::Heads;
+pub(super) use self::heads::{FLAW, LIST_BYTES_MAX};
 use super::connection::{PARTING_IDLE, PARTING_MAX};
 
 /// How long a client that was told to calm down may go on sending, so that it can read why.
@@ -70,7 +75,7 @@ impl Parting {
 
 #[derive(Debug)]
 enum Look {
-    Frames(Box<Flood>),
+    Frames(Box<Flood>, Box<Heads>),
     /// The client was told to go; what it still sends is thrown away until then.
     Muted(Pin<Box<Sleep>>),
 }
@@ -114,25 +119,26 @@ impl<IO> Inspected<IO> {
             budget: Budget::new(),
             is_measured: false,
         };
-        Self { io, look: Look::Frames(Box::new(flood)), parting: None }
+        let heads = Heads::after_preface();
+        Self { io, look: Look::Frames(Box::new(flood), Box::new(heads)), parting: None }
     }
 }
 
 impl<IO: AsyncWrite + Unpin> Inspected<IO> {
-    /// Looks at what has come in.
-    fn look_at(&mut self, octets: &[u8], context: &mut Context<'_>) {
-        match &mut self.look {
-            Look::Frames(flood) => {
-                if !flood.allows(octets) {
-                    tracing::debug!("a client floods its connection with frames and is told to calm down");
-                    if flood.outgoing.is_between() {
-                        self.say_goodbye(context);
-                    }
-                    self.look = Look::Muted(Box::pin(sleep(FAREWELL)));
-                }
-            }
-            Look::Muted(_) => {}
+    /// Looks at what has come in, and says how much of it is handed on from where it is.
+    fn look_at(&mut self, octets: &[u8], context: &mut Context<'_>) -> usize {
+        let Look::Frames(flood, heads) = &mut self.look else { return 0 };
+        if flood.allows(octets)
+            && let Ok(passed) = heads.pass(octets)
+        {
+            return passed;
         }
+        tracing::debug!("a client floods its connection with frames or fields and is told to calm down");
+        if flood.outgoing.is_between() {
+            self.say_goodbye(context);
+        }
+        self.look = Look::Muted(Box::pin(sleep(FAREWELL)));
+        0
     }
 
     /// `GOAWAY` with `ENHANCE_YOUR_CALM` (RFC 9113 6.8, 7), as far as it can be sent without waiting.
@@ -150,7 +156,7 @@ impl<IO: AsyncWrite + Unpin> Inspected<IO> {
     }
 
     fn wrote(&mut self, slices: &[io::IoSlice<'_>], written: &Poll<io::Result<usize>>) {
-        let (Look::Frames(flood), Poll::Ready(Ok(count))) = (&mut self.look, written) else { return };
+        let (Look::Frames(flood, _), Poll::Ready(Ok(count))) = (&mut self.look, written) else { return };
         let mut left = *count;
         for slice in slices {
             let taken = left.min(slice.len());
@@ -168,22 +174,24 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Inspected<IO> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         loop {
-            let before = buffer.filled().len();
-            if let Look::Muted(until) = &mut this.look
-                && until.as_mut().poll(context).is_ready()
-            {
+            let is_done = match &mut this.look {
+                Look::Frames(_, heads) => heads.give(buffer),
+                Look::Muted(until) => until.as_mut().poll(context).is_ready(),
+            };
+            if is_done {
                 return Poll::Ready(Ok(()));
             }
+            let before = buffer.filled().len();
             let result = Pin::new(&mut this.io).poll_read(context, buffer);
             let new = buffer.filled().get(before..).unwrap_or_default();
             if new.is_empty() || !matches!(result, Poll::Ready(Ok(()))) {
                 return result;
             }
-            this.look_at(new, context);
-            if !matches!(this.look, Look::Muted(_)) {
+            let passed = this.look_at(new, context);
+            buffer.set_filled(before + passed);
+            if passed > 0 {
                 return result;
             }
-            buffer.set_filled(before);
         }
     }
 }

@@ -121,7 +121,7 @@ fn departure_of(socket: &TcpStream) -> impl Future<Output = ()> + Send + use<> {
             Ok(second) => is_over(&second).await,
             Err(error) => {
                 tracing::debug!(%error, "cannot ask after a client of which nothing is read");
-                pending().await
+                pending::<()>().await;
             }
         }
     }

@@ -5,10 +5,10 @@
 use std::time::Instant;
 
 /// The octets of a frame's head.
-const HEAD_BYTES: usize = 9;
+pub(super) const HEAD_BYTES: usize = 9;
 
 /// What a client says before its first frame (RFC 9113 3.4).
-const PREFACE_BYTES: usize = 24;
+pub(super) const PREFACE_BYTES: usize = 24;
 
 /// Frames that cost their sender nothing: at once, and again in each second. A page that is left cancels all its
 /// requests at once; nobody goes on like that.
@@ -22,15 +22,64 @@ pub(super) const ENHANCE_YOUR_CALM: [u8; 17] =
 /// The head of one frame.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
-    payload_bytes: usize,
+    pub(super) payload_bytes: usize,
     kind: u8,
     flags: u8,
+    pub(super) stream: [u8; 4],
 }
 
 const DATA: u8 = 0;
+const HEADERS: u8 = 1;
 const PING: u8 = 6;
+pub(super) const CONTINUATION: u8 = 9;
+
+/// Flags of frames with fields (RFC 9113 6.2).
+pub(super) const END_HEADERS: u8 = 4;
+const PADDED: u8 = 8;
+const PRIORITY: u8 = 0x20;
 
 impl Frame {
+    /// The frame that these octets begin with, if its head is all there.
+    pub(super) fn of(octets: &[u8]) -> Option<Self> {
+        let [a, b, c, kind, flags, stream @ ..] = *octets.first_chunk::<HEAD_BYTES>()?;
+        let payload_bytes = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        Some(Self { payload_bytes, kind, flags, stream })
+    }
+
+    /// How long it is with its head.
+    pub(super) const fn bytes(self) -> usize {
+        HEAD_BYTES + self.payload_bytes
+    }
+
+    /// Whether it is the first with the fields of a head, or of trailers.
+    pub(super) const fn begins_fields(self) -> bool {
+        self.kind == HEADERS
+    }
+
+    /// Whether it has more of them.
+    pub(super) const fn continues_fields(self) -> bool {
+        self.kind == CONTINUATION
+    }
+
+    /// Whether it is the last with them.
+    pub(super) const fn ends_fields(self) -> bool {
+        self.flags & END_HEADERS != 0
+    }
+
+    /// Where in its payload the fields are; `None` if it is malformed.
+    pub(super) fn fields(self, payload: &[u8]) -> Option<&[u8]> {
+        const PRIORITY_BYTES: usize = 5;
+        if !self.begins_fields() {
+            return Some(payload);
+        }
+        let (padding, payload) = match self.flags & PADDED {
+            0 => (0, payload),
+            _ => payload.split_first().map(|(padding, payload)| (usize::from(*padding), payload))?,
+        };
+        let begin = if self.flags & PRIORITY == 0 { 0 } else { PRIORITY_BYTES };
+        payload.get(begin..payload.len().checked_sub(padding)?)
+    }
+
     /// Whether it is data, of which there is some.
     pub(super) const fn carries_data(self) -> bool {
         self.kind == DATA && self.payload_bytes > 0
@@ -45,10 +94,8 @@ impl Frame {
     /// kinds that nobody knows. Acknowledgements answer ours, windows follow what we send, and the head of a
     /// request is bounded otherwise.
     pub(super) const fn is_for_free(self) -> bool {
-        const HEADERS: u8 = 1;
         const SETTINGS: u8 = 4;
         const WINDOW_UPDATE: u8 = 8;
-        const CONTINUATION: u8 = 9;
         const ACK_OR_END: u8 = 1;
         match self.kind {
             DATA | CONTINUATION => self.payload_bytes == 0 && self.flags & ACK_OR_END == 0,
@@ -94,10 +141,11 @@ impl Frames {
                 octets = octets.get(1..).unwrap_or_default();
             }
             if self.seen == HEAD_BYTES {
-                let [a, b, c, kind, flags, ..] = self.head;
-                let payload_bytes = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-                (self.seen, self.left) = (0, payload_bytes);
-                tell(Frame { payload_bytes, kind, flags });
+                self.seen = 0;
+                if let Some(frame) = Frame::of(&self.head) {
+                    self.left = frame.payload_bytes;
+                    tell(frame);
+                }
             }
         }
     }

@@ -345,6 +345,35 @@ async fn a_head_that_unpacks_to_too_much_is_refused() {
     assert_eq!(scene.flooded(&head(1, 70)).await, ENHANCE_YOUR_CALM, "more than 256 KiB");
 }
 
+/// the library cuts a fragment off, and so two servers could read the target in two ways.
+#[tokio::test]
+async fn a_target_with_a_fragment_is_refused() {
+    let upstream = Upstream::polite();
+    let scene = Scene::before(&upstream);
+    let mut raw = scene.connect().await;
+    let target = |target: &[u8; 4]| {
+        let host = fields(GET);
+        [&[GET, 0x87, 0x04, 0x04], target.as_slice(), &host[3..]].concat()
+    };
+    let whole = |stream, fields: &[u8]| frame(HEADERS, END_STREAM | END_HEADERS, stream, fields);
+    raw.send(&whole(1, &target(b"/abc"))).await;
+    assert_eq!(raw.answer(1).await, b"\x88", "the control");
+    raw.send(&whole(3, &target(b"/a#c"))).await;
+    assert_eq!(raw.answer(3).await, b"\x8c", "400");
+    // In two frames, each of which comes in two pieces.
+    let fields = target(b"/a#c");
+    let frames =
+        [frame(HEADERS, END_STREAM, 5, &fields[..6]), frame(CONTINUATION, END_HEADERS, 5, &fields[6..])];
+    for piece in frames.concat().chunks(8) {
+        raw.send(piece).await;
+        raw.stream.flush().await.unwrap();
+    }
+    assert_ne!(raw.answer(5).await, b"\x88");
+    raw.send(&whole(7, &target(b"/abc"))).await;
+    assert_eq!(raw.answer(7).await, b"\x88", "the connection goes on");
+    assert_eq!(upstream.requests().len(), 2);
+}
+
 /// frames that do nothing.
 #[tokio::test]
 async fn frames_for_nothing_are_told_to_calm_down() {

@@ -180,7 +180,7 @@ impl Connection {
             Some(Ok(response)) => {
                 let (parts, body) = response.into_parts();
                 let fields = Fields::from(&parts.headers);
-                let is_large = fields.len() > FIELDS_MAX;
+                let is_large = fields.len() > FIELDS_MAX || streams::is_too_large(&parts.headers);
                 if is_large || fields.len() != parts.headers.len() {
                     let why = if is_large { Malformed::TooLarge } else { Malformed::Field };
                     let failure = Failure::BadResponse(Some(why.into()));
@@ -218,7 +218,8 @@ impl Connection {
                 Poll::Ready(frame)
             }
             Held::Stream { incoming: Some(incoming), .. } => {
-                Pin::new(incoming).poll_frame(context).map_err(Into::into)
+                let frame = ready!(Pin::new(incoming).poll_frame(context));
+                Poll::Ready(frame.map(|frame| streams::taken(frame?)))
             }
             Held::Stream { .. } | Held::Nothing => Poll::Ready(None),
         }

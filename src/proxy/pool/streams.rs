@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::uri::Scheme;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
+use http_body::Frame;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2::{self, SendRequest};
@@ -24,13 +26,16 @@ use crate::proxy::request::Prepared;
 use crate::proxy::request_body::{Progress, RequestBody};
 use crate::proxy::tally::Open;
 use crate::proxy::upstream::{Seen, Wire};
-use crate::proxy::{Deadline, Failure, Timeouts, drive};
+use crate::proxy::{BoxError, Deadline, Failure, Timeouts, drive};
 
 /// Streams that we open on one connection, even if the server would take more: then another one is opened, so that
 /// not everybody waits for the same lost packet.
 const STREAMS_MAX: usize = 100;
-/// The largest head of a response, as HPACK counts it.
-const RESPONSE_HEAD_BYTES_MAX: u32 = 64 * 1024;
+/// The largest head of a response, and its largest trailers, as HPACK counts them.
+const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
+/// How much of them the library hands on: it cuts trailers that are larger short without a word, and so gets to see far more
+/// than is taken.
+const RESPONSE_HEAD_BYTES_READ: u32 = 1024 * 1024;
 /// What may be on its way to us, of one stream and of all.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
@@ -130,6 +135,23 @@ impl Channel {
     }
 }
 
+/// Whether fields of a response are more than is taken.
+pub(super) fn is_too_large(fields: &HeaderMap) -> bool {
+    const FIELD_BYTES: usize = 32;
+    let bytes = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD_BYTES);
+    bytes.sum::<usize>() >= RESPONSE_HEAD_BYTES_MAX
+}
+
+/// Why a response is not passed on to its end.
+#[derive(Debug, thiserror::Error)]
+#[error("the trailers of the application's response are too large")]
+struct TrailersTooLarge;
+
+/// Lets a frame of a response pass, if it is one that is taken.
+pub(super) fn taken(frame: Frame<Bytes>) -> Result<Frame<Bytes>, BoxError> {
+    if frame.trailers_ref().is_some_and(is_too_large) { Err(TrailersTooLarge.into()) } else { Ok(frame) }
+}
+
 /// Whether an error says that the server has done nothing with the request (RFC 9113 8.7).
 pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
@@ -156,7 +178,7 @@ where
     builder.timer(TokioTimer::new()).keep_alive_interval(timeouts.ping).keep_alive_timeout(timeouts.pong);
     builder.initial_stream_window_size(STREAM_WINDOW_BYTES);
     builder.initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-    builder.max_header_list_size(RESPONSE_HEAD_BYTES_MAX).max_send_buf_size(SEND_BUFFER_BYTES);
+    builder.max_header_list_size(RESPONSE_HEAD_BYTES_READ).max_send_buf_size(SEND_BUFFER_BYTES);
     let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(Failure::reset)?;
     let vital = Arc::new(Vital {
         deadline: Deadline::new(timeouts.streams_idle),

@@ -537,6 +537,56 @@ fn a_head_that_is_too_large_is_a_bad_response() {
     assert_eq!((answer.status, code.as_str()), (502, "upstream_bad_response"));
 }
 
+/// trailers pass whole, or the response is seen to have broken off.
+#[tokio::test]
+async fn trailers_that_are_too_large_are_not_cut_short() {
+    let streams = Streams::start(100, |mut call| {
+        Box::pin(async move {
+            let size = if call.head.uri.path() == "/large" { 70_000 } else { 15_000 };
+            let mut stream = call.respond.send_response(Response::new(()), false).unwrap();
+            stream.send_data("body".into(), false).unwrap();
+            let value = "a".repeat(size).parse().unwrap();
+            stream.send_trailers(HeaderMap::from_iter([("x-sum".parse().unwrap(), value)])).unwrap();
+        })
+    });
+    let front = streams.plan().start();
+    for (path, is_whole) in [("/small", true), ("/large", false)] {
+        let mut client = front.connect();
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\nTE: trailers\r\n\r\n"));
+        let head = client.head();
+        assert_eq!(head.word(1), "200");
+        let body = crate::upstream::read_body(&mut client.0, &head);
+        assert_eq!(body.is_ok(), is_whole, "{path}");
+    }
+}
+
+/// trailers of a client pass whole, too, or its connection ends.
+#[tokio::test]
+async fn large_trailers_of_a_client_arrive_whole() {
+    let streams = Streams::start(100, |mut call| {
+        Box::pin(async move {
+            read(&mut call.body).await;
+            let trailers = call.body.trailers().await.unwrap().unwrap_or_default();
+            let bytes = trailers.get("x-sum").map_or(0, http::HeaderValue::len);
+            let response = Response::builder().header("x-bytes", bytes).body(()).unwrap();
+            call.respond.send_response(response, true).unwrap();
+        })
+    });
+    let (_front, mut sender) = client(streams.plan()).await;
+    for (bytes, arrives) in [(15_000, true), (200_000, true), (270_000, false)] {
+        let trailers = HeaderMap::from_iter([("x-sum".parse().unwrap(), "a".repeat(bytes).parse().unwrap())]);
+        let body = Full::new(Bytes::from_static(b"body")).with_trailers(std::future::ready(Some(Ok::<
+            _,
+            std::convert::Infallible,
+        >(
+            trailers
+        ))));
+        let answer = sender.send_request(grpc("/shop.Orders/List").body(Box::pin(body)).unwrap()).await;
+        let arrived = answer.ok().map(|answer| answer.headers()["x-bytes"].clone());
+        assert_eq!(arrived, arrives.then(|| http::HeaderValue::from(bytes)), "{bytes}");
+    }
+}
+
 /// a WebSocket is an upgrade of HTTP/1.1, and an application without that is no place for one.
 #[test]
 fn a_socket_to_an_application_of_streams_alone_is_refused_clearly() {

@@ -95,6 +95,11 @@ impl Transport {
         self.set(Kind::Repeat, token, Some(REPEAT_LIFETIME))
     }
 
+    /// Remembers that the form was sent, for whoever loads its page again.
+    pub(super) fn set_repeated(self, token: &str) -> HeaderValue {
+        self.set(Kind::Repeat, token, Some(REPEATED_LIFETIME))
+    }
+
     /// Remembers an address.
     pub(super) fn set_email(self, email: &EmailAddress) -> HeaderValue {
         let encoded =
@@ -133,6 +138,9 @@ const TABS_LIFETIME: cookie::time::Duration = cookie::time::Duration::DAY;
 
 /// The browser follows a redirect at once.
 const REPEAT_LIFETIME: cookie::time::Duration = cookie::time::Duration::MINUTE;
+
+/// A browser that loads the page again posts the token again, which is no form of the application's.
+const REPEATED_LIFETIME: cookie::time::Duration = cookie::time::Duration::HOUR;
 
 const EMAIL_LIFETIME: cookie::time::Duration = cookie::time::Duration::days(365);
 

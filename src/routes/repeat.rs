@@ -7,7 +7,8 @@
 //! 2. That page asks. Its form is our own, so nobody else's page can give the answer.
 //! 3. The answer is `307` to the path of the form, with a cookie: the browser posts the token there, and what is kept
 //!    goes to the application in its place ([`resend`]). So the application's answer is shown at its own address.
-//!    Any other form goes its way as it came, even while the cookie of a repetition is left over.
+//!    Any other form goes its way as it came, even while the cookie of a repetition is left over: it stays for a while, so
+//!    that who loads the application's answer again is told that there is nothing left to send.
 
 use std::sync::Arc;
 
@@ -125,11 +126,12 @@ pub(super) async fn resend(
         Entry::Waiting => return forget(wait(settings, about, &visitor, target)),
         Entry::Disabled => return forget(sign_in_first(settings, about, target, &request)),
     };
-    let owner = visitor.clone();
-    let held = off_core(shared, |sign_on| async move { sign_on.take_held(&token, &owner).await }).await;
+    let (owner, asked_for) = (visitor.clone(), token.clone());
+    let held = off_core(shared, |sign_on| async move { sign_on.take_held(&asked_for, &owner).await }).await;
     let post = match held {
         Ok(Held::Yours(post)) if post.target == target.path_and_query().as_str() => post,
-        Ok(Held::Yours(_) | Held::Gone) => return forget(gone(settings)),
+        Ok(Held::Yours(_)) => return forget(gone(settings)),
+        Ok(Held::Gone) => return gone(settings).into(),
         Ok(Held::Another) => return forget(another(settings)),
         Err(error) => return unavailable(settings, about, &error).into(),
     };
@@ -143,8 +145,9 @@ pub(super) async fn resend(
     *again.headers_mut() = headers;
     tracing::info!(request_id = about.request_id(), "a form that was kept is sent");
     let result = forwarder.forward(&authenticated, again.into(), peer).await;
-    let answer = forwarded(settings, about, result, Decision::Forwarded, Some(visitor));
-    forgotten(answer.by_rule(Some(Rule::repeat(rule))))
+    let mut answer = forwarded(settings, about, result, Decision::Forwarded, Some(visitor));
+    answer.response = reply::with_cookie(answer.response, settings.transport.set_repeated(&token));
+    answer.by_rule(Some(Rule::repeat(rule)))
 }
 
 impl Call {

@@ -298,6 +298,37 @@ mod tests {
         }
     }
 
+    /// Whatever comes, it goes on the same however it is cut, and as it came where nothing is said of it.
+    #[test]
+    fn pieces_make_no_difference() {
+        let mut state = 0x9e37_79b9_u64;
+        let mut random = |limit: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % limit
+        };
+        let (mut marked, mut kept) = (0, 0);
+        for _ in 0..20_000 {
+            let targets = [*b"/abc", *b"/a#c", *b"/a?b"];
+            let heads = (0..=random(3)).map(|_| connection(targets[random(3)], false));
+            let mut octets = heads.collect::<Vec<_>>().concat();
+            for _ in 0..random(4) {
+                let place = random(octets.len());
+                octets[place] = [0, 1, 4, 9, 0x24, 0x44, 0xbe, 0xff][random(8)];
+            }
+            octets.truncate(octets.len() - random(2) * random(octets.len() / 2));
+            let whole = through(&octets, octets.len());
+            let size = 1 + random(60);
+            assert_eq!(through(&octets, size), whole, "pieces of {size}: {octets:x?}");
+            if let Ok(out) = whole {
+                let is_marked = out.windows(FLAW.len()).any(|text| text == FLAW.as_bytes());
+                assert!(is_marked || octets.starts_with(&out), "{octets:x?} became {out:x?}");
+                marked += usize::from(is_marked);
+                kept += usize::from(out.len() < octets.len());
+            }
+        }
+        assert!(marked > 1_000 && kept > 1_000, "{marked} marked, {kept} kept");
+    }
+
     /// Nothing is lost count of, whatever a client keeps in its table and forgets again.
     #[tokio::test]
     async fn what_a_client_packs_is_counted() {

@@ -1,13 +1,14 @@
 //! What opens nothing: whatever a client says it is, cookies that are none of ours, and tokens of another kind
-//! (T-D1, T-D4, T-E2, T-E3, T-E7).
+//! (T-D1, T-D4, T-E2 to T-E5, T-E7).
 //!
 //! Each is asked beside the control: the session that it stands in for.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use crate::app::{MIA, TestApp};
+use crate::app::{MIA, TestApp, Wanted};
 use crate::browserless::PATIENCE;
+use crate::idp::Idp;
 
 /// Sends a `GET` with these lines, octet by octet as they are; the whole answer.
 async fn ask(at: SocketAddr, path: &str, lines: &[u8]) -> String {
@@ -156,6 +157,41 @@ async fn a_session_is_worth_nothing_on_another_host_or_elsewhere() {
     assert_eq!(status(&ask(other.public_address(), "/x", &lines("app.localhost")).await), 303);
     assert_eq!(app.application.received().len(), before);
     assert!(other.application.received().is_empty());
+}
+
+/// T-E4, T-E5: two people of two organizations whose names would be the same if they were run together sign on at the same time.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_run_together_are_told_apart() {
+    const ROUNDS: usize = 3;
+    let idp = Idp::other_tenant();
+    let app = Wanted::default().organization("contosox", "Contoso X", "\"contosox.com\"", &idp).start().await;
+    let people = [("1a@contosox.com", "1", &idp), ("1a@contoso.com", "x1", &app.idp)];
+    for (organization, (email, ..)) in ["contosox", "contoso"].into_iter().zip(people) {
+        let names = ["user", "add", email, "--organization", organization];
+        app.command(&[&names[..], &["--level", "technician", "--property", "*"]].concat()).await;
+    }
+    let sign_on = async |(email, object, idp): (&'static str, &str, &Idp)| {
+        let mut visitor = app.visitor().who_is(email);
+        let pending = visitor.begin("/").await;
+        let message = idp.answer(&pending.request, app.now()).for_user(email, "Robin Vale", object);
+        visitor.answer_with(&message).await.expect(200);
+        visitor
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..ROUNDS {
+        let (one, other) = tokio::join!(sign_on(people[0]), sign_on(people[1]));
+        for mut visitor in [one, other] {
+            visitor.visit("/who").await.expect(200);
+            let claims = app.application.last().claims().expect("an identity");
+            assert_eq!(claims["email"], visitor.person.email);
+            assert_eq!(
+                claims["org"],
+                visitor.person.email.rsplit_once('@').unwrap().1.trim_end_matches(".com")
+            );
+            seen.insert((claims["sub"].to_string(), visitor.person.email.clone()));
+        }
+    }
+    assert_eq!(seen.len(), 2, "{seen:?}");
 }
 
 /// T-E7: each kind of token is presented wherever another kind is taken.

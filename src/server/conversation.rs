@@ -225,6 +225,7 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
                         self.outgoing.front().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
                     }
                     exchange.awaits_continue = false;
+                    exchange.departure.read();
                     match exchange.content.take(&mut self.inbox) {
                         Ok(Part::Data(data)) => giver.give(Frame::data(data), exchange.content.is_over()),
                         Ok(Part::Trailers(trailers)) => giver.give(Frame::trailers(trailers), true),
@@ -241,14 +242,14 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
                     }
                     return Ok(true);
                 }
-                (Wish::Later, Some(_)) => {
-                    let departure = exchange.departure.poll(&self.io, context);
-                    return if departure.is_ready() { Err(Gone) } else { Ok(false) };
-                }
+                (Wish::Later, Some(_)) => return self.ask_after(exchange, context),
                 _ => {
                     exchange.giver = None;
-                    if exchange.is_deaf || self.inbox.len() >= AHEAD_BYTES_MAX {
+                    if exchange.is_deaf {
                         return Ok(false);
+                    }
+                    if self.inbox.len() >= AHEAD_BYTES_MAX {
+                        return self.ask_after(exchange, context);
                     }
                     match self.poll_read(context) {
                         // Nobody waits for the response any more.
@@ -259,6 +260,11 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
                 }
             }
         }
+    }
+
+    /// Looks whether the client is there of which nothing is read; an error if it is gone.
+    fn ask_after(&self, exchange: &mut Exchange, context: &mut Context<'_>) -> Result<bool, Gone> {
+        if exchange.departure.poll(&self.io, context).is_ready() { Err(Gone) } else { Ok(false) }
     }
 
     /// Writes down what the application has said ahead of its response.

@@ -19,9 +19,9 @@ use crate::proxy::{BoxError, Source};
 
 /// Streams, windows, frames that may wait.
 const STREAMS_MAX: u32 = 100;
-/// The largest head that the library hands on: all that reach it, so that whoever sends too much is refused in our words and
-/// written down.
-const HEAD_LIST_BYTES_READ: u32 = LIST_BYTES_MAX;
+/// The largest head that the library hands on: all that reach it, with a field that may have been added, so that whoever sends
+/// too much is refused in our words and written down.
+const HEAD_LIST_BYTES_READ: u32 = LIST_BYTES_MAX + 1024;
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 const RESETS_PENDING_MAX: usize = 20;

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-use self::frames::{Budget, Frames};
+use self::frames::{Budget, Frames, Reason};
 use self::heads::Heads;
 pub(super) use self::heads::{FLAW, LIST_BYTES_MAX};
 use super::connection::{PARTING_IDLE, PARTING_MAX};
@@ -128,25 +128,25 @@ impl<IO: AsyncWrite + Unpin> Inspected<IO> {
     /// Looks at what has come in, and says how much of it is handed on from where it is.
     fn look_at(&mut self, octets: &[u8], context: &mut Context<'_>) -> usize {
         let Look::Frames(flood, heads) = &mut self.look else { return 0 };
-        if flood.allows(octets)
-            && let Ok(passed) = heads.pass(octets)
-        {
-            return passed;
-        }
-        tracing::debug!("a client floods its connection with frames or fields and is told to calm down");
+        let passed = if flood.allows(octets) { heads.pass(octets) } else { Err(Reason::EnhanceYourCalm) };
+        let why = match passed {
+            Ok(passed) => return passed,
+            Err(why) => why,
+        };
+        tracing::debug!(?why, "a client is told that its connection ends");
         if flood.outgoing.is_between() {
-            self.say_goodbye(context);
+            self.say_goodbye(why, context);
         }
         self.look = Look::Muted(Box::pin(sleep(FAREWELL)));
         0
     }
 
-    /// `GOAWAY` with `ENHANCE_YOUR_CALM` (RFC 9113 6.8, 7), as far as it can be sent without waiting.
-    fn say_goodbye(&mut self, context: &mut Context<'_>) {
-        let written = Pin::new(&mut self.io).poll_write(context, &frames::ENHANCE_YOUR_CALM);
+    /// `GOAWAY`, as far as it can be sent without waiting.
+    fn say_goodbye(&mut self, why: Reason, context: &mut Context<'_>) {
+        let written = Pin::new(&mut self.io).poll_write(context, &why.goodbye());
         if matches!(written, Poll::Ready(Ok(_))) {
             let flushed = Pin::new(&mut self.io).poll_flush(context);
-            tracing::trace!(?flushed, "told to calm down");
+            tracing::trace!(?flushed, ?why, "told so");
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
 use super::watch::Watch;
@@ -88,8 +88,11 @@ pub(super) enum Departure {
     /// It is read of, or was until now.
     #[default]
     Unasked,
-    /// Most applications take what they are sent in the meantime.
-    Soon(Pin<Box<Sleep>>),
+    /// Most applications take what they are sent in the meantime; then it is waited for once more.
+    Soon {
+        asked: Pin<Box<Sleep>>,
+        was_read: bool,
+    },
     Awaited(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
@@ -97,14 +100,29 @@ pub(super) enum Departure {
 const ASKED_AFTER: Duration = Duration::from_secs(1);
 
 impl Departure {
+    /// Notes that it is read of the client again: nobody need be asked.
+    pub(super) fn read(&mut self) {
+        match self {
+            Self::Unasked => {}
+            Self::Soon { was_read, .. } => *was_read = true,
+            Self::Awaited(_) => *self = Self::Unasked,
+        }
+    }
+
     /// Ready when the client has closed its side, or the connection is broken.
     pub(super) fn poll(&mut self, io: &impl Lasting, context: &mut Context<'_>) -> Poll<()> {
         loop {
             match self {
-                Self::Unasked => *self = Self::Soon(Box::pin(sleep(ASKED_AFTER))),
-                Self::Soon(asked) => {
+                Self::Unasked => {
+                    *self = Self::Soon { asked: Box::pin(sleep(ASKED_AFTER)), was_read: false };
+                }
+                Self::Soon { asked, was_read } => {
                     ready!(asked.as_mut().poll(context));
-                    *self = Self::Awaited(Box::pin(departure_of(io.socket())));
+                    if std::mem::take(was_read) {
+                        asked.as_mut().reset(Instant::now() + ASKED_AFTER);
+                    } else {
+                        *self = Self::Awaited(Box::pin(departure_of(io.socket())));
+                    }
                 }
                 Self::Awaited(departure) => return departure.as_mut().poll(context),
             }
@@ -167,6 +185,10 @@ mod tests {
             let (client, socket) = unread().await;
             let mut departure = Departure::default();
             assert!(!is_told(&mut departure, &socket).await);
+            departure.read();
+            tokio::time::advance(ASKED_AFTER).await;
+            assert!(!is_told(&mut departure, &socket).await);
+            assert!(matches!(departure, Departure::Soon { .. }), "it was read of meanwhile");
             tokio::time::advance(ASKED_AFTER).await;
             // What is sent, in order or out of it, is no end.
             SockRef::from(&client).send_out_of_band(b"!").unwrap();
@@ -174,6 +196,8 @@ mod tests {
             client.ends(ending);
             drop(client);
             std::future::poll_fn(|context| departure.poll(&socket, context)).await;
+            departure.read();
+            assert!(matches!(departure, Departure::Unasked));
         }
     }
 }

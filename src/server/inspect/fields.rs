@@ -3,8 +3,8 @@
 //! Separate because it is a table and a way to read it, whatever is read out of it: how large the list is, and whether the
 //! target has a fragment. Nothing of the fields themselves is kept.
 //!
-//! Rules: it follows what the library does, and never decides for it. Where it finds something malformed so does the library,
-//! which ends the connection; nobody looks any further.
+//! Rules: what is malformed ends the connection, also where the library would only end a stream: it may not have taken into
+//! its table what was taken into this one.
 
 use std::collections::VecDeque;
 
@@ -170,6 +170,10 @@ impl Fields {
                     is_path &= PATH.get(bytes) == Some(&octet);
                     bytes += 1;
                 })?;
+                // The library waits for more where there is none.
+                if bytes == 0 {
+                    return Err(Malformed);
+                }
                 (bytes, is_path && bytes == PATH.len())
             }
             number => {
@@ -313,6 +317,7 @@ mod tests {
             b"\x44\x05/a",
             b"\x44\x7f\xff\xff\xff\xff\xff\x01/",
             b"\x44\x81\xff",
+            b"\x40\x00\x01z",
             b"\x3f\xff\xff\x03",
         ] {
             assert_eq!(Fields::new().read(block), Err(Malformed), "{block:x?}");

@@ -2,6 +2,7 @@
 //!
 //! Separate from the octets' way because it is nothing but counting.
 
+use std::ops::Range;
 use std::time::Instant;
 
 /// The octets of a frame's head.
@@ -15,9 +16,20 @@ pub(super) const PREFACE_BYTES: usize = 24;
 const BURST: u32 = 500;
 const EACH_SECOND: u32 = 100;
 
-/// `GOAWAY` for the whole connection, error `ENHANCE_YOUR_CALM`.
-pub(super) const ENHANCE_YOUR_CALM: [u8; 17] =
-    [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0xb];
+/// Why a connection ends (RFC 9113 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Reason {
+    ProtocolError = 1,
+    EnhanceYourCalm = 0xb,
+}
+
+impl Reason {
+    /// `GOAWAY` for the whole connection (RFC 9113 6.8).
+    pub(super) const fn goodbye(self) -> [u8; 17] {
+        [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, self as u8]
+    }
+}
 
 /// The head of one frame.
 #[derive(Debug, Clone, Copy)]
@@ -25,11 +37,17 @@ pub(super) struct Frame {
     pub(super) payload_bytes: usize,
     kind: u8,
     flags: u8,
-    pub(super) stream: [u8; 4],
+    pub(super) stream: u32,
+}
+
+/// The number of a stream, whose first bit means nothing (RFC 9113 4.1).
+const fn stream_of(octets: [u8; 4]) -> u32 {
+    u32::from_be_bytes(octets) & 0x7fff_ffff
 }
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const PUSH_PROMISE: u8 = 5;
 const PING: u8 = 6;
 pub(super) const CONTINUATION: u8 = 9;
 
@@ -37,13 +55,14 @@ pub(super) const CONTINUATION: u8 = 9;
 pub(super) const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
 const PRIORITY: u8 = 0x20;
+const PRIORITY_BYTES: usize = 5;
 
 impl Frame {
     /// The frame that these octets begin with, if its head is all there.
     pub(super) fn of(octets: &[u8]) -> Option<Self> {
         let [a, b, c, kind, flags, stream @ ..] = *octets.first_chunk::<HEAD_BYTES>()?;
         let payload_bytes = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-        Some(Self { payload_bytes, kind, flags, stream })
+        Some(Self { payload_bytes, kind, flags, stream: stream_of(stream) })
     }
 
     /// How long it is with its head.
@@ -66,18 +85,30 @@ impl Frame {
         self.flags & END_HEADERS != 0
     }
 
+    /// Whether it promises an answer to a request, as no client may.
+    pub(super) const fn is_promise(self) -> bool {
+        self.kind == PUSH_PROMISE
+    }
+
     /// Where in its payload the fields are; `None` if it is malformed.
-    pub(super) fn fields(self, payload: &[u8]) -> Option<&[u8]> {
-        const PRIORITY_BYTES: usize = 5;
+    pub(super) fn fields(self, payload: &[u8]) -> Option<Range<usize>> {
+        let (mut begin, mut end) = (0, payload.len());
         if !self.begins_fields() {
-            return Some(payload);
+            return Some(begin..end);
         }
-        let (padding, payload) = match self.flags & PADDED {
-            0 => (0, payload),
-            _ => payload.split_first().map(|(padding, payload)| (usize::from(*padding), payload))?,
-        };
-        let begin = if self.flags & PRIORITY == 0 { 0 } else { PRIORITY_BYTES };
-        payload.get(begin..payload.len().checked_sub(padding)?)
+        if self.flags & PADDED != 0 {
+            end = end.checked_sub(usize::from(*payload.first()?))?;
+            begin = 1;
+        }
+        if self.flags & PRIORITY != 0 {
+            // What depends on itself is malformed (RFC 7540 5.3.1).
+            let depends_on = stream_of(*payload.get(begin..)?.first_chunk()?);
+            if depends_on == self.stream {
+                return None;
+            }
+            begin += PRIORITY_BYTES;
+        }
+        (begin <= end).then_some(begin..end)
     }
 
     /// Whether it is data, of which there is some.

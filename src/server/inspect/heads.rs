@@ -6,6 +6,8 @@
 //! reach it.
 //!
 //! Rules: a head that is sound is handed on as it came, from where it came. One that has not come whole is kept until it has.
+//! What is malformed ends the connection here: were it left to the library, the two could differ in what they make of what
+//! follows, and the one that is asked to look would be the one that is wrong.
 
 use std::borrow::Cow;
 
@@ -13,7 +15,7 @@ use bytes::{BufMut as _, BytesMut};
 use tokio::io::ReadBuf;
 
 use super::fields::Fields;
-use super::frames::{self, Frame, PREFACE_BYTES};
+use super::frames::{self, Frame, HEAD_BYTES, PREFACE_BYTES, Reason};
 
 /// The field that says that the target had a fragment, and its value. Who sends it speaks of himself, and is refused.
 pub(in crate::server) const FLAW: &str = "anteroom-flaw";
@@ -25,9 +27,8 @@ const BYTES_MAX: usize = LIST_BYTES_MAX as usize;
 /// And how many frames it may have: a client that fills them needs 16.
 const FRAMES_MAX: usize = 20;
 
-/// A head is too large to be answered.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLarge;
+/// The largest payload of a frame, as long as nobody says otherwise (RFC 9113 6.5.2).
+const PAYLOAD_BYTES_MAX: usize = 16 * 1024;
 
 /// Heads on their way.
 #[derive(Debug)]
@@ -44,8 +45,6 @@ pub(super) struct Heads {
     flawed: Option<Extent>,
     /// What may be handed on.
     cleared: BytesMut,
-    /// Whether nothing is looked at any more: the library will say why.
-    is_off: bool,
 }
 
 /// Where the frames of a head end, and where the last one begins.
@@ -66,7 +65,6 @@ impl Heads {
             frames: 0,
             flawed: None,
             cleared: BytesMut::new(),
-            is_off: false,
         }
     }
 
@@ -81,7 +79,7 @@ impl Heads {
     }
 
     /// Looks at what has come, and says how much of it can be handed on from where it is; the rest is kept.
-    pub(super) fn pass(&mut self, octets: &[u8]) -> Result<usize, TooLarge> {
+    pub(super) fn pass(&mut self, octets: &[u8]) -> Result<usize, Reason> {
         if !self.kept.is_empty() || !self.cleared.is_empty() {
             self.kept.extend_from_slice(octets);
             self.clear()?;
@@ -96,7 +94,7 @@ impl Heads {
     }
 
     /// Clears what can be cleared of what is kept.
-    fn clear(&mut self) -> Result<(), TooLarge> {
+    fn clear(&mut self) -> Result<(), Reason> {
         loop {
             if let Some(extent) = self.flawed.take() {
                 let head = self.kept.split_to(extent.end);
@@ -105,7 +103,8 @@ impl Heads {
             let kept = std::mem::take(&mut self.kept);
             let looked = self.look(&kept);
             self.kept = kept;
-            self.cleared.unsplit(self.kept.split_to(looked?));
+            // Copied, as two names of the same octets would have them copied whenever they grow.
+            self.cleared.extend_from_slice(&self.kept.split_to(looked?));
             if self.flawed.is_none() {
                 return Ok(());
             }
@@ -113,17 +112,17 @@ impl Heads {
     }
 
     /// Looks at octets that begin where a frame, or what is left of one, begins, and says how many can be handed on.
-    fn look(&mut self, octets: &[u8]) -> Result<usize, TooLarge> {
+    fn look(&mut self, octets: &[u8]) -> Result<usize, Reason> {
         let mut at = 0;
         loop {
-            if self.is_off {
-                return Ok(octets.len());
-            }
             let rest = octets.get(at..).unwrap_or_default();
             let passed = self.left.min(rest.len());
             (self.left, at) = (self.left - passed, at + passed);
             let rest = rest.get(passed..).unwrap_or_default();
             let Some(frame) = Frame::of(rest) else { return Ok(at) };
+            if frame.is_promise() {
+                return Err(Reason::ProtocolError);
+            }
             if !frame.begins_fields() {
                 self.left = frame.bytes();
                 continue;
@@ -131,37 +130,40 @@ impl Heads {
             let Some(extent) = self.extent(rest)? else { return Ok(at) };
             let frames = rest.get(..extent.end).unwrap_or_default();
             match block_of(frames).and_then(|block| self.fields.read(&block).ok()) {
-                Some(sight) if sight.list_bytes >= BYTES_MAX => return Err(TooLarge),
+                Some(sight) if sight.list_bytes >= BYTES_MAX => return Err(Reason::EnhanceYourCalm),
                 Some(sight) if sight.has_fragment => {
                     self.flawed = Some(extent);
                     return Ok(at);
                 }
                 Some(_) => at += extent.end,
-                None => self.is_off = true,
+                None => return Err(Reason::ProtocolError),
             }
         }
     }
 
     /// Where the head ends that these octets begin with; `None` if it has not come whole.
-    fn extent(&mut self, octets: &[u8]) -> Result<Option<Extent>, TooLarge> {
+    fn extent(&mut self, octets: &[u8]) -> Result<Option<Extent>, Reason> {
         loop {
             let begin = self.looked;
             let Some(frame) = octets.get(begin..).and_then(Frame::of) else { return Ok(None) };
             let end = begin + frame.bytes();
+            // Nothing comes in between (RFC 9113 6.10).
+            if begin > 0 && !frame.continues_fields() {
+                return Err(Reason::ProtocolError);
+            }
             if end > BYTES_MAX {
-                return Err(TooLarge);
+                return Err(Reason::EnhanceYourCalm);
             }
             if end > octets.len() {
                 return Ok(None);
             }
-            // Anything but a continuation in between is an error.
-            if frame.ends_fields() || (begin > 0 && !frame.continues_fields()) {
+            if frame.ends_fields() {
                 (self.looked, self.frames) = (0, 0);
                 return Ok(Some(Extent { last: begin, end }));
             }
             (self.looked, self.frames) = (end, self.frames + 1);
             if self.frames == FRAMES_MAX {
-                return Err(TooLarge);
+                return Err(Reason::EnhanceYourCalm);
             }
         }
     }
@@ -173,11 +175,12 @@ fn block_of(frames: &[u8]) -> Option<Cow<'_, [u8]>> {
     let (mut block, mut rest) = (Cow::Borrowed(Default::default()), frames);
     while let Some(frame) = Frame::of(rest) {
         let is_first = rest.len() == frames.len();
-        if !is_first && (!frame.continues_fields() || frame.stream != first.stream) {
+        if frame.stream != first.stream {
             return None;
         }
         let (this, next) = rest.split_at_checked(frame.bytes())?;
-        let fields = frame.fields(this.get(frames::HEAD_BYTES..)?)?;
+        let payload = this.get(HEAD_BYTES..)?;
+        let fields = payload.get(frame.fields(payload)?)?;
         if is_first {
             block = Cow::Borrowed(fields);
         } else {
@@ -190,25 +193,46 @@ fn block_of(frames: &[u8]) -> Option<Cow<'_, [u8]>> {
 
 /// Puts down the frames of a head with one field more: not by number and not to be kept, so that the tables of both sides stay
 /// the same (RFC 7541 6.2.2).
-fn mark(frames: &[u8], extent: Extent, out: &mut BytesMut) {
-    const FLAGS: usize = 4;
-    let begin = out.len();
-    out.extend_from_slice(frames);
-    if let Some(flags) = out.get_mut(begin + extent.last + FLAGS) {
-        *flags &= !frames::END_HEADERS;
-    }
-    let stream = Frame::of(frames).map_or([0; 4], |frame| frame.stream);
-    let mut payload = vec![0];
+fn mark(head: &[u8], extent: Extent, out: &mut BytesMut) {
+    let mut field = vec![0];
     for string in [FLAW, FRAGMENT] {
         // Both are short.
-        payload.push(u8::try_from(string.len()).unwrap_or(0));
-        payload.extend_from_slice(string.as_bytes());
+        field.push(u8::try_from(string.len()).unwrap_or(0));
+        field.extend_from_slice(string.as_bytes());
     }
-    out.put_uint(payload.len() as u64, 3);
-    out.put_u8(frames::CONTINUATION);
-    out.put_u8(frames::END_HEADERS);
-    out.extend_from_slice(&stream);
-    out.extend_from_slice(&payload);
+    let (before, last) = head.split_at_checked(extent.last).unwrap_or((head, &[]));
+    let Some((frame, payload)) = Frame::of(last).zip(last.get(HEAD_BYTES..)) else { return };
+    out.extend_from_slice(before);
+    let begin = out.len();
+    out.extend_from_slice(last);
+    if payload.len() + field.len() <= PAYLOAD_BYTES_MAX {
+        let end = frame.fields(payload).map_or(payload.len(), |fields| fields.end);
+        out.truncate(begin + HEAD_BYTES + end);
+        out.extend_from_slice(&field);
+        out.extend_from_slice(payload.get(end..).unwrap_or_default());
+        put_length(out, begin, payload.len() + field.len());
+    } else {
+        // A frame of its own.
+        if let Some(flags) = out.get_mut(begin + FLAGS) {
+            *flags &= !frames::END_HEADERS;
+        }
+        let begin = out.len();
+        out.extend_from_slice(&[0, 0, 0, frames::CONTINUATION, frames::END_HEADERS]);
+        out.put_u32(frame.stream);
+        out.extend_from_slice(&field);
+        put_length(out, begin, field.len());
+    }
+}
+
+/// Where in the head of a frame its flags are.
+const FLAGS: usize = 4;
+
+/// Says how long the payload of a frame is that begins there.
+fn put_length(out: &mut BytesMut, begin: usize, length: usize) {
+    let [.., high, middle, low] = length.to_be_bytes();
+    if let Some(place) = out.get_mut(begin..begin + 3) {
+        place.copy_from_slice(&[high, middle, low]);
+    }
 }
 
 #[cfg(test)]
@@ -225,7 +249,7 @@ mod tests {
     }
 
     /// What is handed on of octets that come in pieces of that size.
-    fn through(octets: &[u8], size: usize) -> Result<Vec<u8>, TooLarge> {
+    fn through(octets: &[u8], size: usize) -> Result<Vec<u8>, Reason> {
         let mut heads = Heads { left: 0, ..Heads::after_preface() };
         let (mut out, mut room) = (Vec::new(), [0; 7]);
         for piece in octets.chunks(size) {
@@ -244,15 +268,8 @@ mod tests {
     fn connection(target: [u8; 4], is_marked: bool) -> Vec<u8> {
         let path = [&b"\x44\x04"[..], &target].concat();
         let padded = [b"\x03\x00\x00\x00\x00\x10", &path[..2], b"xyz"].concat();
-        let mut last =
-            frame(frames::CONTINUATION, if is_marked { 0 } else { frames::END_HEADERS }, &path[4..]);
-        if is_marked {
-            last.extend(frame(
-                frames::CONTINUATION,
-                frames::END_HEADERS,
-                b"\x00\x0danteroom-flaw\x08fragment",
-            ));
-        }
+        let mark: &[u8] = if is_marked { b"\x00\x0danteroom-flaw\x08fragment" } else { b"" };
+        let last = frame(frames::CONTINUATION, frames::END_HEADERS, &[&path[4..], mark].concat());
         [
             frame(4, 0, &[0; 12]),
             frame(HEADERS, END_STREAM | frames::END_HEADERS, b"\x82\x86\x84\x41\x0fwww.example.com"),
@@ -281,21 +298,79 @@ mod tests {
         }
     }
 
+    /// Where the library ends a stream alone, or nothing at all, it may know other fields by number than we do.
     #[test]
-    fn what_is_malformed_is_handed_on_for_the_library_to_say_so() {
+    fn what_is_malformed_ends_the_connection() {
         let sound = frame(HEADERS, frames::END_HEADERS, b"\x82");
-        for malformed in [
-            frame(HEADERS, frames::END_HEADERS, b"\x80"),
-            frame(HEADERS, frames::END_HEADERS | 8, b"\x07\x82"),
-            [frame(HEADERS, 0, b"\x82"), frame(0, 0, b"x")].concat(),
-            [frame(HEADERS, 0, b"\x82"), sound.clone()].concat(),
-            frame(frames::CONTINUATION, frames::END_HEADERS, b"\x82"),
+        let on_stream = |stream: [u8; 4], mut frame: Vec<u8>| {
+            frame[5..9].copy_from_slice(&stream);
+            frame
+        };
+        let continuation = frame(frames::CONTINUATION, frames::END_HEADERS, b"\x82");
+        let begun = frame(HEADERS, 0, b"\x82");
+        for (octets, is_sound) in [
+            (sound.clone(), true),
+            (frame(HEADERS, frames::END_HEADERS, b"\x80"), false),
+            (frame(HEADERS, frames::END_HEADERS | 8, b"\x07\x82"), false),
+            (frame(HEADERS, frames::END_HEADERS | 8, b""), false),
+            (frame(HEADERS, frames::END_HEADERS, b"\x40\x00\x01z"), false),
+            ([begun.clone(), frame(0, 0, b"x")].concat(), false),
+            ([begun.clone(), sound.clone()].concat(), false),
+            ([begun.clone(), on_stream([0, 0, 0, 3], continuation.clone())].concat(), false),
+            ([begun, on_stream([0x80, 0, 0, 1], continuation)].concat(), true),
+            (frame(HEADERS, frames::END_HEADERS | 0x20, b"\x00\x00\x00\x03\x10\x82"), true),
+            (frame(HEADERS, frames::END_HEADERS | 0x20, b"\x80\x00\x00\x01\x10\x82"), false),
+            (frame(HEADERS, frames::END_HEADERS | 0x20, b"\x00\x00"), false),
+            (frame(5, frames::END_HEADERS, b"\x00\x00\x00\x02\x82"), false),
         ] {
-            let octets = [sound.clone(), malformed, sound.clone()].concat();
             for size in [1, 10, 1_000] {
-                assert_eq!(through(&octets, size).as_ref(), Ok(&octets), "pieces of {size}");
+                let passed = through(&[sound.clone(), octets.clone(), sound.clone()].concat(), size);
+                let wanted = if is_sound { None } else { Some(Reason::ProtocolError) };
+                assert_eq!(passed.err(), wanted, "{octets:x?}, pieces of {size}");
             }
         }
+    }
+
+    /// A frame that is full gets another one behind it.
+    #[test]
+    fn a_mark_has_room_behind_a_full_frame() {
+        for (bytes, frames) in
+            [(PAYLOAD_BYTES_MAX - 24, 1), (PAYLOAD_BYTES_MAX - 23, 2), (PAYLOAD_BYTES_MAX, 2)]
+        {
+            // A name of one octet, and a value that is not packed.
+            let field = |value: usize| {
+                let [low, high] =
+                    [(value - 127) & 0x7f | 0x80, (value - 127) >> 7].map(|it| u8::try_from(it).unwrap());
+                [&[0x10, 1, b'x', 0x7f, low, high][..], &vec![b'y'; value]].concat()
+            };
+            let path = b"\x44\x04/a#c";
+            let octets = [&path[..], &field(bytes - path.len() - 6)].concat();
+            assert_eq!(octets.len(), bytes);
+            let octets = frame(HEADERS, frames::END_HEADERS, &octets);
+            let out = through(&octets, 1_000).unwrap();
+            let sight = Fields::new().read(&block_of(&out).unwrap()).unwrap();
+            assert!(sight.has_fragment && out.ends_with(b"anteroom-flaw\x08fragment"));
+            assert_eq!(out.len(), octets.len() + 24 + (frames - 1) * HEAD_BYTES, "{bytes}");
+            let first = Frame::of(&out).unwrap();
+            assert_eq!(
+                (first.ends_fields(), first.bytes() == out.len()),
+                (frames == 1, frames == 1),
+                "{bytes}"
+            );
+        }
+    }
+
+    /// What is kept does not grow by being copied each time.
+    #[test]
+    fn octets_that_come_one_by_one_are_not_copied_again_and_again() {
+        let octets = frame(HEADERS, frames::END_HEADERS, &[0x82; 9_000]);
+        let mut heads = Heads { left: 0, ..Heads::after_preface() };
+        let mut places = std::collections::BTreeSet::new();
+        for octet in octets.chunks(1).take(octets.len() - 1) {
+            assert_eq!(heads.pass(octet), Ok(0));
+            places.insert(heads.kept.capacity());
+        }
+        assert!(places.len() < 30, "it has grown {} times", places.len());
     }
 
     /// Whatever comes, it goes on the same however it is cut, and as it came where nothing is said of it.

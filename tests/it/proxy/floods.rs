@@ -372,6 +372,18 @@ async fn a_target_with_a_fragment_is_refused() {
     raw.send(&whole(7, &target(b"/abc"))).await;
     assert_eq!(raw.answer(7).await, b"\x88", "the connection goes on");
     assert_eq!(upstream.requests().len(), 2);
+
+    // What the library would pass over or end a stream for, so that the two know other fields by number.
+    let path = b"\x44\x04/a#c";
+    let on_itself = [b"\x00\x00\x00\x01\x10", &path[..]].concat();
+    for octets in [
+        frame(HEADERS, END_STREAM | END_HEADERS | 0x20, 1, &on_itself),
+        frame(0x5, END_HEADERS, 1, &[b"\x00\x00\x00\x02", &path[..]].concat()),
+        [frame(HEADERS, END_STREAM, 1, b"\x40\x0aconnection\x01x"), whole(3, &target(b"/a#c"))].concat(),
+    ] {
+        assert_eq!(scene.flooded(&octets).await, PROTOCOL_ERROR, "{octets:x?}");
+    }
+    assert!(upstream.requests().iter().all(|request| request.target() != "/a"));
 }
 
 /// frames that do nothing.

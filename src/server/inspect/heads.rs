@@ -17,8 +17,9 @@ use tokio::io::ReadBuf;
 use super::fields::Fields;
 use super::frames::{self, Frame, HEAD_BYTES, PREFACE_BYTES, Reason};
 
-/// The field that says that the target had a fragment, and its value. Who sends it speaks of himself, and is refused.
-pub(in crate::server) const FLAW: &str = "anteroom-flaw";
+/// The field that says that the target had a fragment, and its value. Who sends it speaks of himself, and is refused; in trailers
+/// it is removed like all names that begin so.
+pub(in crate::server) const FLAW: &str = "x-anteroom-flaw";
 const FRAGMENT: &str = "fragment";
 
 /// The largest head that is looked at, packed or not: what comes beyond it ends the connection.
@@ -268,7 +269,7 @@ mod tests {
     fn connection(target: [u8; 4], is_marked: bool) -> Vec<u8> {
         let path = [&b"\x44\x04"[..], &target].concat();
         let padded = [b"\x03\x00\x00\x00\x00\x10", &path[..2], b"xyz"].concat();
-        let mark: &[u8] = if is_marked { b"\x00\x0danteroom-flaw\x08fragment" } else { b"" };
+        let mark: &[u8] = if is_marked { b"\x00\x0fx-anteroom-flaw\x08fragment" } else { b"" };
         let last = frame(frames::CONTINUATION, frames::END_HEADERS, &[&path[4..], mark].concat());
         [
             frame(4, 0, &[0; 12]),
@@ -335,7 +336,7 @@ mod tests {
     #[test]
     fn a_mark_has_room_behind_a_full_frame() {
         for (bytes, frames) in
-            [(PAYLOAD_BYTES_MAX - 24, 1), (PAYLOAD_BYTES_MAX - 23, 2), (PAYLOAD_BYTES_MAX, 2)]
+            [(PAYLOAD_BYTES_MAX - 26, 1), (PAYLOAD_BYTES_MAX - 25, 2), (PAYLOAD_BYTES_MAX, 2)]
         {
             // A name of one octet, and a value that is not packed.
             let field = |value: usize| {
@@ -350,7 +351,7 @@ mod tests {
             let out = through(&octets, 1_000).unwrap();
             let sight = Fields::new().read(&block_of(&out).unwrap()).unwrap();
             assert!(sight.has_fragment && out.ends_with(b"anteroom-flaw\x08fragment"));
-            assert_eq!(out.len(), octets.len() + 24 + (frames - 1) * HEAD_BYTES, "{bytes}");
+            assert_eq!(out.len(), octets.len() + 26 + (frames - 1) * HEAD_BYTES, "{bytes}");
             let first = Frame::of(&out).unwrap();
             assert_eq!(
                 (first.ends_fields(), first.bytes() == out.len()),

@@ -37,12 +37,11 @@ use std::time::Duration;
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::http1::head::ResponseHead;
-use crate::monotonic;
+use crate::monotonic::{self, Moment};
 use crate::sign_on::Lease;
 use crate::sign_on::gate::{Authenticated, Public};
 use crate::target::RequestTarget;
@@ -108,19 +107,19 @@ impl Forwarder {
 
     /// Forwards a request of a live session, with its identity. When the session ends, whatever is still
     /// streaming is cut.
-    pub async fn forward(
+    pub fn forward(
         &self,
         authenticated: &Authenticated,
         request: Request,
         peer: &Peer,
-    ) -> Result<Response<Body>, Unanswered> {
+    ) -> impl Future<Output = Result<Response<Body>, Unanswered>> {
         let grant = Grant {
             target: authenticated.target(),
             identity: authenticated.identity_headers(),
             access: Some(authenticated.access()),
             session: Some(authenticated.affinity()),
         };
-        Box::pin(self.exchange(grant, request, peer)).await
+        Box::pin(self.exchange(grant, request, peer))
     }
 
     /// Forwards a request for one of `app.public_paths`, without any identity.
@@ -135,99 +134,110 @@ impl Forwarder {
     }
 
     /// Large enough to be boxed: all that it is handed through would have to have room for it, and move it.
-    async fn exchange(
+    fn exchange(
         &self,
         grant: Grant<'_>,
         mut request: Request,
         peer: &Peer,
-    ) -> Result<Response<Body>, Unanswered> {
-        let given_at = monotonic::look();
-        let wants_tunnel = request::wants_websocket(&request);
-        if wants_tunnel && !self.settings.public_url.is_origin_of(request.fields()) {
-            return Err(Failure::ForeignOrigin.into());
-        }
-        let upgrade = request.take_upgrade().filter(|_| wants_tunnel);
-        let mut outgoing =
-            request::prepare(request, wants_tunnel, &grant, peer, (&self.settings, &self.reserved));
-        // Nobody is asked whether to send what would be refused, and nothing of it is read.
-        if outgoing.body.is_too_large() {
-            return Err(Failure::BodyTooLarge.into());
-        }
+    ) -> impl Future<Output = Result<Response<Body>, Unanswered>> {
+        async move {
+            let given_at = monotonic::look();
+            let wants_tunnel = request::wants_websocket(&request);
+            if wants_tunnel && !self.settings.public_url.is_origin_of(request.fields()) {
+                return Err(Failure::ForeignOrigin.into());
+            }
+            let upgrade = request.take_upgrade().filter(|_| wants_tunnel);
+            let mut outgoing =
+                request::prepare(request, wants_tunnel, &grant, peer, (&self.settings, &self.reserved));
+            // Nobody is asked whether to send what would be refused, and nothing of it is read.
+            if outgoing.body.is_too_large() {
+                return Err(Failure::BodyTooLarge.into());
+            }
 
-        let wish = Wish {
-            replayable: is_replayable(&outgoing),
-            inside: if wants_tunnel { Inside::Http1 } else { Inside::Any },
-            session: grant.session,
-        };
-        let mut sent = Sent::default();
-        let sending = self.send(&mut outgoing, wish, &mut sent).await;
-        let unanswered = |failure| Unanswered { failure, trace: self.trace(&sent, given_at).map(Box::new) };
-        let (mut head, mut connection) = sending.map_err(unanswered)?;
-        if grant.access.is_some_and(Lease::is_over) {
-            return Err(unanswered(Failure::SessionEnded));
+            let wish = Wish {
+                replayable: is_replayable(&outgoing),
+                inside: if wants_tunnel { Inside::Http1 } else { Inside::Any },
+                session: grant.session,
+            };
+            let mut sent = Sent::default();
+            let sending = self.send(&mut outgoing, wish, &mut sent).await;
+            let unanswered =
+                |failure| Unanswered { failure, trace: self.trace(&sent, given_at).map(Box::new) };
+            let (mut head, mut connection) = sending.map_err(unanswered)?;
+            if grant.access.is_some_and(Lease::is_over) {
+                return Err(unanswered(Failure::SessionEnded));
+            }
+            let trace = Trace {
+                upstream: connection.upstream(),
+                given_at,
+                connect: sent.connect,
+                retries: sent.retries,
+            };
+            if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                let upgrade = upgrade.filter(|upgrade| upgrade.is_accepted(&head.fields));
+                let client = upgrade.map(Upgrade::wait).zip(connection.take_switched());
+                let Some((client, upstream)) = client else {
+                    return Err(unanswered(Failure::BadResponse(None)));
+                };
+                let (access, closing) = (grant.access.cloned(), self.closing.clone());
+                let idle = self.settings.timeouts.tunnel_idle;
+                let tracker = self.tunnels.clone();
+                let tunnel = Tunnel { client, upstream, connection, access, closing, idle, tracker };
+                let response = tunnel.open(head.fields, &self.settings).map_err(unanswered)?;
+                return Ok(response.map(|()| Body::forwarded(ResponseBody::switched(trace))));
+            }
+            connection.head_arrived(self.settings.timeouts.between_bytes(&head.fields));
+            let anew = response::clean(&mut head.fields, &self.settings, &self.reserved);
+            let body = ResponseBody::new(head.fields, connection, grant.access.cloned(), trace);
+            let mut response = Response::new(Body::forwarded(body));
+            *response.status_mut() = head.status;
+            *response.headers_mut() = anew;
+            Ok(response)
         }
-        let trace =
-            Trace { upstream: connection.upstream(), given_at, connect: sent.connect, retries: sent.retries };
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            let upgrade = upgrade.filter(|upgrade| upgrade.is_accepted(&head.fields));
-            let client = upgrade.map(Upgrade::wait).zip(connection.take_switched());
-            let Some((client, upstream)) = client else { return Err(unanswered(Failure::BadResponse(None))) };
-            let (access, closing) = (grant.access.cloned(), self.closing.clone());
-            let idle = self.settings.timeouts.tunnel_idle;
-            let tracker = self.tunnels.clone();
-            let tunnel = Tunnel { client, upstream, connection, access, closing, idle, tracker };
-            let response = tunnel.open(head.fields, &self.settings).map_err(unanswered)?;
-            return Ok(response.map(|()| Body::forwarded(ResponseBody::switched(trace))));
-        }
-        connection.head_arrived(self.settings.timeouts.between_bytes(&head.fields));
-        let anew = response::clean(&mut head.fields, &self.settings, &self.reserved);
-        let body = ResponseBody::new(head.fields, connection, grant.access.cloned(), trace);
-        let mut response = Response::new(Body::forwarded(body));
-        *response.status_mut() = head.status;
-        *response.headers_mut() = anew;
-        Ok(response)
     }
 
     /// Sends the request: again if it was not sent at all, and a second time only when the application cannot have
     /// acted on it, or acting twice is acting once. Where there are several upstreams, another one is asked.
-    async fn send(
+    fn send(
         &self,
         request: &mut Prepared<'_>,
         wish: Wish,
         sent: &mut Sent,
-    ) -> Result<(ResponseHead, Connection), Failure> {
-        let mut began = monotonic::now();
-        let mut connection = self.pool.take(wish).await.map_err(|failed| sent.in_vain(failed))?;
-        let (mut beginnings, mut may_repeat) = (0, wish.replayable);
-        loop {
-            // A fresh connection that dies says more about the upstream than about the moment: asking the same
-            // one again would help nobody.
-            let (is_fresh, site) = (!connection.is_reused(), connection.site());
-            sent.site = Some(site);
-            if is_fresh {
-                sent.connect = Some(monotonic::now() - began);
+    ) -> impl Future<Output = Result<(ResponseHead, Connection), Failure>> {
+        async move {
+            let mut began = monotonic::now();
+            let mut connection = self.pool.take(wish).await.map_err(|failed| sent.in_vain(failed))?;
+            let (mut beginnings, mut may_repeat) = (0, wish.replayable);
+            loop {
+                // A fresh connection that dies says more about the upstream than about the moment: asking the same
+                // one again would help nobody.
+                let (is_fresh, site) = (!connection.is_reused(), connection.site());
+                sent.site = Some(site);
+                if is_fresh {
+                    sent.connect = Some(monotonic::now() - began);
+                }
+                let lost = match connection.send(request).await {
+                    Ok(response) => return Ok((response, connection)),
+                    Err(lost) => lost,
+                };
+                drop(connection);
+                beginnings += 1;
+                let mut failed = is_fresh.then_some(site);
+                match lost.next(may_repeat && (!is_fresh || self.pool.has_several())) {
+                    Next::Send if beginnings < BEGINNINGS_MAX => {}
+                    Next::Repeat if self.pool.may_repeat() => (may_repeat, failed) = (false, Some(site)),
+                    Next::Send | Next::Repeat | Next::Fail => return Err(lost.failure),
+                }
+                sent.retries = sent.retries.saturating_add(1);
+                began = monotonic::now();
+                let taken = self.pool.take_other(wish, failed).await;
+                connection = taken.map_err(|failed| sent.in_vain(failed))?;
             }
-            let lost = match connection.send(request).await {
-                Ok(response) => return Ok((response, connection)),
-                Err(lost) => lost,
-            };
-            drop(connection);
-            beginnings += 1;
-            let mut failed = is_fresh.then_some(site);
-            match lost.next(may_repeat && (!is_fresh || self.pool.has_several())) {
-                Next::Send if beginnings < BEGINNINGS_MAX => {}
-                Next::Repeat if self.pool.may_repeat() => (may_repeat, failed) = (false, Some(site)),
-                Next::Send | Next::Repeat | Next::Fail => return Err(lost.failure),
-            }
-            sent.retries = sent.retries.saturating_add(1);
-            began = monotonic::now();
-            let taken = self.pool.take_other(wish, failed).await;
-            connection = taken.map_err(|failed| sent.in_vain(failed))?;
         }
     }
 
     /// Where a request went that got no answer.
-    fn trace(&self, sent: &Sent, given_at: Instant) -> Option<Trace> {
+    fn trace(&self, sent: &Sent, given_at: Moment) -> Option<Trace> {
         let upstream = self.pool.name(sent.site?);
         Some(Trace { upstream, given_at, connect: sent.connect, retries: sent.retries })
     }

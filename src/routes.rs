@@ -29,12 +29,14 @@ mod waiting_room;
 mod work;
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::net::IpAddr;
+
 use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use futures_util::future::Either;
 use http::{HeaderMap, Method, Request, Response, Uri};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -137,43 +139,56 @@ impl Routes {
 
     /// Answers a request; never fails. A request for the application is moved from hand to hand, so what is done for
     /// others takes no room in it.
-    pub async fn handle(&self, request: proxy::Request, peer: &Peer) -> Answer {
-        let settings = self.shared.settings.load_full();
-        if let Some(auth) = settings.forward_auth.as_ref().filter(|auth| auth.is_asked(&request, peer)) {
-            return Box::pin(forward_auth::answer(auth, &self.shared, &settings, &request)).await;
-        }
-        let is_grpc = grpc::is_call(request.fields().get(Known::ContentType));
-        let in_its_way = |mut answer: Answer| {
-            // The application's pass as they are, and what is no error is no outcome of a call.
-            let is_forwarded = matches!(answer.outcome.decision, Decision::Forwarded | Decision::Public);
-            if is_grpc && !is_forwarded && !answer.response.status().is_success() {
-                answer.response = grpc::answer(answer.response);
+    pub fn handle(&self, request: proxy::Request, peer: &Peer) -> impl Future<Output = Answer> {
+        async move {
+            let settings = self.shared.settings.load_full();
+            if let Some(auth) = settings.forward_auth.as_ref().filter(|auth| auth.is_asked(&request, peer)) {
+                return Box::pin(forward_auth::answer(auth, &self.shared, &settings, &request)).await;
             }
-            answer
-        };
-        let Some(site) = settings.sites.of(request.head()) else {
-            return in_its_way(Call::new(&request, peer, &self.shared, settings).misdirected().into());
-        };
-        let target = match RequestTarget::parse(request.uri()) {
-            Ok(target) => target,
-            Err(error) => {
-                return in_its_way(
-                    Call::new(&request, peer, &self.shared, settings).bad_target(error).into(),
-                );
+            let is_grpc = grpc::is_call(request.fields().get(Known::ContentType));
+            let in_its_way = |mut answer: Answer| {
+                // The application's pass as they are, and what is no error is no outcome of a call.
+                let is_forwarded = matches!(answer.outcome.decision, Decision::Forwarded | Decision::Public);
+                if is_grpc && !is_forwarded && !answer.response.status().is_success() {
+                    answer.response = grpc::answer(answer.response);
+                }
+                answer
+            };
+            let Some(site) = settings.sites.of(request.head()) else {
+                return in_its_way(Call::new(&request, peer, &self.shared, settings).misdirected().into());
+            };
+            let target = match RequestTarget::parse(request.uri()) {
+                Ok(target) => target,
+                Err(error) => {
+                    return in_its_way(
+                        Call::new(&request, peer, &self.shared, settings).bad_target(error).into(),
+                    );
+                }
+            };
+            if let Some(route) = Route::find(site, target.path(), &settings) {
+                return in_its_way(Box::pin(self.answer_route(route, request, peer, settings)).await);
             }
-        };
-        if let Some(route) = Route::find(site, target.path(), &settings) {
-            let call = Call::new(&request, peer, &self.shared, settings);
-            let request_id = call.request_id.clone();
-            let response = Box::pin(call.answer(route, request.into_http())).await;
-            return in_its_way(reply::told(response, &request_id).into());
+            if site == Site::Login {
+                let call = Call::new(&request, peer, &self.shared, settings);
+                return in_its_way(call.fault(&Fault::NotFound).into());
+            }
+            let forwarder = self.forwarder(&settings);
+            in_its_way(gate::pass(&self.shared, &settings, &forwarder, &target, request, peer).await)
         }
-        if site == Site::Login {
-            let call = Call::new(&request, peer, &self.shared, settings);
-            return in_its_way(call.fault(&Fault::NotFound).into());
-        }
-        let forwarder = self.forwarder(&settings);
-        in_its_way(gate::pass(&self.shared, &settings, &forwarder, &target, request, peer).await)
+    }
+
+    /// Answers a request for one of our own pages.
+    async fn answer_route(
+        &self,
+        route: Route,
+        request: proxy::Request,
+        peer: &Peer,
+        settings: Arc<Settings>,
+    ) -> Answer {
+        let call = Call::new(&request, peer, &self.shared, settings);
+        let request_id = call.request_id.clone();
+        let response = call.answer(route, request.into_http()).await;
+        reply::told(response, &request_id).into()
     }
 
     /// Waits for upgraded connections to be closed, when the process drains.
@@ -256,7 +271,7 @@ impl Call {
     /// Who is asking, if there is a live session.
     async fn visitor(&self) -> store::Result<Option<Visitor>> {
         let cookie = self.settings.transport.read(&self.headers, Kind::Session);
-        visitor(&self.shared, cookie, None).await
+        visitor(&self.shared, cookie.map(str::as_bytes), None).await
     }
 
     /// The values of a query parameter: none, or the first.
@@ -290,21 +305,33 @@ where
 }
 
 /// The live session of a cookie, from memory or else from the store.
-async fn visitor(
-    shared: &Arc<Shared>,
-    cookie: Option<impl AsRef<[u8]>>,
+fn visitor<'a>(
+    shared: &'a Arc<Shared>,
+    cookie: Option<&'a [u8]>,
     familiar: Option<&Familiar>,
+) -> impl Future<Output = store::Result<Option<Visitor>>> + 'a {
+    // Nearly all are known, and what the others need takes no room in each request.
+    match shared.sign_on.recognize(cookie, familiar) {
+        Recognized::Known(visitor) => Either::Left(ready(Ok(Some(visitor)))),
+        Recognized::Nobody => Either::Left(ready(Ok(None))),
+        other => Either::Right(Box::pin(stranger(shared, cookie, other))),
+    }
+}
+
+/// The live session of a cookie that is not known here.
+async fn stranger(
+    shared: &Arc<Shared>,
+    cookie: Option<&[u8]>,
+    mut recognized: Recognized,
 ) -> store::Result<Option<Visitor>> {
-    let cookie = cookie.as_ref().map(AsRef::as_ref);
-    let mut recognized = shared.sign_on.recognize(cookie, familiar);
     if let (Recognized::Late, Some(cookie)) = (&recognized, cookie) {
-        recognized = Box::pin(shared.sign_on.recognize_late(cookie)).await;
+        recognized = shared.sign_on.recognize_late(cookie).await;
     }
     match recognized {
         Recognized::Known(visitor) => Ok(Some(visitor)),
         Recognized::Nobody => Ok(None),
         Recognized::Ask(hash) => {
-            Box::pin(off_core(shared, |sign_on| async move { sign_on.look_up(&hash).await })).await
+            off_core(shared, |sign_on| async move { sign_on.look_up(&hash).await }).await
         }
         Recognized::Late | Recognized::Deaf => {
             Err(store::Error::Unavailable("changes have not been heard for too long".into()))

@@ -50,7 +50,8 @@ use self::listener::Listeners;
 
 /// Answers requests; one value per core, used by that core's connections only.
 pub trait Handler: 'static {
-    /// Answers a request. Its head is sound and carries exactly one `Host`, and it has a name.
+    /// Answers a request. Its head is sound and carries exactly one `Host`, and it has a name. Nothing is done before what is
+    /// returned is polled: a panic is answered from then on.
     fn handle(&self, request: Request, peer: &Peer) -> impl Future<Output = Response<Body>>;
 
     /// Takes note of a request that was answered without it, because it is unsound or there is no room.

@@ -11,11 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
-use tokio::time::Instant;
 
 use crate::http1::fields::Known;
 use crate::id::{SessionName, UserId};
-use crate::monotonic;
+use crate::monotonic::{self, Moment};
 use crate::proxy::{Body, End, Handshake, Head, Peer, Request, Trace, Witness};
 use crate::routes::{Answer, Decision, Outcome};
 use crate::server::Refused;
@@ -24,7 +23,7 @@ use crate::telemetry::{CoreLog, Line, name};
 /// One line of the access log, R-46. It is written when it is dropped.
 pub(super) struct Entry {
     log: Option<CoreLog>,
-    begun_at: Instant,
+    begun_at: Moment,
     asked: Option<Asked>,
     answered: Option<Answered>,
 }
@@ -118,7 +117,7 @@ impl Answered {
         if let Some(trace) = &self.trace {
             line.text(name!("upstream"), trace.upstream.as_bytes());
             line.number(name!("retries"), trace.retries.into());
-            line.micros(name!("gate_us"), trace.given_at.saturating_duration_since(entry.begun_at));
+            line.micros(name!("gate_us"), trace.given_at - entry.begun_at);
             if let Some(connect) = trace.connect {
                 line.micros(name!("connect_us"), connect);
             }

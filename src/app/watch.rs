@@ -89,17 +89,19 @@ impl Front {
 }
 
 impl Handler for Front {
-    async fn handle(&self, request: Request, peer: &Peer) -> Response<Body> {
-        let entry = Entry::begin(&request, peer, self.log.clone());
-        let asks_for_socket = request.asks_for_socket_in_stream();
-        let mut answer = self.routes.handle(request, peer).await;
-        if asks_for_socket && let Some(code) = refuse_success(&mut answer.response) {
-            answer.outcome.code = Some(code);
+    fn handle(&self, request: Request, peer: &Peer) -> impl Future<Output = Response<Body>> {
+        async move {
+            let entry = Entry::begin(&request, peer, self.log.clone());
+            let asks_for_socket = request.asks_for_socket_in_stream();
+            let mut answer = self.routes.handle(request, peer).await;
+            if asks_for_socket && let Some(code) = refuse_success(&mut answer.response) {
+                answer.outcome.code = Some(code);
+            }
+            let took = entry.elapsed();
+            self.count(&answer, took);
+            // From here on the entry waits for the end of the body.
+            entry.answered(answer, took)
         }
-        let took = entry.elapsed();
-        self.count(&answer, took);
-        // From here on the entry waits for the end of the body.
-        entry.answered(answer, took)
     }
 
     fn refused(&self, refused: &Refused<'_>) {

@@ -22,28 +22,28 @@ pub(crate) struct Search {
     /// Where the line begins that has not ended yet.
     at: usize,
     lines: usize,
-    ends: [u32; ENDS_KEPT],
 }
 
 /// How far a head goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Extent {
     /// With the empty line at its end.
     pub(crate) octets: usize,
     /// Without that one.
     pub(crate) lines: usize,
     /// Behind which octets the first of them end.
-    ends: [u32; ENDS_KEPT],
+    ends: [u16; ENDS_KEPT],
+    /// Of how many that is known: of none if the head came in pieces.
+    known: usize,
 }
 
 /// As many lines as most heads have.
 const ENDS_KEPT: usize = 24;
 
 impl Extent {
-    /// Behind which octet a line ends, if that was kept.
+    /// Behind which octet a line ends, if that is known.
     pub(super) fn end_of(&self, line: usize) -> Option<usize> {
-        let end = self.ends.get(line).filter(|_| line < self.lines)?;
-        usize::try_from(*end).ok()
+        self.ends.get(line).filter(|_| line < self.known).map(|end| usize::from(*end))
     }
 }
 
@@ -51,17 +51,20 @@ impl Search {
     /// The end of the head at the beginning of these octets, which are those of the last call and perhaps more.
     pub(crate) fn go_on(&mut self, octets: &[u8]) -> Option<Extent> {
         let from = self.at;
+        let is_whole = from == 0;
+        let (mut ends, mut known) = ([0; ENDS_KEPT], 0);
         for end in memchr_iter(b'\n', octets.get(from..)?) {
             let line = octets.get(self.at..from + end)?;
             self.at = from + end + 1;
             if matches!(line, b"" | b"\r") {
-                let Self { at: octets, lines, ends } = *self;
-                (self.at, self.lines) = (0, 0);
-                return Some(Extent { octets, lines, ends });
+                let Self { at: octets, lines } = std::mem::take(self);
+                return Some(Extent { octets, lines, ends, known: if is_whole { known } else { 0 } });
             }
-            if let Some(end) = self.ends.get_mut(self.lines) {
-                // Heads end long before this is too much.
-                *end = u32::try_from(self.at).unwrap_or_default();
+            if known == self.lines
+                && let (Some(kept), Ok(end)) = (ends.get_mut(known), u16::try_from(self.at))
+            {
+                *kept = end;
+                known += 1;
             }
             self.lines += 1;
         }

@@ -38,6 +38,11 @@ pub(crate) fn poll_read<IO: AsyncRead + Unpin>(
     Poll::Ready(Ok(count))
 }
 
+/// Takes the head of a request, which is kept for as long as that lasts.
+pub(crate) fn take_head(octets: &mut BytesMut, length: usize) -> BytesMut {
+    shelf::take_head(octets, length)
+}
+
 /// Puts back the room for octets while there are none. What has grown is given up with it.
 pub(crate) fn rest(octets: &mut BytesMut, read_bytes: &mut usize) {
     if octets.is_empty() {

@@ -13,94 +13,85 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
-use crate::monotonic;
-
-/// No deadline.
-const NEVER: u64 = u64::MAX;
+use crate::monotonic::{self, Moment};
 
 /// A time by which something must have happened; it may be moved from anywhere.
 #[derive(Debug)]
-pub(crate) struct Deadline {
-    epoch: Instant,
-    /// Milliseconds after the epoch.
-    at: AtomicU64,
-}
+pub(crate) struct Deadline(AtomicU64);
 
 impl Deadline {
     /// A deadline that is `after` from now.
     pub(crate) fn new(after: Duration) -> Self {
-        let deadline = Self { epoch: monotonic::now(), at: AtomicU64::new(NEVER) };
-        deadline.set(after);
-        deadline
+        Self(AtomicU64::new((monotonic::now() + after).to_bits()))
     }
 
     /// Moves the deadline to `after` from now.
     pub(crate) fn set(&self, after: Duration) {
-        self.at.store(to_millis(monotonic::now() - self.epoch + after), Ordering::Relaxed);
+        self.0.store((monotonic::now() + after).to_bits(), Ordering::Relaxed);
     }
 
     /// Takes the deadline away.
     pub(crate) fn clear(&self) {
-        self.at.store(NEVER, Ordering::Relaxed);
+        self.0.store(Moment::NEVER.to_bits(), Ordering::Relaxed);
     }
 
     /// Whether the time is over.
     pub(crate) fn has_passed(&self) -> bool {
-        self.instant().is_some_and(|at| at <= monotonic::now())
+        self.moment() <= monotonic::now()
     }
 
-    fn instant(&self) -> Option<Instant> {
-        let at = self.at.load(Ordering::Relaxed);
-        (at != NEVER).then(|| self.epoch + Duration::from_millis(at))
+    fn moment(&self) -> Moment {
+        Moment::from_bits(self.0.load(Ordering::Relaxed))
     }
 }
 
 /// A duration in whole milliseconds, as long as there is room for it.
 pub(super) fn to_millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(NEVER)
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Polls a future until it ends (`Some`) or its deadline passes (`None`).
 ///
 /// The deadline is looked at whenever the future wakes, and at the latest every `tick`, which bounds how late
 /// a deadline is noticed that somebody else has moved nearer.
-pub(crate) async fn drive<F: Future>(
+pub(crate) fn drive<F: Future>(
     mut future: Pin<&mut F>,
     deadline: &Deadline,
     tick: Duration,
-) -> Option<F::Output> {
-    let mut armed = monotonic::now() + tick;
-    let mut timer = pin!(sleep_until(armed));
-    // Whom the timer wakes.
-    let mut told: Option<Waker> = None;
-    let mut poll = move |context: &mut Context<'_>| {
-        if let Poll::Ready(output) = future.as_mut().poll(context) {
-            return Poll::Ready(Some(output));
-        }
-        if let Some(at) = deadline.instant()
-            && at < armed
-        {
-            armed = at;
-            timer.as_mut().reset(armed);
-            told = None;
-        }
-        if armed > monotonic::now() && told.as_ref().is_some_and(|told| told.will_wake(context.waker())) {
-            return Poll::Pending;
-        }
-        while timer.as_mut().poll(context).is_ready() {
-            if deadline.has_passed() {
-                return Poll::Ready(None);
+) -> impl Future<Output = Option<F::Output>> {
+    async move {
+        let mut armed = monotonic::now() + tick;
+        let mut timer = pin!(sleep_until(armed.instant()));
+        // Whom the timer wakes.
+        let mut told: Option<Waker> = None;
+        let mut poll = move |context: &mut Context<'_>| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Some(output));
             }
-            let tick = monotonic::now() + tick;
-            armed = deadline.instant().map_or(tick, |at| at.min(tick));
-            timer.as_mut().reset(armed);
-        }
-        told = Some(context.waker().clone());
-        Poll::Pending
-    };
-    std::future::poll_fn(move |context| monotonic::held(|| poll(context))).await
+            let at = deadline.moment();
+            if at < armed {
+                armed = at;
+                timer.as_mut().reset(armed.instant());
+                told = None;
+            }
+            if armed > monotonic::now() && told.as_ref().is_some_and(|told| told.will_wake(context.waker())) {
+                return Poll::Pending;
+            }
+            while timer.as_mut().poll(context).is_ready() {
+                if deadline.has_passed() {
+                    return Poll::Ready(None);
+                }
+                let tick = monotonic::now() + tick;
+                armed = deadline.moment().min(tick);
+                timer.as_mut().reset(armed.instant());
+            }
+            told = Some(context.waker().clone());
+            Poll::Pending
+        };
+        std::future::poll_fn(move |context| monotonic::held(|| poll(context))).await
+    }
 }
 
 /// Is told what happens on a connection.

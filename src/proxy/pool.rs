@@ -17,8 +17,9 @@ use std::cmp::Reverse;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::upstream::{Dialled, Group, Inside, Member, Sign, Slot};
@@ -33,6 +34,9 @@ use self::line::Line;
 use self::site::Site;
 use self::streams::Channel;
 
+/// How often is looked for connections that have been unused for too long.
+const SWEPT_EVERY_MIN: Duration = Duration::from_millis(20);
+const SWEPT_EVERY_MAX: Duration = Duration::from_secs(2);
 /// Unused connections kept per upstream and core.
 const PARKED_MAX: usize = 256;
 
@@ -288,7 +292,8 @@ impl Pool {
             }
         }
         if !self.is_watched.swap(true, Ordering::Relaxed) {
-            tokio::spawn(watch(Arc::downgrade(self), Arc::clone(&self.alarm)));
+            let every = (self.timeouts.pool_idle / 8).clamp(SWEPT_EVERY_MIN, SWEPT_EVERY_MAX);
+            tokio::spawn(watch(Arc::downgrade(self), Arc::clone(&self.alarm), every));
         }
     }
 
@@ -350,10 +355,11 @@ impl Pool {
     }
 }
 
-/// Looks after the unused connections of a pool, as long as it is there.
-async fn watch(pool: Weak<Pool>, alarm: Arc<Alarm>) {
+/// Looks after the unused connections of a pool, as long as it is there: at once where something happens to one, and every
+/// so often for those that have been unused for too long, which need no timer of their own for it.
+async fn watch(pool: Weak<Pool>, alarm: Arc<Alarm>, every: Duration) {
     loop {
-        alarm.rung().await;
+        drop(timeout(every, alarm.rung()).await);
         let Some(pool) = pool.upgrade() else { return };
         pool.sweep();
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use crate::monotonic::Moment;
 
 /// Where a request went, and how long it took to get there.
 #[derive(Debug, Clone)]
@@ -13,7 +13,7 @@ pub struct Trace {
     /// The upstream that was asked last: host and port.
     pub upstream: Arc<str>,
     /// When the forwarder was given the request: it had been decided on.
-    pub given_at: Instant,
+    pub given_at: Moment,
     /// How long it took to get a new connection; `None` on one that was there, or without any.
     pub connect: Option<Duration>,
     /// How many times the request was sent again.

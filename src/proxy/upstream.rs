@@ -15,10 +15,9 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::monotonic;
+use crate::monotonic::{self, Moment};
 use crate::secret::sha256;
 
 use super::deadline::to_millis;
@@ -65,7 +64,7 @@ impl fmt::Debug for State {
 /// All upstreams, in the order of the settings.
 pub(super) struct Group {
     members: Vec<Member>,
-    epoch: Instant,
+    epoch: Moment,
 }
 
 /// One upstream.
@@ -87,7 +86,7 @@ impl Group {
         let make = || {
             let group = Arc::new(Self {
                 members: settings.upstreams.iter().map(|upstream| Member::new(upstream, settings)).collect(),
-                epoch: Instant::now(),
+                epoch: monotonic::now(),
             });
             if let Some(check) = &settings.balance.check {
                 check::begin(&group, check, settings, closing);

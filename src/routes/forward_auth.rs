@@ -190,7 +190,8 @@ async fn decide(front: Front, shared: &Arc<Shared>, settings: &Arc<Settings>, re
         let answer = Answer::forwarded(response, Decision::Public, None);
         return answer.by_rule(Some(Rule::public(public.rule().clone())));
     }
-    let visitor = match visitor(shared, settings.transport.read(headers, Kind::Session), None).await {
+    let cookie = settings.transport.read(headers, Kind::Session).map(str::as_bytes);
+    let visitor = match visitor(shared, cookie, None).await {
         Ok(Some(visitor)) => visitor,
         Ok(None) => return sign_in_first(settings, &about, &target, request).into(),
         Err(error) => {

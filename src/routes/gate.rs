@@ -19,7 +19,8 @@ use crate::routes::repeat;
 use crate::routes::reply::{self, Answer, Decision, Rule};
 use crate::routes::sign_in::{sign_in_path, waiting_room_path};
 use crate::routes::{Settings, Shared, visitor};
-use crate::sign_on::{Activity, Entry, Visitor};
+use crate::sign_on::{Activity, Entry, Public, Visitor};
+use crate::store;
 use crate::target::{PathRule, RequestTarget, ReturnPath};
 
 /// Decides on a request and carries the decision out.
@@ -45,46 +46,62 @@ pub(super) fn pass<'a>(
 }
 
 /// The same for a request that does not stand for another one; the rule by which it would be kept is known.
-pub(super) async fn pass_on(
-    shared: &Arc<Shared>,
-    settings: &Arc<Settings>,
-    forwarder: &Forwarder,
+pub(super) fn pass_on<'a>(
+    shared: &'a Arc<Shared>,
+    settings: &'a Arc<Settings>,
+    forwarder: &'a Forwarder,
     (about, kept): (About, Option<PathRule>),
-    target: &RequestTarget,
+    target: &'a RequestTarget,
+    request: Request,
+    peer: &'a Peer,
+) -> impl Future<Output = Answer> + 'a {
+    async move {
+        if let Some(public) = shared.sign_on.enter_public(target) {
+            return Box::pin(pass_on_public(settings, forwarder, &about, public, request, peer)).await;
+        }
+        let cookie = settings.transport.read_of(about.fields(), Kind::Session);
+        let visitor = match visitor(shared, cookie, peer.familiar()).await {
+            Ok(Some(visitor)) => visitor,
+            Ok(None) => {
+                let Some(rule) = kept else {
+                    return sign_in_first(settings, &about, target, &request).into();
+                };
+                let held = Box::pin(repeat::hold(shared, settings, &about, target, request)).await;
+                return Answer::from(held).by_rule(Some(Rule::repeat(rule)));
+            }
+            Err(error) => return unavailable(settings, &about, &error).into(),
+        };
+        let authenticated = match shared.sign_on.enter_with(&visitor, target, activity_of(request.fields())) {
+            Entry::Admitted(authenticated) => authenticated,
+            Entry::Waiting => return wait(settings, &about, &visitor, target).into(),
+            Entry::Disabled => return sign_in_first(settings, &about, target, &request).into(),
+        };
+        let result = forwarder.forward(&authenticated, request, peer).await;
+        let answer = forwarded(settings, &about, result, Decision::Forwarded, Some(visitor));
+        answer.by_rule(authenticated.polling().cloned().map(Rule::polling))
+    }
+}
+
+/// Passes on a request for a path that is open to everybody.
+async fn pass_on_public(
+    settings: &Settings,
+    forwarder: &Forwarder,
+    about: &About,
+    public: Public,
     request: Request,
     peer: &Peer,
 ) -> Answer {
-    if let Some(public) = shared.sign_on.enter_public(target) {
-        let result = forwarder.forward_public(&public, request, peer).await;
-        let answer = forwarded(settings, &about, result, Decision::Public, None);
-        return answer.by_rule(Some(Rule::public(public.rule().clone())));
-    }
-    let cookie = settings.transport.read_of(about.fields(), Kind::Session);
-    let visitor = match visitor(shared, cookie, peer.familiar()).await {
-        Ok(Some(visitor)) => visitor,
-        Ok(None) => {
-            let Some(rule) = kept else { return sign_in_first(settings, &about, target, &request).into() };
-            let held = Box::pin(repeat::hold(shared, settings, &about, target, request)).await;
-            return Answer::from(held).by_rule(Some(Rule::repeat(rule)));
-        }
-        Err(error) => {
-            tracing::error!(error = %error, request_id = about.request_id(), "cannot tell whether there is a session");
-            let fault = Fault::Unavailable {
-                retry_after_seconds: reply::RETRY_AFTER_SECONDS,
-                request_id: about.request_id(),
-            };
-            return reply::fault(settings, about.audience(), about.request_id(), &fault).into();
-        }
-    };
-    match shared.sign_on.enter_with(&visitor, target, activity_of(request.fields())) {
-        Entry::Admitted(authenticated) => {
-            let result = forwarder.forward(&authenticated, request, peer).await;
-            let answer = forwarded(settings, &about, result, Decision::Forwarded, Some(visitor));
-            answer.by_rule(authenticated.polling().cloned().map(Rule::polling))
-        }
-        Entry::Waiting => wait(settings, &about, &visitor, target).into(),
-        Entry::Disabled => sign_in_first(settings, &about, target, &request).into(),
-    }
+    let result = forwarder.forward_public(&public, request, peer).await;
+    let answer = forwarded(settings, about, result, Decision::Public, None);
+    answer.by_rule(Some(Rule::public(public.rule().clone())))
+}
+
+/// It cannot be told whether somebody is signed on.
+fn unavailable(settings: &Settings, about: &About, error: &store::Error) -> Response<Body> {
+    let request_id = about.request_id();
+    tracing::error!(%error, request_id, "cannot tell whether there is a session");
+    let fault = Fault::Unavailable { retry_after_seconds: reply::RETRY_AFTER_SECONDS, request_id };
+    reply::fault(settings, about.audience(), request_id, &fault)
 }
 
 /// What is needed of a request once it has been given away.

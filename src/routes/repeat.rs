@@ -116,7 +116,8 @@ pub(super) async fn resend(
     if !settings.sites.is_own_form(&headers) {
         return forget(reply::fault(settings, about.audience(), about.request_id(), &Fault::ForeignForm));
     }
-    let visitor = match visitor(shared, settings.transport.read(&headers, Kind::Session), None).await {
+    let cookie = settings.transport.read(&headers, Kind::Session).map(str::as_bytes);
+    let visitor = match visitor(shared, cookie, None).await {
         Ok(Some(visitor)) => visitor,
         Ok(None) => return forget(sign_in_first(settings, about, target, &request)),
         Err(error) => return unavailable(settings, about, &error).into(),

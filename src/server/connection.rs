@@ -20,6 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -31,7 +32,7 @@ use super::exchange::Asked;
 use super::inspect::Inspected;
 use super::open::{Entry, Open};
 use super::refusal::{Refusal, closing};
-use super::socket::Lasting;
+use super::socket::{Lasting, Socket};
 use super::tls::{Acceptor, describe};
 use super::watch::{Exchange, Protocol, Tracked, Watch};
 use super::when_woken::WhenWoken;
@@ -64,7 +65,7 @@ struct Desk<H> {
     randomness: Arc<dyn Randomness>,
     proxies: TrustedProxies,
     greeting: Greeting,
-    limits: Limits,
+    limits: Arc<Limits>,
     doors: Doors,
     dates: Dates,
     http2: http2::Server,
@@ -82,7 +83,7 @@ impl<H: Handler> Front<H> {
             randomness: Arc::clone(&settings.randomness),
             proxies: settings.trusted_proxies.clone(),
             greeting: settings.greeting,
-            limits: settings.limits,
+            limits: Arc::new(settings.limits),
             doors,
             dates: Dates::new(Arc::clone(&settings.clock)),
             http2: http2::server(settings),
@@ -107,7 +108,7 @@ impl<H: Handler> Front<H> {
         if slot.is_turned_away() {
             self.desk.doors.turned_away(Reason::Full, 1);
         }
-        let watch = Arc::new(Watch::new(self.desk.limits, slot, self.connections.token()));
+        let watch = Arc::new(Watch::new(Arc::clone(&self.desk.limits), slot, self.connections.token()));
         let (desk, known) = (Rc::clone(&self.desk), Arc::downgrade(&watch));
         self.open.spawn(known, |entry| desk.receive(stream, address, watch, entry));
     }
@@ -151,21 +152,46 @@ impl<H: Handler> Desk<H> {
             tracing::debug!(%error, "connection lost before it was served");
             return;
         }
-        let Some(address) = self.introduce(&mut stream, address).await else { return };
+        let mut address = address;
+        if self.greeting != Greeting::None && self.proxies.contains(address.ip()) {
+            let Some(client) = Box::pin(self.introduce(&mut stream, address)).await else { return };
+            address = client;
+        }
         if !self.proxies.contains(address.ip()) {
             match self.doors.greet(address.ip()) {
                 Some(guest) => watch.belongs_to(guest),
                 None => return,
             }
         }
-        let Some(acceptor) = &self.acceptor else {
-            let peer = Rc::new(Peer::new(address, false, &self.proxies));
-            return self.serve_http1(stream, peer, watch).await;
-        };
+        match &self.acceptor {
+            None => {
+                let peer = Rc::new(Peer::new(address, false, &self.proxies));
+                self.serve_http1(stream, peer, watch).await;
+            }
+            Some(_) => Box::pin(self.receive_tls(stream, address, watch)).await,
+        }
+    }
+
+    /// The same of a client that speaks TLS.
+    async fn receive_tls(self: Rc<Self>, stream: TcpStream, address: SocketAddr, watch: Arc<Watch>) {
+        let Some((stream, peer)) = Box::pin(self.shake_hands(stream, address, &watch)).await else { return };
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            Box::pin(self.serve_http2(stream, peer, watch)).await;
+        } else {
+            self.serve_http1(stream, peer, watch).await;
+        }
+    }
+
+    /// Begins TLS. `None`: the connection is closed.
+    async fn shake_hands(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+        watch: &Arc<Watch>,
+    ) -> Option<(Box<TlsStream<Socket>>, Rc<Peer>)> {
         let begun = Instant::now();
-        let accepting = acceptor.accept(stream, Arc::clone(&watch));
-        let accepted = Box::pin(timeout(self.limits.handshake, accepting)).await;
-        match accepted {
+        let accepting = self.acceptor.as_ref()?.accept(stream, Arc::clone(watch));
+        match timeout(self.limits.handshake, accepting).await {
             Ok(Ok(stream)) => {
                 let stream = Box::new(stream);
                 let peer = Rc::new(Peer::new(address, true, &self.proxies));
@@ -175,22 +201,21 @@ impl<H: Handler> Desk<H> {
                 if let Some(name) = tls.server_name().filter(|_| !peer.trusted) {
                     watch.asked_for(name);
                 }
-                if tls.alpn_protocol() == Some(b"h2") {
-                    Box::pin(self.serve_http2(stream, peer, watch)).await;
-                } else {
-                    self.serve_http1(stream, peer, watch).await;
-                }
+                Some((stream, peer))
             }
-            Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
-            Err(_) => tracing::debug!(%address, "TLS handshake took too long"),
+            Ok(Err(error)) => {
+                tracing::debug!(%address, %error, "TLS handshake failed");
+                None
+            }
+            Err(_) => {
+                tracing::debug!(%address, "TLS handshake took too long");
+                None
+            }
         }
     }
 
-    /// The client's address, which a trusted proxy may have to say first. `None`: the connection is closed.
+    /// The address of the client as the trusted proxy says that connects. `None`: the connection is closed.
     async fn introduce(&self, stream: &mut TcpStream, address: SocketAddr) -> Option<SocketAddr> {
-        if self.greeting == Greeting::None || !self.proxies.contains(address.ip()) {
-            return Some(address);
-        }
         match timeout(self.limits.handshake, preamble::read(stream)).await {
             Ok(Ok(client)) => Some(client.unwrap_or(address)),
             Ok(Err(error)) => {
@@ -204,23 +229,29 @@ impl<H: Handler> Desk<H> {
         }
     }
 
-    async fn serve_http1<IO>(self: Rc<Self>, stream: IO, peer: Rc<Peer>, watch: Arc<Watch>)
+    fn serve_http1<IO>(
+        self: Rc<Self>,
+        stream: IO,
+        peer: Rc<Peer>,
+        watch: Arc<Watch>,
+    ) -> impl Future<Output = ()>
     where
         IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static,
     {
-        watch.speaks(Protocol::Http1);
-        let conversation = Conversation::new(stream, Arc::clone(&watch), self.dates.clone());
-        // A request needs much room, and most connections have none most of the time.
-        let service = |asked| Box::pin(Rc::clone(&self).answer(asked, Rc::clone(&peer), Arc::clone(&watch)));
-        let refuse = |refusal: Refusal| {
-            let name = self.request_ids.next();
-            self.note(refusal, &name, &peer);
-            let response = closing(refusal.answer(&name), Version::HTTP_11);
-            response.map(|body| Tracked::new(body, Exchange::begin(Arc::clone(&watch))))
-        };
-        let serving = pin!(conversation.serve(service, refuse));
-        let mut spoken = Spoken { serving, watch: &watch };
-        self.attend(Pin::new(&mut spoken), &watch, Protocol::Http1).await;
+        async move {
+            watch.speaks(Protocol::Http1);
+            let conversation = Conversation::new(stream, Arc::clone(&watch), self.dates.clone());
+            let service = |asked| Rc::clone(&self).answer(asked, Rc::clone(&peer), Arc::clone(&watch));
+            let refuse = |refusal: Refusal| {
+                let name = self.request_ids.next();
+                self.note(refusal, &name, &peer);
+                let response = closing(refusal.answer(&name), Version::HTTP_11);
+                response.map(|body| Tracked::new(body, Exchange::begin(Arc::clone(&watch))))
+            };
+            let serving = pin!(conversation.serve(service, refuse));
+            let mut spoken = Spoken { serving, watch: &watch };
+            self.attend(Pin::new(&mut spoken), &watch, Protocol::Http1).await;
+        }
     }
 
     async fn serve_http2<IO>(self: Rc<Self>, stream: IO, peer: Rc<Peer>, watch: Arc<Watch>)
@@ -248,42 +279,51 @@ impl<H: Handler> Desk<H> {
     }
 
     /// Serves a connection to its end, which may be its own, its deadline's, or the shutdown's.
-    async fn attend<C: Closes>(&self, mut connection: Pin<&mut C>, watch: &Watch, protocol: Protocol) {
-        let cancelled = pin!(self.shutdown.cancelled());
-        let ended = tokio::select! {
-            biased;
-            ended = self.drive(connection.as_mut(), watch, protocol) => ended,
-            () = WhenWoken::new(cancelled) => {
-                // A client may have sent a request that has not come yet, and would not know what became of it.
-                if protocol == Protocol::Http1 && watch.is_between() {
-                    watch.deadline.set(self.limits.last_call);
-                } else {
-                    connection.as_mut().close();
-                }
-                self.drive(connection.as_mut(), watch, protocol).await
-            }
-        };
-        if ended == Ended::Overdue {
-            connection.as_mut().give_up();
-            drop(timeout(FAREWELL, connection).await);
-        }
-    }
-
-    async fn drive<C: Closes>(
+    fn attend<C: Closes>(
         &self,
         mut connection: Pin<&mut C>,
         watch: &Watch,
         protocol: Protocol,
-    ) -> Ended {
+    ) -> impl Future<Output = ()> {
+        async move {
+            let cancelled = pin!(self.shutdown.cancelled());
+            let ended = tokio::select! {
+                biased;
+                ended = self.drive(connection.as_mut(), watch, protocol) => ended,
+                () = WhenWoken::new(cancelled) => {
+                    // A client may have sent a request that has not come yet, and would not know what became of it.
+                    if protocol == Protocol::Http1 && watch.is_between() {
+                        watch.deadline.set(self.limits.last_call);
+                    } else {
+                        connection.as_mut().close();
+                    }
+                    Box::pin(self.drive(connection.as_mut(), watch, protocol)).await
+                }
+            };
+            if ended == Ended::Overdue {
+                connection.as_mut().give_up();
+                drop(Box::pin(timeout(FAREWELL, connection)).await);
+            }
+        }
+    }
+
+    fn drive<C: Closes>(
+        &self,
+        mut connection: Pin<&mut C>,
+        watch: &Watch,
+        protocol: Protocol,
+    ) -> impl Future<Output = Ended> {
         let tick = match protocol {
             Protocol::Http1 => self.limits.keep_alive,
             Protocol::Http2 => self.limits.look_every,
         };
-        loop {
-            match drive(connection.as_mut(), &watch.deadline, tick).await {
-                Some(_) => return Ended::InOrder,
-                None if !watch.takes_retirement() => return Ended::Overdue,
-                None => connection.as_mut().close(),
+        async move {
+            loop {
+                match drive(connection.as_mut(), &watch.deadline, tick).await {
+                    Some(_) => return Ended::InOrder,
+                    None if !watch.takes_retirement() => return Ended::Overdue,
+                    None => connection.as_mut().close(),
+                }
             }
         }
     }
@@ -350,19 +390,18 @@ impl<H: Handler> Desk<H> {
     }
 
     /// A panic is answered too, and hurts no other request.
-    async fn handle(&self, request: proxy::Request, peer: &Peer) -> Response<Body> {
+    fn handle(&self, request: proxy::Request, peer: &Peer) -> impl Future<Output = Response<Body>> {
         let head = Arc::clone(request.head());
-        let handled = AssertUnwindSafe(self.handler.handle(request, peer)).catch_unwind().await;
-        handled.unwrap_or_else(|_| {
-            tracing::error!(request_id = head.id().as_str(), "a request failed by a panic");
-            let response = Refusal::Panicked.answer(head.id());
-            if grpc::is_call(head.fields().get(Known::ContentType)) {
-                grpc::answer(response)
-            } else {
-                response
-            }
-        })
+        let handled = AssertUnwindSafe(self.handler.handle(request, peer)).catch_unwind();
+        handled.map(move |handled| handled.unwrap_or_else(|_| panicked(&head)))
     }
+}
+
+/// What is answered to a request whose handler has panicked.
+fn panicked(head: &proxy::Head) -> Response<Body> {
+    tracing::error!(request_id = head.id().as_str(), "a request failed by a panic");
+    let response = Refusal::Panicked.answer(head.id());
+    if grpc::is_call(head.fields().get(Known::ContentType)) { grpc::answer(response) } else { response }
 }
 
 /// Whether a request may be handled at all.

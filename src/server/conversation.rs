@@ -64,6 +64,14 @@ enum Next {
     Over,
 }
 
+/// Why no request is answered any more.
+enum End {
+    /// What came is none.
+    Refused(Malformed),
+    /// None is to come.
+    Over(After),
+}
+
 impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation<IO> {
     pub(super) fn new(io: IO, watch: Arc<Watch>, dates: Dates) -> Self {
         Self {
@@ -79,44 +87,64 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
     }
 
     /// Answers one request after another until the connection ends.
-    pub(super) async fn serve<S, F>(
+    ///
+    /// What is rare takes no room here, and what is moved into here is moved once: there are as many of these as connections.
+    pub(super) fn serve<S, F>(
         mut self,
         mut service: S,
         mut refuse: impl FnMut(Refusal) -> Response<Tracked>,
-    ) where
+    ) -> impl Future<Output = ()>
+    where
         S: FnMut(Asked) -> F,
         F: Future<Output = Response<Tracked>>,
     {
-        loop {
-            let after = match poll_fn(|context| self.poll_next(context)).await {
-                Next::End => After::Ends,
-                Next::Over => After::EndsUnread,
-                Next::Refused(why) => self.refuse(why, &mut refuse).await,
-                Next::Request(head, content) => {
-                    let (request, exchange, switch) = Exchange::begin(head, content, &self.interim);
-                    let after = self.exchange(exchange, service(request)).await;
-                    if after == After::Switches
-                        && let Some(switch) = switch
-                    {
-                        let octets = self.inbox.split().freeze();
-                        let upgraded = Upgraded::new(self.io, octets, self.watch);
-                        // Whoever wanted it may be gone; then it is closed.
-                        drop(switch.send(upgraded));
-                        return;
+        async move {
+            let (mut exchange, mut switch) = (Exchange::NONE, None);
+            // A request needs much room, and most connections have none most of the time; once there was one there are more.
+            let mut answering: Option<Pin<Box<Option<F>>>> = None;
+            loop {
+                let end = match poll_fn(|context| self.poll_next(context)).await {
+                    Next::Request(head, content) => {
+                        let (request, way) = exchange.begin(head, content, &self.interim);
+                        switch = way;
+                        let answer = Some(service(request));
+                        match &mut answering {
+                            Some(room) => room.set(answer),
+                            None => answering = Some(Box::pin(answer)),
+                        }
+                        None
                     }
-                    after
-                }
-            };
-            match after {
-                // What is here of the next head has begun to come.
-                After::GoesOn if !self.inbox.is_empty() => self.watch.read(),
-                After::GoesOn => {}
-                After::Ends if self.inbox.is_empty() => {
-                    drop(self.io.shutdown().await);
+                    Next::Refused(why) => Some(End::Refused(why)),
+                    Next::End => Some(End::Over(After::Ends)),
+                    Next::Over => Some(End::Over(After::EndsUnread)),
+                };
+                let after = match (end, &mut answering) {
+                    (None, Some(answering)) => self.exchange(&mut exchange, answering.as_mut()).await,
+                    (None, None) => After::Ends,
+                    (Some(End::Over(after)), _) => after,
+                    (Some(End::Refused(why)), _) => Box::pin(self.refuse(why, &mut refuse)).await,
+                };
+                exchange = Exchange::NONE;
+                if after == After::Switches
+                    && let Some(switch) = switch.take()
+                {
+                    let octets = self.inbox.split().freeze();
+                    let upgraded = Upgraded::new(self.io, octets, self.watch);
+                    // Whoever wanted it may be gone; then it is closed.
+                    drop(switch.send(upgraded));
                     return;
                 }
-                After::Ends | After::EndsUnread | After::Switches => return self.part().await,
-                After::Breaks => return,
+                match after {
+                    // What is here of the next head has begun to come.
+                    After::GoesOn if !self.inbox.is_empty() => self.watch.read(),
+                    After::GoesOn => {}
+                    After::Ends if self.inbox.is_empty() => {
+                        drop(self.io.shutdown().await);
+                        return;
+                    }
+                    After::Ends | After::EndsUnread | After::Switches => return Box::pin(self.part()).await,
+                    After::Breaks => return,
+                }
             }
         }
     }
@@ -134,7 +162,7 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
                 if extent.octets > HEAD_BYTES_MAX {
                     return Poll::Ready(Next::Refused(Malformed::TooLarge));
                 }
-                let head = self.inbox.split_to(extent.octets);
+                let head = inbox::take_head(&mut self.inbox, extent.octets);
                 // Empty lines before a request are passed over (RFC 9112 2.2).
                 if head == b"\r\n"[..] {
                     continue;
@@ -180,31 +208,33 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
         let refusal = if why == Malformed::TooLarge { Refusal::FieldsTooLarge } else { Refusal::Ambiguous };
         tracing::debug!(%why, ?refusal, "what came is no request");
         let terms = Terms { is_head: false, is_old: false, takes_trailers: false, goes_on: false };
-        let mut exchange = Exchange::of(terms, Content::NONE);
-        exchange.is_deaf = true;
-        self.exchange(exchange, std::future::ready(refuse(refusal))).await
+        let mut exchange = Exchange { terms, is_deaf: true, ..Exchange::NONE };
+        self.exchange(&mut exchange, pin!(Some(std::future::ready(refuse(refusal))))).await
     }
 
     /// Has a request answered.
-    async fn exchange(
+    fn exchange(
         &mut self,
-        mut exchange: Exchange,
-        answering: impl Future<Output = Response<Tracked>>,
-    ) -> After {
-        let mut answering = pin!(answering);
-        poll_fn(|context| {
+        exchange: &mut Exchange,
+        mut answering: Pin<&mut Option<impl Future<Output = Response<Tracked>>>>,
+    ) -> impl Future<Output = After> {
+        poll_fn(move |context| {
             loop {
-                if !exchange.has_begun {
-                    let answer = answering.as_mut().poll(context);
+                if let Some(answer) = answering.as_mut().as_pin_mut() {
+                    let answer = answer.poll(context);
                     self.pass_interim();
                     if let Poll::Ready(response) = answer {
-                        self.begin_response(&mut exchange, response);
+                        // What it took is not kept for as long as the response lasts.
+                        answering.set(None);
+                        self.begin_response(exchange, response);
                     }
                 }
-                let Ok(is_fed) = self.feed(&mut exchange, context) else {
+                let Ok(is_fed) = self.feed(exchange, context) else {
+                    answering.set(None);
                     return Poll::Ready(After::Breaks);
                 };
-                if let Poll::Ready(after) = self.poll_respond(&mut exchange, context) {
+                if let Poll::Ready(after) = self.poll_respond(exchange, context) {
+                    answering.set(None);
                     return Poll::Ready(after);
                 }
                 if !is_fed {
@@ -212,7 +242,6 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
                 }
             }
         })
-        .await
     }
 
     /// Reads what is wanted of the request's body; an error if the client is gone. Says whether something was handed on.
@@ -255,7 +284,10 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
                         // Nobody waits for the response any more.
                         Poll::Ready(Ok(0) | Err(_)) => return Err(Gone),
                         Poll::Ready(Ok(_)) => {}
-                        Poll::Pending => return Ok(false),
+                        Poll::Pending => {
+                            inbox::rest(&mut self.inbox, &mut self.read_bytes);
+                            return Ok(false);
+                        }
                     }
                 }
             }
@@ -306,15 +338,13 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
         out.extend_from_slice(b"\r\n");
 
         exchange.has_begun = true;
-        exchange.trailers = parts.headers.get(TRAILER).filter(|_| exchange.terms.takes_trailers).cloned();
+        let trailers = parts.headers.get(TRAILER).filter(|_| exchange.terms.takes_trailers);
+        exchange.trailers = trailers.cloned().map(Box::new);
         if exchange.framing == Framing::Close {
             self.io.ends(Ending::CutOff);
         }
-        if length.has_content && !body.is_end_stream() {
-            exchange.body = Some(body);
-        } else {
-            exchange.spent = Some(body);
-        }
+        exchange.is_spent = !length.has_content || body.is_end_stream();
+        exchange.body = Some(body);
     }
 
     /// Sends what there is of the response; ready when nothing more comes.
@@ -328,10 +358,10 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
                 self.watch.wrote();
             }
             match written {
-                Poll::Ready(Ok(())) if !exchange.has_begun || (is_waiting && exchange.body.is_some()) => {
+                Poll::Ready(Ok(())) if !exchange.has_begun || (is_waiting && exchange.has_content()) => {
                     return Poll::Pending;
                 }
-                Poll::Ready(Ok(())) if exchange.body.is_none() => return Poll::Ready(self.end(exchange)),
+                Poll::Ready(Ok(())) if !exchange.has_content() => return Poll::Ready(self.end(exchange)),
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(After::Breaks),
                 Poll::Pending => {
@@ -344,7 +374,8 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
 
     /// Takes from the response's body what there is room for. Pending: it has nothing at the moment.
     fn gather(&mut self, exchange: &mut Exchange, context: &mut Context<'_>) -> Poll<()> {
-        while let Some(body) = &mut exchange.body
+        while !exchange.is_spent
+            && let Some(body) = &mut exchange.body
             && self.outgoing.has_room()
         {
             let is_whole = match ready!(Pin::new(&mut *body).poll_frame(context)) {
@@ -362,14 +393,14 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
                     }
                     Err(frame) => {
                         let trailers = frame.into_trailers().unwrap_or_default();
-                        let trailers = head::trailers_to_send(trailers, exchange.trailers.as_ref());
+                        let trailers = head::trailers_to_send(trailers, exchange.trailers.as_deref());
                         self.end_content(exchange.framing, Some(&trailers))
                     }
                 },
                 Some(Err(_)) => false,
                 None => self.end_content(exchange.framing, None),
             };
-            exchange.spent = exchange.body.take();
+            exchange.is_spent = true;
             if !is_whole {
                 exchange.after = After::Breaks;
             }

@@ -55,6 +55,7 @@ pub(super) struct Terms {
 }
 
 /// One request and its response, as far as they have come.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Exchange {
     pub(super) terms: Terms,
     pub(super) content: Content,
@@ -66,11 +67,12 @@ pub(super) struct Exchange {
     /// Of a client whose body is not wanted at the moment.
     pub(super) departure: Departure,
     pub(super) has_begun: bool,
+    /// The body of the response: as long as it is there, the exchange counts as going on.
     pub(super) body: Option<Tracked>,
-    /// The body that has come to its end: as long as it is there, the exchange counts as going on.
-    pub(super) spent: Option<Tracked>,
+    /// Whether that has come to its end.
+    pub(super) is_spent: bool,
     pub(super) framing: Framing,
-    pub(super) trailers: Option<HeaderValue>,
+    pub(super) trailers: Option<Box<HeaderValue>>,
     pub(super) after: After,
 }
 
@@ -132,52 +134,57 @@ fn is_plain(length: &[u8]) -> bool {
 }
 
 impl Exchange {
+    /// None.
+    pub(super) const NONE: Self = Self {
+        terms: Terms { is_head: false, is_old: false, takes_trailers: false, goes_on: false },
+        content: Content::NONE,
+        giver: None,
+        awaits_continue: false,
+        is_deaf: false,
+        departure: Departure::Unasked,
+        has_begun: false,
+        body: None,
+        is_spent: false,
+        framing: Framing::Sized(0),
+        trailers: None,
+        after: After::Ends,
+    };
+
     /// Begins with a request: what is given to whoever answers it, and where its connection goes if it is upgraded.
     pub(super) fn begin(
+        &mut self,
         head: RequestHead,
         content: Content,
         interim: &Interim,
-    ) -> (Asked, Self, Option<tokio::sync::oneshot::Sender<Upgraded>>) {
+    ) -> (Asked, Option<tokio::sync::oneshot::Sender<Upgraded>>) {
         let fields = &head.fields;
         let is_old = head.version == Version::HTTP_10;
-        let terms = Terms {
+        self.terms = Terms {
             is_head: head.method == Method::HEAD,
             is_old,
             takes_trailers: fields.says(Known::Te, b"trailers"),
             goes_on: !fields.says(Known::Connection, b"close")
                 && (!is_old || fields.says(Known::Connection, b"keep-alive")),
         };
-        let expects = fields.get(Known::Expect);
-        let awaits_continue = !is_old && expects.is_some_and(|one| one.eq_ignore_ascii_case(b"100-continue"));
-        let mut exchange = Self::of(terms, content);
-        let body = if exchange.content.is_over() {
+        let body = if content.is_over() {
             Source::from(Bytes::new())
         } else {
-            let (giver, taker) = pipe(exchange.content.octets_left());
-            exchange.giver = Some(giver);
-            exchange.awaits_continue = awaits_continue;
+            let (giver, taker) = pipe(content.octets_left());
+            self.giver = Some(giver);
+            let expects = fields.get(Known::Expect);
+            let awaits = expects.is_some_and(|one| one.eq_ignore_ascii_case(b"100-continue"));
+            self.awaits_continue = awaits && !is_old;
             Source::from(taker)
         };
+        self.content = content;
         let body = if is_old { body } else { body.with_interim(interim.clone()) };
         let (upgrade, switch) = fields.has(Known::Upgrade).then(Upgrade::new).unzip();
-        (Asked { head, body, upgrade, is_cut: false }, exchange, switch)
+        (Asked { head, body, upgrade, is_cut: false }, switch)
     }
 
-    pub(super) const fn of(terms: Terms, content: Content) -> Self {
-        Self {
-            terms,
-            content,
-            giver: None,
-            awaits_continue: false,
-            is_deaf: false,
-            departure: Departure::Unasked,
-            has_begun: false,
-            body: None,
-            spent: None,
-            framing: Framing::Sized(0),
-            trailers: None,
-            after: After::Ends,
-        }
+    /// Whether some of the response's body may still come.
+    pub(super) const fn has_content(&self) -> bool {
+        self.body.is_some() && !self.is_spent
     }
 
     /// Writes the head of the response but for its date and its end.

@@ -12,13 +12,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Limits;
 use super::doors::{Guest, Slot};
 use crate::http1::fields::Fields;
-use crate::monotonic;
+use crate::monotonic::{self, Moment};
 use crate::proxy::{Body, BoxError, Deadline, Observe};
 
 /// Which protocol a connection speaks.
@@ -32,8 +31,8 @@ pub(super) enum Protocol {
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) deadline: Deadline,
-    limits: Limits,
-    begun: Instant,
+    limits: Arc<Limits>,
+    begun: Moment,
     is_http2: AtomicBool,
     /// Whether the next byte begins something: a first request, or the head of another one.
     awaits_byte: AtomicBool,
@@ -57,7 +56,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// A connection that has just been accepted.
-    pub(super) fn new(limits: Limits, slot: Slot, token: TaskTrackerToken) -> Self {
+    pub(super) fn new(limits: Arc<Limits>, slot: Slot, token: TaskTrackerToken) -> Self {
         Self {
             deadline: Deadline::new(limits.first_byte),
             limits,

@@ -9,18 +9,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, timeout};
+use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::monotonic;
+use crate::monotonic::{self, Moment};
 use crate::sign_on::SignOn;
 use crate::store::{self, CHANGES_AT_ONCE, Change, ChangeSeq};
 
 /// When the change feed was last read to its end.
 #[derive(Debug)]
 pub(super) struct Hearing {
-    epoch: Instant,
-    /// In milliseconds after the epoch. Every request looks at it.
+    /// The number of a moment. Every request looks at it.
     heard_at: AtomicU64,
     /// Whether it could not be read the last time.
     is_failing: AtomicBool,
@@ -32,8 +31,7 @@ pub(super) struct Hearing {
 impl Default for Hearing {
     fn default() -> Self {
         Self {
-            epoch: monotonic::now(),
-            heard_at: AtomicU64::new(0),
+            heard_at: AtomicU64::new(monotonic::now().to_bits()),
             is_failing: AtomicBool::new(false),
             nudge: Notify::new(),
             looked: Notify::new(),
@@ -43,24 +41,25 @@ impl Default for Hearing {
 
 impl Hearing {
     /// Notes that everything has been heard that was changed before a moment, or nothing could be.
-    fn note(&self, heard: Option<Instant>) {
+    fn note(&self, heard: Option<Moment>) {
         if let Some(at) = heard {
-            let millis = u64::try_from((at - self.epoch).as_millis()).unwrap_or(u64::MAX);
-            self.heard_at.store(millis, Ordering::Relaxed);
+            self.heard_at.store(at.to_bits(), Ordering::Relaxed);
         }
         self.is_failing.store(heard.is_none(), Ordering::Relaxed);
         self.looked.notify_waiters();
     }
 
     fn silence(&self) -> Duration {
-        let heard_at = Duration::from_millis(self.heard_at.load(Ordering::Relaxed));
-        (monotonic::now() - self.epoch).saturating_sub(heard_at)
+        monotonic::now() - self.heard_at()
+    }
+
+    fn heard_at(&self) -> Moment {
+        Moment::from_bits(self.heard_at.load(Ordering::Relaxed))
     }
 
     /// Whether a request that came then has nothing to wait for.
-    fn has_heard(&self, asked: Instant) -> bool {
-        let heard_at = self.epoch + Duration::from_millis(self.heard_at.load(Ordering::Relaxed));
-        heard_at + LATE >= asked || self.is_failing.load(Ordering::Relaxed)
+    fn has_heard(&self, asked: Moment) -> bool {
+        self.heard_at() + LATE >= asked || self.is_failing.load(Ordering::Relaxed)
     }
 
     pub(super) fn state(&self) -> Hears {
@@ -170,7 +169,7 @@ impl SignOn {
 
     /// The position moves on only when everything that a change asks for has been done. Returns up to when everything has
     /// been heard.
-    async fn catch_up(&self, seq: &mut ChangeSeq) -> store::Result<Instant> {
+    async fn catch_up(&self, seq: &mut ChangeSeq) -> store::Result<Moment> {
         loop {
             let asked = monotonic::now();
             let (last, changes) = self.store.changes_after(*seq).await?;

@@ -13,10 +13,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use moka::sync::Cache;
-use tokio::time::Instant;
 
 use super::live::LiveSession;
-use crate::monotonic;
+use crate::monotonic::{self, Moment};
 
 /// Which session a cookie is of.
 #[derive(Debug)]
@@ -81,7 +80,7 @@ pub struct Familiar(RefCell<Option<Met>>);
 struct Met {
     cookie: u64,
     live: Weak<LiveSession>,
-    until: Instant,
+    until: Moment,
 }
 
 impl Familiar {
@@ -95,7 +94,8 @@ impl Familiar {
     #[cfg(test)]
     pub(super) fn age(&self, by: Duration) {
         if let Some(met) = self.0.borrow_mut().as_mut() {
-            met.until -= by;
+            let now = monotonic::now();
+            met.until = now + (met.until - now).saturating_sub(by);
         }
     }
 

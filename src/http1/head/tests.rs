@@ -10,7 +10,13 @@ fn extent_of(octets: &[u8]) -> Option<Extent> {
         let mut search = Search::default();
         let ends = (size..octets.len()).step_by(size).chain([octets.len()]);
         let found = ends.filter_map(|end| octets.get(..end)).find_map(|begin| search.go_on(begin));
-        assert_eq!(found, whole, "{:?} in pieces of {size}", octets.escape_ascii().to_string());
+        let extent = |found: Option<Extent>| found.map(|extent| (extent.octets, extent.lines));
+        assert_eq!(
+            extent(found),
+            extent(whole),
+            "{:?} in pieces of {size}",
+            octets.escape_ascii().to_string()
+        );
     }
     whole
 }
@@ -39,7 +45,7 @@ fn a_head_ends_with_an_empty_line() {
     let ends = [0, 1, ENDS_KEPT - 1, ENDS_KEPT].map(|line| found.end_of(line));
     assert_eq!(ends, [Some(6), Some(12), Some(6 * ENDS_KEPT), None]);
     for open in ["", "\r", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\n\r", "A: b\r\n\rx\r\n"] {
-        assert_eq!(extent_of(open.as_bytes()), None, "{open:?}");
+        assert!(extent_of(open.as_bytes()).is_none(), "{open:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What calls when something happens to a connection that nobody uses.
 //!
 //! Separate because one watcher looks after all unused connections of a pool, so that one that is closed from the other
-//! side, or whose time is over, is let go at once and costs no task.
+//! side is let go at once and costs no task.
 
 use std::sync::Arc;
 use std::task::Wake;

@@ -117,45 +117,55 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of the response.
-    pub(in crate::proxy) async fn send(&mut self, request: &mut Prepared<'_>) -> Result<ResponseHead, Lost> {
-        self.upload = request.body.progress();
-        let sent = match &mut self.held {
-            Held::Stream { .. } => Box::pin(self.send_on_stream(request)).await,
-            _ => self.send_on_line(request).await,
-        };
-        match &sent {
-            Ok(response) => {
-                self.pool.note(self.site, sign_of(response.status));
-                if let Some(upload) = &self.upload {
-                    upload.answered();
+    pub(in crate::proxy) fn send(
+        &mut self,
+        request: &mut Prepared<'_>,
+    ) -> impl Future<Output = Result<ResponseHead, Lost>> {
+        async move {
+            self.upload = request.body.progress();
+            let sent = match &mut self.held {
+                Held::Stream { .. } => Box::pin(self.send_on_stream(request)).await,
+                _ => self.send_on_line(request).await,
+            };
+            match &sent {
+                Ok(response) => {
+                    self.pool.note(self.site, sign_of(response.status));
+                    if let Some(upload) = &self.upload {
+                        upload.answered();
+                    }
+                }
+                Err(lost) => {
+                    self.pool.failed(self.site, &lost.failure);
+                    // What is reused may have been closed in good order a moment ago: that is no sign of illness.
+                    let died = matches!(lost.failure, Failure::Reset(_));
+                    if died && !(self.is_reused || lost.is_unprocessed) {
+                        self.pool.note(self.site, Sign::Died);
+                    }
                 }
             }
-            Err(lost) => {
-                self.pool.failed(self.site, &lost.failure);
-                // What is reused may have been closed in good order a moment ago: that is no sign of illness.
-                let died = matches!(lost.failure, Failure::Reset(_));
-                if died && !(self.is_reused || lost.is_unprocessed) {
-                    self.pool.note(self.site, Sign::Died);
-                }
-            }
+            sent
         }
-        sent
     }
 
-    async fn send_on_line(&mut self, request: &mut Prepared<'_>) -> Result<ResponseHead, Lost> {
-        let Held::Alone(line) = &mut self.held else { return Err(NO_CONNECTION) };
-        let limit = request.first_byte;
-        match line.send(request, self.is_reused, limit).await {
-            Ok(response) => {
-                line.expect_octets_every(self.pool.timeouts.between_bytes(&response.fields));
-                self.relay_upload(request);
-                Ok(response)
-            }
-            Err(cause) => {
-                let is_unprocessed = matches!(cause, Cause::Unsent(_));
-                // Without a body there is nothing of it that could have been sent already.
-                let is_whole = is_unprocessed || request.body.is_none();
-                Err(Lost { failure: self.failure(cause), is_whole, is_unprocessed })
+    fn send_on_line(
+        &mut self,
+        request: &mut Prepared<'_>,
+    ) -> impl Future<Output = Result<ResponseHead, Lost>> {
+        async move {
+            let Held::Alone(line) = &mut self.held else { return Err(NO_CONNECTION) };
+            let limit = request.first_byte;
+            match line.send(request, self.is_reused, limit).await {
+                Ok(response) => {
+                    line.expect_octets_every(self.pool.timeouts.between_bytes(&response.fields));
+                    self.relay_upload(request);
+                    Ok(response)
+                }
+                Err(cause) => {
+                    let is_unprocessed = matches!(cause, Cause::Unsent(_));
+                    // Without a body there is nothing of it that could have been sent already.
+                    let is_whole = is_unprocessed || request.body.is_none();
+                    Err(Lost { failure: self.failure(cause), is_whole, is_unprocessed })
+                }
             }
         }
     }

@@ -18,7 +18,6 @@ use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::io::{AsyncRead as _, ReadBuf};
-use tokio::time::Instant;
 
 use crate::http1::Malformed;
 use crate::http1::content::{Content, Part};
@@ -26,7 +25,7 @@ use crate::http1::fields::Known;
 use crate::http1::head::{self, ResponseHead, Search};
 use crate::http1::inbox::{self, READ_BYTES_MIN};
 use crate::http1::outgoing::{Framing, Outgoing};
-use crate::monotonic;
+use crate::monotonic::{self, Moment};
 use crate::proxy::request::Prepared;
 use crate::proxy::request_body::RequestBody;
 use crate::proxy::tally::Open;
@@ -58,7 +57,7 @@ pub(super) struct Line {
     /// Whether both sides will go on after this exchange.
     is_kept: bool,
     /// Since when it is unused.
-    pub(super) since: Instant,
+    pub(super) since: Moment,
     pub(super) seen: Seen,
     open: Open,
 }
@@ -136,19 +135,21 @@ impl Line {
 
     /// Sends a request and waits for the head of the response; silence may last as long as `limit`. What of its body is
     /// not sent by then is left in it.
-    pub(super) async fn send(
+    pub(super) fn send(
         &mut self,
         request: &mut Prepared<'_>,
         is_reused: bool,
         limit: Duration,
-    ) -> Result<ResponseHead, Cause> {
+    ) -> impl Future<Output = Result<ResponseHead, Cause>> {
         self.patience.begin(limit);
-        // What was closed while it was unused gets no request.
-        if is_reused && let Some(why) = self.disturbed().await {
-            return Err(Cause::Unsent(why));
+        async move {
+            // What was closed while it was unused gets no request.
+            if is_reused && let Some(why) = self.disturbed().await {
+                return Err(Cause::Unsent(why));
+            }
+            self.write_head(request);
+            poll_fn(|context| self.poll_exchange(context, request)).await
         }
-        self.write_head(request);
-        poll_fn(|context| self.poll_exchange(context, request)).await
     }
 
     /// Silence may last this long from now on.
@@ -214,7 +215,8 @@ impl Line {
         }
     }
 
-    /// Ready if something has happened to it while it is unused: then it is of no more use.
+    /// Ready if something has happened to it while it is unused: then it is of no more use. `context` is woken when
+    /// something does, but not when it has been unused for too long.
     pub(super) fn poll_disturbed(&mut self, context: &mut Context<'_>) -> Poll<BoxError> {
         if !self.inbox.is_empty() {
             return Poll::Ready(Broken::Unasked.into());
@@ -225,7 +227,7 @@ impl Line {
             Poll::Ready(Ok(())) if buffer.filled().is_empty() => Poll::Ready(Broken::Closed.into()),
             Poll::Ready(Ok(())) => Poll::Ready(Broken::Unasked.into()),
             Poll::Ready(Err(error)) => Poll::Ready(error.into()),
-            Poll::Pending if self.patience.poll_over(context) => Poll::Ready(Broken::Silent.into()),
+            Poll::Pending if self.patience.is_over() => Poll::Ready(Broken::Silent.into()),
             Poll::Pending => Poll::Pending,
         }
     }

@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::task::Context;
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 
-use crate::monotonic;
+use crate::monotonic::{self, Moment};
 
 /// For how long silence is borne. Moved by every octet and looked at only where one would wait; the timer is never moved
 /// to a later time before it has run out, so that most exchanges do not touch it.
@@ -16,15 +16,15 @@ use crate::monotonic;
 pub(super) struct Patience {
     limit: Duration,
     has_moved: bool,
-    until: Instant,
-    armed: Instant,
+    until: Moment,
+    armed: Moment,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Patience {
     pub(super) fn new(limit: Duration) -> Self {
         let until = monotonic::now() + limit;
-        Self { limit, has_moved: false, until, armed: until, timer: Box::pin(sleep_until(until)) }
+        Self { limit, has_moved: false, until, armed: until, timer: Box::pin(sleep_until(until.instant())) }
     }
 
     pub(super) fn begin(&mut self, limit: Duration) {
@@ -36,15 +36,25 @@ impl Patience {
         self.has_moved = true;
     }
 
-    /// Whether it is over; `context` is woken when it may be.
-    pub(super) fn poll_over(&mut self, context: &mut Context<'_>) -> bool {
+    /// Whether it is over by now; nobody is woken when it will be.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.settle();
+        self.until <= monotonic::now()
+    }
+
+    fn settle(&mut self) {
         if std::mem::take(&mut self.has_moved) {
             self.until = monotonic::now() + self.limit;
         }
+    }
+
+    /// Whether it is over; `context` is woken when it may be.
+    pub(super) fn poll_over(&mut self, context: &mut Context<'_>) -> bool {
+        self.settle();
         loop {
             if self.until < self.armed {
                 self.armed = self.until;
-                self.timer.as_mut().reset(self.armed);
+                self.timer.as_mut().reset(self.armed.instant());
             }
             if self.timer.as_mut().poll(context).is_pending() {
                 return false;
@@ -53,7 +63,7 @@ impl Patience {
                 return true;
             }
             self.armed = self.until;
-            self.timer.as_mut().reset(self.armed);
+            self.timer.as_mut().reset(self.armed.instant());
         }
     }
 }

@@ -232,8 +232,7 @@ fn version_of(text: &[u8]) -> Result<Version, Malformed> {
 
 /// The first line without its end, and where the next one begins.
 fn first_line<'a>(head: &'a [u8], extent: &Extent, ends: LineEnds) -> Result<(&'a [u8], usize), Malformed> {
-    // A head of an empty line alone.
-    let end = extent.end_of(0).unwrap_or(head.len());
+    let end = extent.end_of(0).or_else(|| memchr(b'\n', head).map(|end| end + 1)).unwrap_or(head.len());
     let line = head.get(..end).and_then(|line| line.strip_suffix(b"\n")).unwrap_or_default();
     match line.strip_suffix(b"\r") {
         Some(line) => Ok((line, end)),

@@ -21,16 +21,33 @@ fn extent_of(octets: &[u8]) -> Option<Extent> {
     whole
 }
 
+/// The same in two pieces, the first of which ends with the first line.
+fn extent_in_pieces(octets: &[u8]) -> Extent {
+    let mut search = Search::default();
+    let first_line = octets.iter().position(|octet| *octet == b'\n').unwrap() + 1;
+    let early = search.go_on(&octets[..first_line]);
+    early.or_else(|| search.go_on(octets)).expect("the head has an end")
+}
+
+/// What is read of a head, which is the same whatever the pieces are in which it came.
+fn read<T: std::fmt::Debug>(
+    text: &str,
+    parse: impl Fn(BytesMut, Extent) -> Result<T, Malformed>,
+) -> Result<T, Malformed> {
+    let extent = extent_of(text.as_bytes()).expect("the head has an end");
+    let octets = &text.as_bytes()[..extent.octets];
+    let whole = parse(octets.into(), extent);
+    let in_pieces = parse(octets.into(), extent_in_pieces(octets));
+    assert_eq!(format!("{in_pieces:?}"), format!("{whole:?}"));
+    whole
+}
+
 fn request(text: &str) -> Result<RequestHead, Malformed> {
-    let mut octets = BytesMut::from(text);
-    let extent = extent_of(&octets).expect("the head has an end");
-    parse_request(octets.split_to(extent.octets), extent)
+    read(text, parse_request)
 }
 
 fn response(text: &str) -> Result<ResponseHead, Malformed> {
-    let mut octets = BytesMut::from(text);
-    let extent = extent_of(&octets).expect("the head has an end");
-    parse_response(octets.split_to(extent.octets), extent)
+    read(text, parse_response)
 }
 
 #[test]

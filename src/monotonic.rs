@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What moments are counted from: the first look at the clock.
+/// What moments are counted from: the first look at the clock. A test that moves the clock of its runtime has looked before.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// A moment, in nanoseconds after the epoch: what is added to it, taken from it and compared is one number.

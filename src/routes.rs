@@ -31,7 +31,6 @@ mod work;
 use std::cell::RefCell;
 use std::future::{Future, ready};
 use std::net::IpAddr;
-
 use std::rc::Rc;
 use std::sync::Arc;
 

@@ -70,7 +70,7 @@ pub use repeat::{Held, Post};
 pub use visitor::{Activity, Entry, Recognized, Visitor, identity_of};
 
 use connections::{Connection, Connections, Domain};
-pub use gate::Public;
+use gate::Public;
 use live::Live;
 use organizations::Organizations;
 use request_id::{Purpose, RequestId};

@@ -280,7 +280,8 @@ impl Pool {
         if self.reuse == Reuse::Never || !line.is_reusable() {
             return;
         }
-        line.rest(self.timeouts.pool_idle);
+        // It is looked for every so often, and shall have gone by then.
+        line.rest(self.timeouts.pool_idle.saturating_sub(self.swept_every()));
         // From now on it calls for the watcher.
         if line.poll_disturbed(&mut Context::from_waker(&self.waker)).is_ready() {
             return;
@@ -292,17 +293,24 @@ impl Pool {
             }
         }
         if !self.is_watched.swap(true, Ordering::Relaxed) {
-            let every = (self.timeouts.pool_idle / 8).clamp(SWEPT_EVERY_MIN, SWEPT_EVERY_MAX);
-            tokio::spawn(watch(Arc::downgrade(self), Arc::clone(&self.alarm), every));
+            tokio::spawn(watch(Arc::downgrade(self), Arc::clone(&self.alarm), self.swept_every()));
         }
     }
 
-    /// Lets go of unused connections that are over.
-    fn sweep(&self) {
+    /// Lets go of unused connections that are over; says whether there are others.
+    fn sweep(&self) -> bool {
         let mut context = Context::from_waker(&self.waker);
+        let mut are_left = false;
         for site in &self.sites {
-            site.parked().retain_mut(|line| line.poll_disturbed(&mut context).is_pending());
+            let mut parked = site.parked();
+            parked.retain_mut(|line| line.poll_disturbed(&mut context).is_pending());
+            are_left |= !parked.is_empty();
         }
+        are_left
+    }
+
+    fn swept_every(&self) -> Duration {
+        (self.timeouts.pool_idle / 8).clamp(SWEPT_EVERY_MIN, SWEPT_EVERY_MAX)
     }
 
     fn note(&self, site: usize, sign: Sign) {
@@ -355,13 +363,17 @@ impl Pool {
     }
 }
 
-/// Looks after the unused connections of a pool, as long as it is there: at once where something happens to one, and every
+/// Looks after the unused connections of a pool, as long as there are any: at once where something happens to one, and every
 /// so often for those that have been unused for too long, which need no timer of their own for it.
 async fn watch(pool: Weak<Pool>, alarm: Arc<Alarm>, every: Duration) {
     loop {
         drop(timeout(every, alarm.rung()).await);
         let Some(pool) = pool.upgrade() else { return };
-        pool.sweep();
+        if !pool.sweep() {
+            // Whoever keeps the next one begins anew; nobody can do so in between, because a pool belongs to one core.
+            pool.is_watched.store(false, Ordering::Relaxed);
+            return;
+        }
     }
 }
 

@@ -19,7 +19,8 @@ use crate::routes::repeat;
 use crate::routes::reply::{self, Answer, Decision, Rule};
 use crate::routes::sign_in::{sign_in_path, waiting_room_path};
 use crate::routes::{Settings, Shared, visitor};
-use crate::sign_on::{Activity, Entry, Public, Visitor};
+use crate::sign_on::gate::Public;
+use crate::sign_on::{Activity, Entry, Visitor};
 use crate::store;
 use crate::target::{PathRule, RequestTarget, ReturnPath};
 

@@ -125,8 +125,9 @@ impl<IO: AsyncRead + AsyncWrite + Lasting + Send + Unpin + 'static> Conversation
                     (Some(End::Refused(why)), _) => Box::pin(self.refuse(why, &mut refuse)).await,
                 };
                 exchange = Exchange::NONE;
+                let way = switch.take();
                 if after == After::Switches
-                    && let Some(switch) = switch.take()
+                    && let Some(switch) = way
                 {
                     let octets = self.inbox.split().freeze();
                     let upgraded = Upgraded::new(self.io, octets, self.watch);

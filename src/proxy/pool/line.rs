@@ -181,7 +181,7 @@ impl Line {
             && self.outgoing.is_settled()
     }
 
-    /// Begins to be unused, for so long at most.
+    /// Begins to be unused, for so long at most. Its timer may still call whoever used it last, for nothing.
     pub(super) fn rest(&mut self, idle: Duration) {
         self.patience.begin(idle);
         self.since = monotonic::now();

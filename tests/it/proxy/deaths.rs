@@ -228,6 +228,8 @@ fn an_unused_connection_is_closed_in_time() {
     upstream.wait_for_open(0);
     assert_eq!(front.ask(&get("/x")).status, 200);
     assert_eq!(upstream.connections(), 2);
+    // Whoever looked after the first has nothing to do any more, and begins anew.
+    upstream.wait_for_open(0);
 }
 
 /// an application that closes every connection just when another request is sent on it.
